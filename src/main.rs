@@ -1,1 +1,5 @@
-fn main() {}
+//! The `ezdfs` command.
+
+fn main() -> std::process::ExitCode {
+    ezdfs::cli::run()
+}

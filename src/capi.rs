@@ -1,0 +1,85 @@
+//! The C ABI. Its documentation for users is the generated header, so these
+//! comments speak of C.
+//!
+//! One file for each family of C functions. Every function runs under
+//! [`result::guard`], which catches panics and fills the caller's error.
+
+// The names are those that C sees; the lints speak of Rust's.
+#![allow(unsafe_code, non_camel_case_types, missing_debug_implementations)]
+
+mod file;
+mod options;
+mod queue;
+mod read;
+mod result;
+mod store;
+mod write;
+
+pub use file::*;
+pub use options::*;
+pub use queue::*;
+pub use read::*;
+pub use result::*;
+pub use store::*;
+pub use write::*;
+
+/// The version of this header: major.
+pub const EZDFS_VERSION_MAJOR: u32 = 0;
+/// The version of this header: minor.
+pub const EZDFS_VERSION_MINOR: u32 = 1;
+/// The version of this header: patch.
+pub const EZDFS_VERSION_PATCH: u32 = 0;
+
+/// The version of the library that is linked, as
+/// `major * 1000000 + minor * 1000 + patch`.
+#[unsafe(no_mangle)]
+pub extern "C" fn ezdfs_version_number() -> u32 {
+    EZDFS_VERSION_MAJOR * 1_000_000 + EZDFS_VERSION_MINOR * 1_000 + EZDFS_VERSION_PATCH
+}
+
+/// Bytes that a caller handed in.
+///
+/// # Safety
+///
+/// `data` is NULL or points to `len` readable bytes that stay for `'a`.
+unsafe fn bytes<'a>(data: *const std::ffi::c_char, len: usize) -> &'a [u8] {
+    if data.is_null() || len == 0 {
+        return &[];
+    }
+    // SAFETY: promised by the caller.
+    unsafe { std::slice::from_raw_parts(data.cast(), len) }
+}
+
+/// Writes text to a caller's buffer if it fits; returns its length.
+///
+/// # Safety
+///
+/// `buffer` is NULL or points to `capacity` writable bytes.
+unsafe fn copy_out(text: &str, buffer: *mut std::ffi::c_char, capacity: usize) -> usize {
+    if !buffer.is_null() && text.len() <= capacity {
+        // SAFETY: promised by the caller; the ranges cannot overlap, since
+        // nobody else has the text.
+        unsafe { std::ptr::copy_nonoverlapping(text.as_ptr(), buffer.cast(), text.len()) };
+    }
+    text.len()
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_header_has_the_version_of_the_crate() {
+        let number = |text: &str| text.parse::<u32>().unwrap();
+        assert_eq!(
+            super::EZDFS_VERSION_MAJOR,
+            number(env!("CARGO_PKG_VERSION_MAJOR"))
+        );
+        assert_eq!(
+            super::EZDFS_VERSION_MINOR,
+            number(env!("CARGO_PKG_VERSION_MINOR"))
+        );
+        assert_eq!(
+            super::EZDFS_VERSION_PATCH,
+            number(env!("CARGO_PKG_VERSION_PATCH"))
+        );
+    }
+}

@@ -1,0 +1,169 @@
+//! Opened files, and how a web server presents them.
+
+use std::ffi::c_char;
+use std::os::fd::AsRawFd;
+
+use super::copy_out;
+use super::result::{fill, guard_or};
+use crate::metadata::FileInfo;
+use crate::serve::Presentation;
+use crate::store::OpenFile;
+
+/// A file that is open for reading. Release it with `ezdfs_file_free`. May be
+/// handed to another thread; not to be used by two at a time.
+pub struct ezdfs_file {
+    file: OpenFile,
+    name: String,
+    headers: Vec<ezdfs_header>,
+    presentation: Presentation,
+}
+
+/// What the table says of a file.
+#[repr(C)]
+pub struct ezdfs_info {
+    /// Bytes. Of a file that is open: the file's own length.
+    pub size: u64,
+    /// Seconds since the epoch, as the row says.
+    pub mtime: i64,
+    /// As stored, NUL-terminated, cut to fit. Not fit for a header: it may be
+    /// anything; see `ezdfs_file_http`.
+    pub mime_type: [c_char; 256],
+}
+
+impl ezdfs_info {
+    pub(super) fn new(info: &FileInfo, size: u64) -> Self {
+        let mut filled = ezdfs_info {
+            size,
+            mtime: info.mtime,
+            mime_type: [0; 256],
+        };
+        fill(&mut filled.mime_type, &info.mime_type);
+        filled
+    }
+}
+
+/// A response header. Both texts are static and NUL-terminated.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct ezdfs_header {
+    /// The field's name.
+    pub name: *const c_char,
+    /// The field's value.
+    pub value: *const c_char,
+}
+
+/// What a web server says of an opened file.
+#[repr(C)]
+pub struct ezdfs_http {
+    /// Static, NUL-terminated, from a fixed list: whatever the table holds,
+    /// this is safe in a header.
+    pub content_type: *const c_char,
+    /// The strong validator, quotes included, NUL-terminated.
+    pub etag: [c_char; 64],
+    /// Seconds since the epoch.
+    pub last_modified: i64,
+    /// The opened file's own length in bytes.
+    pub content_length: u64,
+    /// Further headers that belong to the answer; valid as long as the file.
+    pub headers: *const ezdfs_header,
+    /// How many.
+    pub headers_len: usize,
+}
+
+impl ezdfs_file {
+    pub(super) fn into_raw(file: OpenFile, name: String) -> *mut ezdfs_file {
+        let presentation = file.presentation();
+        let headers = presentation
+            .headers
+            .iter()
+            .map(|(name, value)| ezdfs_header {
+                name: name.as_ptr(),
+                value: value.as_ptr(),
+            })
+            .collect();
+        Box::into_raw(Box::new(ezdfs_file {
+            file,
+            name,
+            headers,
+            presentation,
+        }))
+    }
+}
+
+/// The descriptor, open for reading only and at offset 0 when it is new. It
+/// stays the file's: do not close it.
+///
+/// # Safety
+///
+/// `file` is a live handle.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ezdfs_file_fd(file: *const ezdfs_file) -> i32 {
+    // SAFETY: promised by the caller.
+    unsafe { (*file).file.file.as_raw_fd() }
+}
+
+/// What the table says of the file. Does not block.
+///
+/// # Safety
+///
+/// `file` is a live handle, `info_out` valid.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ezdfs_file_info(file: *const ezdfs_file, info_out: *mut ezdfs_info) {
+    // SAFETY: promised by the caller.
+    guard_or((), || unsafe {
+        let open = &(*file).file;
+        info_out.write(ezdfs_info::new(&open.info, open.size));
+    });
+}
+
+/// What a web server says of the file. Does not block.
+///
+/// # Safety
+///
+/// `file` is a live handle, `http_out` valid.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ezdfs_file_http(file: *const ezdfs_file, http_out: *mut ezdfs_http) {
+    // SAFETY: promised by the caller.
+    guard_or((), || unsafe {
+        let file = &*file;
+        let mut http = ezdfs_http {
+            content_type: file.presentation.content_type.as_ptr(),
+            etag: [0; 64],
+            last_modified: file.file.info.mtime,
+            content_length: file.file.size,
+            headers: file.headers.as_ptr(),
+            headers_len: file.headers.len(),
+        };
+        fill(&mut http.etag, &file.file.etag());
+        http_out.write(http);
+    });
+}
+
+/// Writes the table's name of the file to `buffer`, if it fits in `capacity`
+/// bytes, without a NUL; returns its length. Does not block.
+///
+/// # Safety
+///
+/// `file` is a live handle, `buffer` valid for `capacity` bytes or NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ezdfs_file_name(
+    file: *const ezdfs_file,
+    buffer: *mut c_char,
+    capacity: usize,
+) -> usize {
+    // SAFETY: promised by the caller.
+    guard_or(0, || unsafe { copy_out(&(*file).name, buffer, capacity) })
+}
+
+/// Closes a file; NULL is a no-op.
+///
+/// # Safety
+///
+/// `file` is a live handle and is not used again.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ezdfs_file_free(file: *mut ezdfs_file) {
+    if !file.is_null() {
+        // SAFETY: promised by the caller.
+        guard_or((), || drop(unsafe { Box::from_raw(file) }));
+    }
+}

@@ -1,0 +1,394 @@
+//! Look-ups that do not wait: their outcomes come through a queue that an event
+//! loop can watch.
+
+use std::collections::{HashMap, VecDeque};
+use std::ffi::{c_char, c_void};
+use std::os::fd::AsRawFd;
+use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use futures_util::FutureExt;
+use nix::sys::eventfd::{EfdFlags, EventFd};
+use tokio::task::AbortHandle;
+
+use super::bytes;
+use super::file::ezdfs_file;
+use super::read::raw_file;
+use super::result::{ezdfs_error, ezdfs_result, from_panic, guard, guard_or};
+use super::store::{borrow, ezdfs_store, null};
+use crate::error::{Error, ErrorKind, Result};
+use crate::name::FileId;
+use crate::runtime;
+use crate::serve::{self, Allow, Request};
+use crate::store::{OpenFile, Store};
+
+/// Drafts (`images-versioned/`) may be served.
+pub const EZDFS_SERVE_DRAFTS: u32 = 1;
+/// `original/` may be served: the request came by an internal redirect that an
+/// application has authorised.
+pub const EZDFS_SERVE_ORIGINALS: u32 = 2;
+
+/// A path that a client asked for. The texts are borrowed for the call.
+#[repr(C)]
+pub struct ezdfs_request {
+    /// Percent-decoded, with its leading slash, without the query.
+    pub path: *const c_char,
+    /// The length of `path`.
+    pub path_len: usize,
+    /// The path as it stood on the wire, without the query; NULL where the
+    /// server has rewritten it since.
+    pub raw_path: *const c_char,
+    /// The length of `raw_path`.
+    pub raw_path_len: usize,
+    /// EZDFS_SERVE_DRAFTS, EZDFS_SERVE_ORIGINALS, or both, or 0.
+    pub flags: u32,
+}
+
+/// The outcome of a look-up.
+#[repr(C)]
+pub struct ezdfs_completion {
+    /// What the starter of the look-up gave.
+    pub data: *mut c_void,
+    /// The look-up's ticket.
+    pub ticket: u64,
+    /// The opened file, now the receiver's; NULL unless it worked.
+    pub file: *mut ezdfs_file,
+    /// What went wrong; its code is EZDFS_RESULT_OK if nothing did.
+    pub error: ezdfs_error,
+}
+
+/// Where the outcomes of look-ups wait. One for each event loop, used by that
+/// thread only; never across fork().
+pub struct ezdfs_queue(Arc<Queue>);
+
+struct Queue {
+    /// Readable as long as outcomes wait.
+    signal: EventFd,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    last_ticket: u64,
+    /// By ticket. `None` until the task is spawned.
+    pending: HashMap<u64, Pending>,
+    ready: VecDeque<Outcome>,
+}
+
+struct Pending {
+    data: Data,
+    store: Store,
+    task: Option<AbortHandle>,
+}
+
+struct Outcome {
+    ticket: u64,
+    data: Data,
+    store: Store,
+    result: Result<OpenFile>,
+}
+
+/// The caller's pointer: carried, never looked into.
+struct Data(*mut c_void);
+
+// SAFETY: no thread but the queue's owner gets the pointer back.
+unsafe impl Send for Data {}
+
+impl Queue {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn complete(&self, ticket: u64, result: Result<OpenFile>) {
+        let mut state = self.state();
+        // Not there: cancelled meanwhile.
+        let Some(Pending { data, store, .. }) = state.pending.remove(&ticket) else {
+            return;
+        };
+        state.ready.push_back(Outcome {
+            ticket,
+            data,
+            store,
+            result,
+        });
+        if state.ready.len() == 1 {
+            // Cannot fail: the counter is 0 or 1.
+            let _ = self.signal.write(1);
+        }
+    }
+
+    fn next(&self) -> Option<Outcome> {
+        let mut state = self.state();
+        let outcome = state.ready.pop_front();
+        if state.ready.is_empty() {
+            // EAGAIN where nothing was signalled.
+            let _ = self.signal.read();
+        }
+        outcome
+    }
+
+    fn cancel(&self, ticket: u64) {
+        let mut state = self.state();
+        if let Some(pending) = state.pending.remove(&ticket) {
+            pending.task.inspect(AbortHandle::abort);
+        } else if let Some(place) = state.ready.iter().position(|ready| ready.ticket == ticket) {
+            state.ready.remove(place);
+        }
+    }
+
+    /// Runs a look-up in the background. Its outcome comes through the queue,
+    /// also when it panics.
+    fn start<F>(self: &Arc<Self>, store: &Store, data: Data, look_up: F) -> Result<u64>
+    where
+        F: Future<Output = Result<OpenFile>> + Send + 'static,
+    {
+        let runtime = runtime::runtime()?;
+        let ticket = {
+            let mut state = self.state();
+            state.last_ticket += 1;
+            let ticket = state.last_ticket;
+            let pending = Pending {
+                data,
+                store: store.clone(),
+                task: None,
+            };
+            state.pending.insert(ticket, pending);
+            ticket
+        };
+        let queue = Arc::clone(self);
+        let task = runtime.spawn(async move {
+            let result = AssertUnwindSafe(look_up).catch_unwind().await;
+            queue.complete(
+                ticket,
+                result.unwrap_or_else(|panic| Err(from_panic(&*panic))),
+            );
+        });
+        if let Some(pending) = self.state().pending.get_mut(&ticket) {
+            pending.task = Some(task.abort_handle());
+        }
+        Ok(ticket)
+    }
+}
+
+/// Makes a queue.
+///
+/// On success `*queue_out` is a new handle; release it with
+/// `ezdfs_queue_free`.
+///
+/// # Safety
+///
+/// `queue_out` is valid; `err` may be NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ezdfs_queue_new(
+    queue_out: *mut *mut ezdfs_queue,
+    err: *mut ezdfs_error,
+) -> ezdfs_result {
+    // SAFETY: promised by the caller.
+    unsafe {
+        guard(err, || {
+            let flags = EfdFlags::EFD_CLOEXEC | EfdFlags::EFD_NONBLOCK;
+            let signal = EventFd::from_value_and_flags(0, flags).map_err(|errno| {
+                Error::new(ErrorKind::Unavailable, "start", "queue", "no descriptor")
+                    .with_errno(errno as i32)
+                    .with_source(errno)
+            })?;
+            let queue = Arc::new(Queue {
+                signal,
+                state: Mutex::default(),
+            });
+            queue_out.write(Box::into_raw(Box::new(ezdfs_queue(queue))));
+            Ok(())
+        })
+    }
+}
+
+/// A descriptor that is readable as long as outcomes wait; for epoll and the
+/// like. It stays the queue's; nobody but `ezdfs_queue_next` reads it.
+///
+/// # Safety
+///
+/// `queue` is a live handle.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ezdfs_queue_fd(queue: *const ezdfs_queue) -> i32 {
+    // SAFETY: promised by the caller.
+    unsafe { &*queue }.0.signal.as_raw_fd()
+}
+
+/// Releases a queue; NULL is a no-op. Look-ups under way are cancelled.
+///
+/// # Safety
+///
+/// `queue` is a live handle and is not used again.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ezdfs_queue_free(queue: *mut ezdfs_queue) {
+    if queue.is_null() {
+        return;
+    }
+    // SAFETY: promised by the caller.
+    guard_or((), || {
+        let queue = unsafe { Box::from_raw(queue) };
+        let mut state = queue.0.state();
+        for (_, pending) in state.pending.drain() {
+            pending.task.inspect(AbortHandle::abort);
+        }
+        state.ready.clear();
+    });
+}
+
+/// Takes the next outcome; false where none waits, and then the descriptor is
+/// not readable any more. Never blocks.
+///
+/// On success `completion_out->file` is the caller's; release it with
+/// `ezdfs_file_free`.
+///
+/// # Safety
+///
+/// `queue` is a live handle, `completion_out` valid.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ezdfs_queue_next(
+    queue: *mut ezdfs_queue,
+    completion_out: *mut ezdfs_completion,
+) -> bool {
+    // SAFETY: promised by the caller.
+    guard_or(false, || unsafe {
+        let Some(Outcome {
+            ticket,
+            data,
+            store,
+            result,
+        }) = (&*queue).0.next()
+        else {
+            return false;
+        };
+        completion_out.write(completion(&store, data.0, ticket, result));
+        true
+    })
+}
+
+/// Gives a look-up up. After this its outcome is not delivered; a file that was
+/// opened is closed. A ticket that was delivered already is a no-op. Never
+/// blocks on database or mount.
+///
+/// # Safety
+///
+/// `queue` is a live handle.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ezdfs_queue_cancel(queue: *mut ezdfs_queue, ticket: u64) {
+    // SAFETY: promised by the caller.
+    guard_or((), || unsafe { (&*queue).0.cancel(ticket) });
+}
+
+/// Starts to open a file. Never blocks; the outcome comes through `queue`,
+/// within the store's deadlines, with `data` as it was given.
+///
+/// On success `*ticket_out` is the look-up's ticket.
+///
+/// # Safety
+///
+/// The pointers are valid; `err` may be NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ezdfs_store_open_start(
+    store: *const ezdfs_store,
+    queue: *mut ezdfs_queue,
+    id: *const c_char,
+    id_len: usize,
+    data: *mut c_void,
+    ticket_out: *mut u64,
+    err: *mut ezdfs_error,
+) -> ezdfs_result {
+    // SAFETY: promised by the caller.
+    unsafe {
+        guard(err, || {
+            let store = borrow(store)?;
+            let queue = queue.as_ref().ok_or_else(|| null("queue"))?;
+            let id = FileId::from_bytes(bytes(id, id_len))?;
+            let process = store.process()?;
+            let look_up = async move { process.open(&id).await };
+            ticket_out.write(queue.0.start(store, Data(data), look_up)?);
+            Ok(())
+        })
+    }
+}
+
+/// Starts to open what a web client asked for, if it may have it: finds the
+/// file by the decoded path, and where there is none by the raw one. Never
+/// blocks.
+///
+/// On success either `*ticket_out` is 0 and `*completion_out` holds the outcome
+/// already, or `*ticket_out` is the look-up's ticket, `*completion_out` is
+/// untouched, and the outcome comes through `queue`, within the store's
+/// deadlines, with `data` as it was given. It fails only where the look-up
+/// could not be started.
+///
+/// # Safety
+///
+/// The pointers are valid; `err` may be NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ezdfs_store_serve_start(
+    store: *const ezdfs_store,
+    queue: *mut ezdfs_queue,
+    request: *const ezdfs_request,
+    data: *mut c_void,
+    ticket_out: *mut u64,
+    completion_out: *mut ezdfs_completion,
+    err: *mut ezdfs_error,
+) -> ezdfs_result {
+    // SAFETY: promised by the caller.
+    unsafe {
+        guard(err, || {
+            let store = borrow(store)?;
+            let queue = queue.as_ref().ok_or_else(|| null("queue"))?;
+            let request = request.as_ref().ok_or_else(|| null("request"))?;
+            let process = store.process()?;
+            let request = Request {
+                path: bytes(request.path, request.path_len),
+                raw_path: (!request.raw_path.is_null())
+                    .then(|| bytes(request.raw_path, request.raw_path_len)),
+                allow: Allow {
+                    drafts: request.flags & EZDFS_SERVE_DRAFTS != 0,
+                    originals: request.flags & EZDFS_SERVE_ORIGINALS != 0,
+                },
+            };
+            let known =
+                serve::candidates(store.url_prefix(), request).and_then(|ids| {
+                    match process.known_missing(&ids) {
+                        Some(missing) => Err(missing),
+                        None => Ok(ids),
+                    }
+                });
+            match known {
+                Ok(ids) => {
+                    let look_up = async move { process.open_first(ids).await };
+                    ticket_out.write(queue.0.start(store, Data(data), look_up)?);
+                }
+                Err(answer) => {
+                    completion_out.write(completion(store, data, 0, Err(answer)));
+                    ticket_out.write(0);
+                }
+            }
+            Ok(())
+        })
+    }
+}
+
+fn completion(
+    store: &Store,
+    data: *mut c_void,
+    ticket: u64,
+    result: Result<OpenFile>,
+) -> ezdfs_completion {
+    match result.and_then(|file| raw_file(store, file)) {
+        Ok(file) => ezdfs_completion {
+            data,
+            ticket,
+            file,
+            error: ezdfs_error::ok(),
+        },
+        Err(error) => ezdfs_completion {
+            data,
+            ticket,
+            file: std::ptr::null_mut(),
+            error: ezdfs_error::from_error(&error),
+        },
+    }
+}

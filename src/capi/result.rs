@@ -1,0 +1,211 @@
+//! Results, error detail, and the guard that every function runs under.
+
+use std::ffi::c_char;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use crate::error::{Error, ErrorKind, Result};
+
+/// What a call came to. Codes are stable: never renumbered, never reused.
+#[repr(u32)]
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum ezdfs_result {
+    /// It worked.
+    Ok = 0,
+    /// No live row for the id, or (with `os_errno` ENOENT) a row whose file is
+    /// missing from a live mount.
+    NotFound = 1,
+    /// No file can have this id, path or URI.
+    InvalidName = 2,
+    /// The database or the mount did not answer, or refused for now; worth
+    /// retrying.
+    Unavailable = 3,
+    /// An option is unknown, missing, malformed, or rejected by the server.
+    InvalidConfig = 4,
+    /// The bytes or the metadata handed in contradict themselves or the table.
+    InvalidInput = 5,
+    /// The metadata table is missing or has the wrong shape.
+    Schema = 6,
+    /// The file system failed: no permission, no space, an I/O error.
+    Storage = 7,
+    /// This request may not have the file, whether it exists or not.
+    Denied = 8,
+    /// A bug in ezdfs, caught at the boundary. The handle stays valid.
+    Internal = 99,
+}
+
+impl From<ErrorKind> for ezdfs_result {
+    fn from(kind: ErrorKind) -> Self {
+        match kind {
+            ErrorKind::NotFound => ezdfs_result::NotFound,
+            ErrorKind::InvalidName => ezdfs_result::InvalidName,
+            ErrorKind::Unavailable => ezdfs_result::Unavailable,
+            ErrorKind::InvalidConfig => ezdfs_result::InvalidConfig,
+            ErrorKind::InvalidInput => ezdfs_result::InvalidInput,
+            ErrorKind::Schema => ezdfs_result::Schema,
+            ErrorKind::Storage => ezdfs_result::Storage,
+            ErrorKind::Denied => ezdfs_result::Denied,
+            ErrorKind::Internal => ezdfs_result::Internal,
+        }
+    }
+}
+
+/// Filled in on failure. Owned by the caller; nothing in it needs freeing, and
+/// it may be handed to another thread.
+#[repr(C)]
+pub struct ezdfs_error {
+    /// What the call returned.
+    pub code: ezdfs_result,
+    /// errno of the failing system call, or 0.
+    pub os_errno: i32,
+    /// Operation, subject and cause. NUL-terminated UTF-8, cut to fit; no
+    /// control characters.
+    pub message: [c_char; 512],
+}
+
+impl ezdfs_error {
+    pub(super) fn ok() -> Self {
+        ezdfs_error {
+            code: ezdfs_result::Ok,
+            os_errno: 0,
+            message: [0; 512],
+        }
+    }
+
+    pub(super) fn from_error(error: &Error) -> Self {
+        let mut filled = ezdfs_error {
+            code: error.kind().into(),
+            os_errno: error.os_errno(),
+            message: [0; 512],
+        };
+        let text = format!("{error:#}").replace(|c: char| c.is_control(), " ");
+        fill(&mut filled.message, &text);
+        filled
+    }
+}
+
+/// Copies text into a fixed field, cut between characters, NUL-terminated.
+pub(super) fn fill<const N: usize>(field: &mut [c_char; N], text: &str) {
+    let mut end = text.len().min(N - 1);
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    for (target, byte) in field.iter_mut().zip(&text.as_bytes()[..end]) {
+        *target = byte.cast_signed();
+    }
+    field[end] = 0;
+}
+
+/// Runs the body of an extern function: no panic gets out, and the caller's
+/// error is filled in.
+///
+/// # Safety
+///
+/// `err` is NULL or points to writable memory for one `ezdfs_error`.
+pub(super) unsafe fn guard(
+    err: *mut ezdfs_error,
+    body: impl FnOnce() -> Result<()>,
+) -> ezdfs_result {
+    let error = match catch_unwind(AssertUnwindSafe(body)) {
+        Ok(Ok(())) => return ezdfs_result::Ok,
+        Ok(Err(error)) => error,
+        Err(panic) => from_panic(&*panic),
+    };
+    if !err.is_null() {
+        // SAFETY: promised by the caller.
+        unsafe { err.write(ezdfs_error::from_error(&error)) };
+    }
+    error.kind().into()
+}
+
+/// Runs the body of an extern function that has no way to fail.
+pub(super) fn guard_or<T>(fallback: T, body: impl FnOnce() -> T) -> T {
+    catch_unwind(AssertUnwindSafe(body)).unwrap_or(fallback)
+}
+
+pub(super) fn from_panic(panic: &(dyn std::any::Any + Send)) -> Error {
+    let text = panic
+        .downcast_ref::<&str>()
+        .map(|text| (*text).to_owned())
+        .or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "panic".to_owned());
+    Error::new(ErrorKind::Internal, "call", "ezdfs", text)
+}
+
+/// The stable word for a result, for logs: `ok`, `not_found`, ... Static;
+/// `unknown` for a number that is no result.
+#[unsafe(no_mangle)]
+pub extern "C" fn ezdfs_result_name(result: u32) -> *const c_char {
+    let name = match (result, ErrorKind::from_code(result)) {
+        (0, _) => c"ok",
+        (_, None) => c"unknown",
+        (_, Some(kind)) => match kind {
+            ErrorKind::NotFound => c"not_found",
+            ErrorKind::InvalidName => c"invalid_name",
+            ErrorKind::Unavailable => c"unavailable",
+            ErrorKind::InvalidConfig => c"invalid_config",
+            ErrorKind::InvalidInput => c"invalid_input",
+            ErrorKind::Schema => c"schema",
+            ErrorKind::Storage => c"storage",
+            ErrorKind::Denied => c"denied",
+            ErrorKind::Internal => c"internal",
+        },
+    };
+    name.as_ptr()
+}
+
+/// The status with which a web server answers a result: 200, 404 where the
+/// file is known not to be there, 503, ... 500 for a number that is no result.
+#[unsafe(no_mangle)]
+pub extern "C" fn ezdfs_result_http_status(result: u32) -> u32 {
+    match result {
+        0 => 200,
+        _ => ErrorKind::from_code(result).map_or(500, |kind| kind.http_status().into()),
+    }
+}
+
+/// Seconds after which a client may try again, for `Retry-After`; 0 where that
+/// header does not belong.
+#[unsafe(no_mangle)]
+pub extern "C" fn ezdfs_result_retry_after(result: u32) -> u32 {
+    const SECONDS: u32 = 5;
+    if ezdfs_result_http_status(result) == 503 {
+        SECONDS
+    } else {
+        0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::ffi::CStr;
+
+    use super::*;
+
+    #[test]
+    fn names_and_codes_are_those_of_the_core() {
+        for kind in ErrorKind::ALL {
+            assert_eq!(ezdfs_result::from(kind) as u32, kind.code());
+            // SAFETY: the function returns static C strings.
+            let name = unsafe { CStr::from_ptr(ezdfs_result_name(kind.code())) };
+            assert_eq!(name.to_str(), Ok(kind.name()));
+        }
+    }
+
+    #[test]
+    fn a_panic_becomes_an_error() {
+        let mut error = ezdfs_error::ok();
+        // SAFETY: the pointer is to a local.
+        let result = unsafe { guard(&raw mut error, || panic!("boom")) };
+        assert!(result == ezdfs_result::Internal);
+        // SAFETY: `fill` terminates the message.
+        let message = unsafe { CStr::from_ptr(error.message.as_ptr()) };
+        assert!(message.to_string_lossy().contains("boom"));
+    }
+
+    #[test]
+    fn messages_are_cut_between_characters() {
+        let mut field = [1; 8];
+        fill(&mut field, "aaaaaaéé");
+        assert_eq!(field[6], 0);
+    }
+}

@@ -1,0 +1,144 @@
+//! The command line's grammar.
+
+use clap::{Arg, ArgAction, Command, value_parser};
+
+use crate::config::VOCABULARY;
+
+const EXIT_CODES: &str = "\
+Exit codes: 0 done · 1 not found · 2 bad usage, name, option or input · 3 database or mount
+unavailable, try again · 4 metadata table missing or of the wrong shape · 5 file system error ·
+70 a bug in ezdfs
+
+Every option may also be given as EZDFS_<OPTION> in the environment or as `option = value` in
+ezdfs.toml: ./ezdfs.toml, /etc/ezdfs/ezdfs.toml, or the file that --config names. A flag goes
+before the environment, the environment before the file.";
+
+pub(super) fn command() -> Command {
+    let file = |help| Arg::new("id").required(true).value_name("ID").help(help);
+    Command::new("ezdfs")
+        .version(env!("CARGO_PKG_VERSION"))
+        .about("Stores and looks after the files of an eZ Platform or Ibexa cluster")
+        .after_help(EXIT_CODES)
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .arg(
+            Arg::new("config")
+                .long("config")
+                .value_name("FILE")
+                .value_parser(value_parser!(std::path::PathBuf))
+                .global(true)
+                .help("Read options from this TOML file"),
+        )
+        .arg(
+            Arg::new("json")
+                .long("json")
+                .action(ArgAction::SetTrue)
+                .global(true)
+                .help("Print JSON, one object a line"),
+        )
+        .args(VOCABULARY.iter().map(|spec| {
+            let help = match spec.default {
+                Some("") | None => spec.help.to_owned(),
+                Some(default) => format!("{} [default: {default}]", spec.help),
+            };
+            Arg::new(spec.key)
+                .long(spec.key.replace('_', "-"))
+                .alias(spec.key)
+                .value_name("VALUE")
+                .help_heading("Store options")
+                .global(true)
+                .help(help)
+        }))
+        .subcommand(
+            Command::new("schema")
+                .about("Check the metadata table, or create it")
+                .arg(flag("create", "Create the table where there is none")),
+        )
+        .subcommand(
+            Command::new("put")
+                .about("Store a file")
+                .arg(file("Where, e.g. images/1/a.jpg"))
+                .arg(
+                    Arg::new("file")
+                        .value_name("FILE")
+                        .default_value("-")
+                        .help("What to store; - is standard input"),
+                )
+                .arg(
+                    Arg::new("mime-type")
+                        .long("mime-type")
+                        .value_name("TYPE")
+                        .help("MIME type to record; found from the first bytes by default"),
+                )
+                .arg(
+                    Arg::new("size")
+                        .long("size")
+                        .value_name("BYTES")
+                        .value_parser(value_parser!(u64))
+                        .help("Refuse the file unless it has so many bytes"),
+                )
+                .arg(
+                    Arg::new("mtime")
+                        .long("mtime")
+                        .value_name("SECONDS")
+                        .allow_negative_numbers(true)
+                        .value_parser(value_parser!(i64))
+                        .help("Modification time to record, since the epoch; now by default"),
+                ),
+        )
+        .subcommand(
+            Command::new("get")
+                .about("Write a stored file's bytes")
+                .arg(file("Which"))
+                .arg(
+                    Arg::new("file")
+                        .value_name("FILE")
+                        .default_value("-")
+                        .help("Where to write; - is standard output"),
+                ),
+        )
+        .subcommand(
+            Command::new("stat")
+                .about("Show what the table says of a file")
+                .arg(file("Which")),
+        )
+        .subcommand(
+            Command::new("ls")
+                .about("List live files in the byte order of their ids")
+                .arg(
+                    Arg::new("dir")
+                        .value_name("DIR")
+                        .help("Only below this directory"),
+                )
+                .arg(flag("long", "Size, time and type too").short('l')),
+        )
+        .subcommand(
+            Command::new("rm")
+                .about("Delete files: row first, then bytes")
+                .arg(
+                    file("Which")
+                        .num_args(1..)
+                        .help("Files, or with -r directories"),
+                )
+                .arg(flag("recursive", "Delete everything below these directories").short('r'))
+                .arg(flag("force", "Say nothing of files that do not exist").short('f')),
+        )
+        .subcommand(
+            Command::new("import")
+                .about("Register the files of a tree that lies in the root already")
+                .arg(
+                    Arg::new("dir")
+                        .required(true)
+                        .value_name("DIR")
+                        .help("The tree"),
+                )
+                .arg(flag("dry-run", "Only look and count").short('n')),
+        )
+}
+
+fn flag(name: &'static str, help: &'static str) -> Arg {
+    Arg::new(name)
+        .long(name)
+        .action(ArgAction::SetTrue)
+        .help(help)
+}

@@ -1,0 +1,249 @@
+//! The subcommands.
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::ArgMatches;
+use serde_json::json;
+
+use super::{output, report};
+use crate::error::{Error, ErrorKind, Result};
+use crate::maintenance::{Import, ImportOptions};
+use crate::name::{DirId, FileId};
+use crate::store::{CreateOptions, Store};
+
+pub(super) fn run(store: &Store, matches: &ArgMatches) -> Result<ExitCode> {
+    let Some((name, matches)) = matches.subcommand() else {
+        return Ok(ExitCode::from(2));
+    };
+    let command = match name {
+        "schema" => schema,
+        "put" => put,
+        "get" => get,
+        "stat" => stat,
+        "ls" => ls,
+        "rm" => rm,
+        _ => import,
+    };
+    command(store, &Arguments { matches })
+}
+
+/// The arguments of one subcommand.
+struct Arguments<'a> {
+    matches: &'a ArgMatches,
+}
+
+impl<'a> Arguments<'a> {
+    fn text(&self, name: &str) -> Option<&'a str> {
+        self.matches.get_one::<String>(name).map(String::as_str)
+    }
+
+    fn flag(&self, name: &str) -> bool {
+        self.matches.get_flag(name)
+    }
+
+    fn id(&self) -> Result<FileId> {
+        FileId::parse(self.text("id").unwrap_or_default())
+    }
+
+    /// The file argument, unless it is `-`.
+    fn path(&self) -> Option<&'a Path> {
+        self.text("file").filter(|path| *path != "-").map(Path::new)
+    }
+}
+
+fn schema(store: &Store, arguments: &Arguments<'_>) -> Result<ExitCode> {
+    if arguments.flag("create") {
+        store.create_schema()?;
+    } else {
+        store.check_schema()?;
+    }
+    let dsn = store.dsn().to_string();
+    if arguments.flag("json") {
+        output::json(&json!({ "dsn": dsn, "usable": true }))?;
+    } else {
+        output::line(&format!("the metadata table in {dsn} can be used"))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn put(store: &Store, arguments: &Arguments<'_>) -> Result<ExitCode> {
+    let id = arguments.id()?;
+    let options = CreateOptions {
+        size: arguments.matches.get_one("size").copied(),
+        mime_type: arguments.text("mime-type"),
+        mtime: arguments.matches.get_one("mtime").copied(),
+    };
+    let mut source: Box<dyn Read> = match arguments.path() {
+        None => Box::new(io::stdin()),
+        Some(path) => Box::new(open_source(path)?),
+    };
+    let info = store.create(&id, &mut source, &options)?;
+    if arguments.flag("json") {
+        output::json(&output::File::from(&info))?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn open_source(path: &Path) -> Result<File> {
+    let unreadable = |error: io::Error| {
+        let subject = path.to_string_lossy();
+        Error::new(ErrorKind::InvalidInput, "read", subject, "cannot read").with_source(error)
+    };
+    let file = File::open(path).map_err(unreadable)?;
+    if file.metadata().map_err(unreadable)?.is_dir() {
+        return Err(unreadable(io::ErrorKind::IsADirectory.into()));
+    }
+    Ok(file)
+}
+
+fn get(store: &Store, arguments: &Arguments<'_>) -> Result<ExitCode> {
+    let opened = store.open(&arguments.id()?)?;
+    let target = arguments.text("file").unwrap_or("-");
+    let failed = |error| output::cannot_write(error, target);
+    let mut sink: Box<dyn Write> = match arguments.path() {
+        None => Box::new(io::stdout().lock()),
+        Some(path) => Box::new(File::create(path).map_err(failed)?),
+    };
+    let copied = io::copy(&mut &opened.file, &mut sink).map_err(failed)?;
+    sink.flush().map_err(failed)?;
+    if copied != opened.size {
+        let reason = format!("read {copied} of {} bytes: the file changed", opened.size);
+        return Err(Error::new(
+            ErrorKind::Storage,
+            "get",
+            opened.info.id.as_str(),
+            reason,
+        ));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn stat(store: &Store, arguments: &Arguments<'_>) -> Result<ExitCode> {
+    let info = store.stat(&arguments.id()?)?;
+    if arguments.flag("json") {
+        output::json(&output::File::from(&info))?;
+    } else {
+        for (label, value) in [
+            ("id", output::printable(info.id.as_str())),
+            ("name", output::printable(store.name(&info.id)?.as_str())),
+            ("size", info.size.to_string()),
+            ("mtime", info.mtime.to_string()),
+            ("type", output::printable(&info.mime_type)),
+            ("scope", output::printable(&info.scope)),
+            ("uri", output::printable(&store.uri(&info.id))),
+        ] {
+            output::line(&format!("{label:>6}  {value}"))?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn ls(store: &Store, arguments: &Arguments<'_>) -> Result<ExitCode> {
+    let dir = arguments.text("dir").map(DirId::parse).transpose()?;
+    for info in store.list(dir.as_ref())? {
+        let info = info?;
+        let id = output::printable(info.id.as_str());
+        if arguments.flag("json") {
+            output::json(&output::File::from(&info))?;
+        } else if arguments.flag("long") {
+            let mime_type = output::printable(&info.mime_type);
+            output::line(&format!(
+                "{:>12} {:>10} {mime_type:<16} {id}",
+                info.size, info.mtime
+            ))?;
+        } else {
+            output::line(&id)?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Goes on after a file that cannot be deleted; the exit code is the first
+/// error's.
+fn rm(store: &Store, arguments: &Arguments<'_>) -> Result<ExitCode> {
+    let mut code = ExitCode::SUCCESS;
+    let mut failed = false;
+    for text in arguments
+        .matches
+        .get_many::<String>("id")
+        .into_iter()
+        .flatten()
+    {
+        match remove(store, text, arguments) {
+            Ok(()) => {}
+            Err(error) if error.kind() == ErrorKind::NotFound && arguments.flag("force") => {}
+            Err(error) => {
+                report(&error);
+                if !failed {
+                    code = ExitCode::from(error.kind().exit_code());
+                }
+                failed = true;
+            }
+        }
+    }
+    Ok(code)
+}
+
+fn remove(store: &Store, text: &str, arguments: &Arguments<'_>) -> Result<()> {
+    if !arguments.flag("recursive") {
+        store.delete(&FileId::parse(text)?)?;
+        if arguments.flag("json") {
+            output::json(&json!({ "id": text, "rows": 1 }))?;
+        }
+        return Ok(());
+    }
+    let deleted = store.delete_directory(&DirId::parse(text)?)?;
+    if arguments.flag("json") {
+        let (rows, files, left) = (deleted.rows, deleted.files, deleted.left);
+        output::json(&json!({ "dir": text, "rows": rows, "files": files, "left": left }))?;
+    } else if deleted.left > 0 {
+        eprintln!(
+            "ezdfs: rm {text:?}: {} files or directories are left",
+            deleted.left
+        );
+    }
+    Ok(())
+}
+
+fn import(store: &Store, arguments: &Arguments<'_>) -> Result<ExitCode> {
+    let directory = Path::new(arguments.text("dir").unwrap_or_default());
+    let dry_run = arguments.flag("dry-run");
+    let import = Import::new(store, directory, ImportOptions { dry_run })?;
+    let counter = output::counter("files");
+    let mut failure_code = None;
+    let imported = import.run(
+        |so_far| counter.set_position(so_far.total()),
+        |error| {
+            counter.suspend(|| report(&error));
+            failure_code.get_or_insert(error.kind().exit_code());
+        },
+    );
+    counter.finish_and_clear();
+    let imported = imported?;
+    if arguments.flag("json") {
+        output::json(&json!({
+            "added": imported.added,
+            "updated": imported.updated,
+            "unchanged": imported.unchanged,
+            "soft_deleted": imported.soft_deleted,
+            "skipped": imported.skipped,
+            "failed": imported.failed,
+            "dry_run": dry_run,
+        }))?;
+    } else {
+        let would = if dry_run { "would be " } else { "" };
+        output::line(&format!(
+            "{} {would}added, {} {would}updated, {} unchanged, {} soft-deleted, {} skipped, {} failed",
+            imported.added,
+            imported.updated,
+            imported.unchanged,
+            imported.soft_deleted,
+            imported.skipped,
+            imported.failed
+        ))?;
+    }
+    Ok(failure_code.map_or(ExitCode::SUCCESS, ExitCode::from))
+}

@@ -1,0 +1,107 @@
+//! How the text of each kind of option is read.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::Durability;
+
+/// An SQL identifier, or two joined by a dot (schema and table).
+pub(super) fn table(text: &str) -> Result<String, String> {
+    let parts: Vec<&str> = text.split('.').collect();
+    if parts.len() <= 2 && parts.iter().all(|part| is_identifier(part)) {
+        Ok(text.to_owned())
+    } else {
+        Err(format!(
+            "{text:?} is not a table name (letters, digits, underscore; at most 64)"
+        ))
+    }
+}
+
+fn is_identifier(text: &str) -> bool {
+    let starts_well = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
+    starts_well && text.len() <= 64 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+}
+
+pub(super) fn absolute_path(text: &str) -> Result<PathBuf, String> {
+    let path = PathBuf::from(text);
+    if path.is_absolute() && !text.contains('\0') {
+        Ok(path)
+    } else {
+        Err(format!("{text:?} is not an absolute path"))
+    }
+}
+
+/// Permissions that leave the owner able to use what was created.
+fn mode(text: &str, owner_needs: u32) -> Result<u32, String> {
+    let digits = text.strip_prefix("0o").unwrap_or(text);
+    let mode = u32::from_str_radix(digits, 8)
+        .ok()
+        .filter(|mode| *mode <= 0o7777)
+        .ok_or_else(|| format!("{text:?} is not an octal permission such as 0644"))?;
+    if mode & owner_needs == owner_needs {
+        Ok(mode)
+    } else {
+        Err(format!(
+            "{text:?} would lock out its own owner (needs at least 0{owner_needs:o})"
+        ))
+    }
+}
+
+pub(super) fn file_mode(text: &str) -> Result<u32, String> {
+    mode(text, 0o600)
+}
+
+/// The kernels' documentation has an example with the modes of files and
+/// directories swapped; a directory without `x` is refused here.
+pub(super) fn dir_mode(text: &str) -> Result<u32, String> {
+    mode(text, 0o700)
+}
+
+pub(super) fn durability(text: &str) -> Result<Durability, String> {
+    match text {
+        "full" => Ok(Durability::Full),
+        "rename" => Ok(Durability::Rename),
+        _ => Err(format!("{text:?} is neither \"full\" nor \"rename\"")),
+    }
+}
+
+/// A time as nginx writes it (`500ms`, `5s`, `1m`); a bare number is seconds.
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
+    let parsed = match text.parse::<u64>() {
+        Ok(seconds) => Some(Duration::from_secs(seconds)),
+        Err(_) => humantime::parse_duration(text).ok(),
+    };
+    parsed
+        .filter(|time| *time <= Duration::from_secs(365 * 86_400))
+        .ok_or_else(|| format!("{text:?} is not a time such as 500ms, 5s or 1m"))
+}
+
+/// A time after which something is given up; never zero.
+pub(super) fn timeout(text: &str) -> Result<Duration, String> {
+    match duration(text)? {
+        Duration::ZERO => Err("must be longer than 0".to_owned()),
+        time => Ok(time),
+    }
+}
+
+pub(super) fn count(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(count @ 1..=1000) => Ok(count),
+        _ => Err(format!("{text:?} is not a number from 1 to 1000")),
+    }
+}
+
+/// Bytes, with nginx's suffixes `k`, `m` and `g`.
+pub(super) fn size(text: &str) -> Result<u64, String> {
+    let (digits, unit) = match text.as_bytes().last().map(u8::to_ascii_lowercase) {
+        Some(b'k') => (&text[..text.len() - 1], 1 << 10),
+        Some(b'm') => (&text[..text.len() - 1], 1 << 20),
+        Some(b'g') => (&text[..text.len() - 1], 1 << 30),
+        _ => (text, 1),
+    };
+    digits
+        .parse::<u64>()
+        .ok()
+        .and_then(|number| number.checked_mul(unit))
+        .ok_or_else(|| format!("{text:?} is not a size such as 512k or 16m"))
+}

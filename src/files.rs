@@ -1,0 +1,222 @@
+//! The bytes: a mounted directory, never left by any path.
+
+mod stage;
+mod sweep;
+
+use std::fs::File;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::PathBuf;
+
+use nix::dir::Dir;
+use nix::errno::Errno;
+use nix::fcntl::{AT_FDCWD, OFlag, OpenHow, ResolveFlag, openat, openat2};
+use nix::sys::stat::{FileStat, Mode, SFlag, fstat};
+use nix::unistd::{UnlinkatFlags, unlinkat};
+
+use crate::config::{Durability, Options};
+use crate::error::{Error, ErrorKind, Result};
+use crate::name::FileId;
+
+pub(crate) use stage::{Published, Staged};
+
+/// The mounted directory beneath which all files lie.
+///
+/// No descriptor of it is kept between calls, so that it can be unmounted and
+/// mounted again at any time. All calls block on the mount.
+#[derive(Debug, Clone)]
+pub(crate) struct Mount {
+    root: PathBuf,
+    file_mode: Mode,
+    dir_mode: Mode,
+    durability: Durability,
+}
+
+/// A regular file, open for reading.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    pub(crate) file: File,
+    /// Its length when it was opened.
+    pub(crate) size: u64,
+}
+
+impl Mount {
+    pub(crate) fn new(options: &Options) -> Self {
+        Mount {
+            root: options.root.clone(),
+            file_mode: Mode::from_bits_truncate(options.file_mode),
+            dir_mode: Mode::from_bits_truncate(options.dir_mode),
+            durability: options.durability,
+        }
+    }
+
+    /// Opens a file whose row says that it exists.
+    ///
+    /// # Errors
+    ///
+    /// - `NotFound`: it is not there although the mount is alive, or what is
+    ///   there is not a regular file beneath the root.
+    /// - `Unavailable`: the mount is gone, or the handle went stale twice.
+    /// - `Storage`: anything else.
+    pub(crate) fn open(&self, id: &FileId) -> Result<Opened> {
+        let first = open_regular(&self.root()?, id);
+        let Err(Errno::ENOENT | Errno::ENOTDIR | Errno::ESTALE) = first else {
+            return first.map_err(|errno| self.open_error(id, errno));
+        };
+        // An NFS client remembers for half a minute that a name did not exist,
+        // or which file it was. Opening the directory makes it ask again.
+        let root = self.root()?;
+        drop(open_directory(&root, id.parent()));
+        open_regular(&root, id).map_err(|errno| self.open_error(id, errno))
+    }
+
+    fn open_error(&self, id: &FileId, errno: Errno) -> Error {
+        match errno {
+            Errno::ENOENT | Errno::ENOTDIR => match self.require_alive() {
+                Ok(()) => {
+                    let reason = "the row is there, its file is missing from the mount";
+                    failed(ErrorKind::NotFound, "open", id, reason, Errno::ENOENT)
+                }
+                Err(gone) => gone,
+            },
+            Errno::ELOOP | Errno::EXDEV | Errno::EISDIR | Errno::ENXIO => {
+                let reason = "not a regular file beneath the root";
+                failed(ErrorKind::NotFound, "open", id, reason, errno)
+            }
+            Errno::ESTALE => {
+                let reason = "the file changed on the server while it was opened";
+                failed(ErrorKind::Unavailable, "open", id, reason, errno)
+            }
+            _ => failed(
+                ErrorKind::Storage,
+                "open",
+                id,
+                "cannot open the file",
+                errno,
+            ),
+        }
+    }
+
+    /// Removes a file; says whether there was one.
+    pub(crate) fn remove(&self, id: &FileId) -> Result<bool> {
+        let parent = match open_directory(&self.root()?, id.parent()) {
+            Ok(parent) => parent,
+            Err(Errno::ENOENT | Errno::ENOTDIR | Errno::ELOOP) => return Ok(false),
+            Err(errno) => {
+                let reason = "cannot open the file's directory";
+                return Err(failed(ErrorKind::Storage, "delete", id, reason, errno));
+            }
+        };
+        match unlinkat(&parent, id.file_name(), UnlinkatFlags::NoRemoveDir) {
+            Ok(()) => Ok(true),
+            Err(Errno::ENOENT) => Ok(false),
+            Err(errno) => {
+                let reason = "the row is deleted, the file cannot be removed";
+                Err(failed(ErrorKind::Storage, "delete", id, reason, errno))
+            }
+        }
+    }
+
+    /// Refuses a mount that is not there: a missing root, or one without any
+    /// entry, which is what the mount point looks like when nothing is mounted.
+    /// Only to be asked where rows say that something must be there.
+    pub(crate) fn require_alive(&self) -> Result<()> {
+        if self.is_empty()? {
+            let reason = "the root is empty although the table has rows: is the share mounted?";
+            return Err(self.unavailable(reason, Errno::ENOENT));
+        }
+        Ok(())
+    }
+
+    /// Whether the root has no entry at all.
+    pub(crate) fn is_empty(&self) -> Result<bool> {
+        let entries = Dir::open(
+            &self.root,
+            OFlag::O_DIRECTORY | OFlag::O_CLOEXEC,
+            Mode::empty(),
+        )
+        .map_err(|errno| self.root_error(errno))?;
+        for entry in entries {
+            let entry = entry.map_err(|errno| self.root_error(errno))?;
+            if !matches!(entry.file_name().to_bytes(), b"." | b"..") {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// A descriptor that paths are resolved from; it reads nothing by itself.
+    fn root(&self) -> Result<OwnedFd> {
+        let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+        openat(AT_FDCWD, &self.root, flags, Mode::empty()).map_err(|errno| self.root_error(errno))
+    }
+
+    fn root_error(&self, errno: Errno) -> Error {
+        match errno {
+            Errno::ENOENT => self.unavailable("the root does not exist", errno),
+            Errno::ENOTDIR => self.unavailable("the root is not a directory", errno),
+            _ => self.unavailable("the root cannot be opened", errno),
+        }
+    }
+
+    fn unavailable(&self, reason: &'static str, errno: Errno) -> Error {
+        let subject = self.root.to_string_lossy();
+        Error::new(ErrorKind::Unavailable, "root", subject, reason)
+            .with_errno(errno as i32)
+            .with_source(errno)
+    }
+}
+
+fn failed(
+    kind: ErrorKind,
+    operation: &'static str,
+    id: &FileId,
+    reason: &'static str,
+    errno: Errno,
+) -> Error {
+    Error::new(kind, operation, id.as_str(), reason)
+        .with_errno(errno as i32)
+        .with_source(errno)
+}
+
+/// Never follows a symbolic link and never leaves the directory it starts from.
+fn open_beneath(from: &OwnedFd, path: &str, flags: OFlag) -> nix::Result<OwnedFd> {
+    const RETRIES: usize = 8;
+    let resolve = ResolveFlag::RESOLVE_BENEATH
+        | ResolveFlag::RESOLVE_NO_SYMLINKS
+        | ResolveFlag::RESOLVE_NO_MAGICLINKS;
+    let how = OpenHow::new()
+        .flags(flags | OFlag::O_CLOEXEC)
+        .resolve(resolve);
+    for _ in 0..RETRIES {
+        match openat2(from, path, how) {
+            // EAGAIN: a rename elsewhere made the kernel unsure of the path.
+            Err(Errno::EAGAIN | Errno::EINTR) => {}
+            outcome => return outcome,
+        }
+    }
+    Err(Errno::EAGAIN)
+}
+
+/// The directory at `path`, which may be empty: then `from` itself.
+fn open_directory(from: &OwnedFd, path: &str) -> nix::Result<OwnedFd> {
+    let path = if path.is_empty() { "." } else { path };
+    open_beneath(from, path, OFlag::O_RDONLY | OFlag::O_DIRECTORY)
+}
+
+fn open_regular(root: &OwnedFd, id: &FileId) -> nix::Result<Opened> {
+    // O_NONBLOCK: a FIFO without a writer would hang the open.
+    let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
+    let file = open_beneath(root, id.as_str(), flags)?;
+    let status = fstat(file.as_fd())?;
+    if !is_regular(&status) {
+        return Err(Errno::EISDIR);
+    }
+    Ok(Opened {
+        file: File::from(file),
+        size: status.st_size.cast_unsigned(),
+    })
+}
+
+fn is_regular(status: &FileStat) -> bool {
+    SFlag::from_bits_truncate(status.st_mode & SFlag::S_IFMT.bits()) == SFlag::S_IFREG
+}

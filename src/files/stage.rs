@@ -1,0 +1,340 @@
+//! Writing: bytes go to a name of their own beside the file, are checked there,
+//! and take the file's name by rename(2). Readers see the old file or the new.
+
+use std::fs::File;
+use std::io::{self, Write};
+use std::os::fd::{AsFd, OwnedFd};
+
+use nix::errno::Errno;
+use nix::fcntl::{AtFlags, OFlag, openat, renameat};
+use nix::sys::stat::{Mode, fchmod, fstat, fstatat, mkdirat};
+use nix::unistd::{UnlinkatFlags, fsync, linkat, unlinkat};
+
+use super::{Mount, failed, open_directory};
+use crate::config::Durability;
+use crate::error::{Error, ErrorKind, Result};
+use crate::name::{FileId, RESERVED_PREFIX};
+
+/// How often a directory that somebody prunes meanwhile is made again.
+const PRUNED_RETRIES: usize = 5;
+
+/// A file being written under a staging name. Dropped, it is removed.
+#[derive(Debug)]
+pub(crate) struct Staged {
+    id: FileId,
+    parent: OwnedFd,
+    staging_name: String,
+    /// `None` once closed.
+    file: Option<File>,
+    written: u64,
+    mode: Mode,
+    durability: Durability,
+    /// Last, so that the staging file is gone from them when they are dropped.
+    directories: Directories,
+}
+
+impl Mount {
+    /// Makes the directories that are missing and opens a staging file.
+    ///
+    /// `is_new_store` is asked where the root is empty: whether that is how it
+    /// should be, or the share is not mounted.
+    pub(crate) fn stage(
+        &self,
+        id: &FileId,
+        is_new_store: impl FnOnce() -> Result<bool>,
+    ) -> Result<Staged> {
+        let root = self.root()?;
+        let missing = matches!(open_directory(&root, id.parent()), Err(Errno::ENOENT));
+        if missing && self.is_empty()? && !is_new_store()? {
+            self.require_alive()?;
+        }
+        let mut directories = Directories {
+            root,
+            created: Vec::new(),
+        };
+        for _ in 1..PRUNED_RETRIES {
+            match self.stage_once(&mut directories, id) {
+                Err(Errno::ENOENT) => {}
+                outcome => return self.staged(directories, id, outcome),
+            }
+        }
+        let outcome = self.stage_once(&mut directories, id);
+        self.staged(directories, id, outcome)
+    }
+
+    /// Legacy nodes prune empty directories after a delete; ENOENT says that
+    /// one was taken away meanwhile.
+    fn stage_once(
+        &self,
+        directories: &mut Directories,
+        id: &FileId,
+    ) -> nix::Result<(OwnedFd, String, OwnedFd)> {
+        let parent = match open_directory(&directories.root, id.parent()) {
+            Err(Errno::ENOENT) => directories.make(self, id.parent())?,
+            outcome => outcome?,
+        };
+        let staging_name = reserved_name("stage").map_err(|_| Errno::EAGAIN)?;
+        let flags =
+            OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        // Private until complete; the mode proper follows in `finish`.
+        let private = Mode::S_IRUSR | Mode::S_IWUSR;
+        let file = openat(&parent, staging_name.as_str(), flags, private)?;
+        Ok((parent, staging_name, file))
+    }
+
+    fn staged(
+        &self,
+        directories: Directories,
+        id: &FileId,
+        outcome: nix::Result<(OwnedFd, String, OwnedFd)>,
+    ) -> Result<Staged> {
+        let (parent, staging_name, file) = outcome.map_err(|errno| {
+            let reason = "cannot create a file in the file's directory";
+            failed(ErrorKind::Storage, "store", id, reason, errno)
+        })?;
+        Ok(Staged {
+            id: id.clone(),
+            parent,
+            staging_name,
+            file: Some(File::from(file)),
+            written: 0,
+            mode: self.file_mode,
+            durability: self.durability,
+            directories,
+        })
+    }
+}
+
+/// Directories made for one write. Removed again, where they are still empty,
+/// if dropped before the write is published.
+#[derive(Debug)]
+struct Directories {
+    root: OwnedFd,
+    /// Paths from the root, parents first.
+    created: Vec<String>,
+}
+
+impl Directories {
+    /// `mkdir -p`
+    fn make(&mut self, mount: &Mount, path: &str) -> nix::Result<OwnedFd> {
+        let mut directory = open_directory(&self.root, "")?;
+        let ends = path
+            .match_indices('/')
+            .map(|(slash, _)| slash)
+            .chain([path.len()]);
+        let mut start = 0;
+        for end in ends {
+            let segment = &path[start..end];
+            start = end + 1;
+            match mkdirat(&directory, segment, mount.dir_mode) {
+                Ok(()) => {
+                    self.created.push(path[..end].to_owned());
+                    if mount.durability == Durability::Full {
+                        fsync(&directory)?;
+                    }
+                    directory = open_directory(&directory, segment)?;
+                    // The umask took bits away.
+                    fchmod(&directory, mount.dir_mode)?;
+                }
+                Err(Errno::EEXIST) => directory = open_directory(&directory, segment)?,
+                Err(errno) => return Err(errno),
+            }
+        }
+        Ok(directory)
+    }
+}
+
+impl Drop for Directories {
+    fn drop(&mut self) {
+        for path in self.created.iter().rev() {
+            let (parent, name) = path.rsplit_once('/').unwrap_or(("", path));
+            // Not empty, or gone: somebody else's business by now.
+            let _ = open_directory(&self.root, parent)
+                .and_then(|parent| unlinkat(&parent, name, UnlinkatFlags::RemoveDir));
+        }
+    }
+}
+
+impl Write for Staged {
+    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+        let file = self.file.as_mut().ok_or(io::ErrorKind::BrokenPipe)?;
+        let count = file.write(buffer)?;
+        self.written += count as u64;
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Staged {
+    /// Bytes written so far.
+    pub(crate) fn written(&self) -> u64 {
+        self.written
+    }
+
+    /// Makes sure that the server has every byte: on NFS a full disk or quota
+    /// may show only in fsync or close. After this the staging file is done.
+    pub(crate) fn finish(&mut self) -> Result<()> {
+        let Some(file) = self.file.take() else {
+            return Ok(());
+        };
+        let written = self.written;
+        let storage = |reason, errno| failed(ErrorKind::Storage, "store", &self.id, reason, errno);
+        fchmod(&file, self.mode).map_err(|errno| storage("cannot set the mode", errno))?;
+        if self.durability == Durability::Full {
+            fsync(&file).map_err(|errno| storage("cannot sync the file", errno))?;
+        }
+        let status = fstat(&file).map_err(|errno| storage("cannot stat the file", errno))?;
+        nix::unistd::close(file).map_err(|errno| storage("cannot close the file", errno))?;
+        if status.st_size.cast_unsigned() != written {
+            let reason = format!("wrote {written} bytes, the file has {}", status.st_size);
+            return Err(Error::new(
+                ErrorKind::Storage,
+                "store",
+                self.id.as_str(),
+                reason,
+            ));
+        }
+        Ok(())
+    }
+
+    /// Gives the file its name. What had the name is kept until
+    /// [`Published::keep`].
+    pub(crate) fn publish(mut self) -> Result<Published> {
+        let reason = "cannot put the file in place";
+        let storage = |errno| failed(ErrorKind::Storage, "store", &self.id, reason, errno);
+        let name = self.id.file_name();
+        let inode = inode(&self.parent, &self.staging_name)
+            .and_then(|inode| inode.ok_or(Errno::ENOENT))
+            .map_err(storage)?;
+        let backup = self.keep_old(name)?;
+        if let Err(errno) = renameat(&self.parent, self.staging_name.as_str(), &self.parent, name) {
+            if let Some(backup) = &backup {
+                remove_reserved(&self.parent, backup);
+            }
+            return Err(storage(errno));
+        }
+        let published = Published {
+            parent: self.parent.try_clone().map_err(|error| {
+                storage(Errno::from_raw(error.raw_os_error().unwrap_or_default()))
+            })?,
+            name: name.to_owned(),
+            inode,
+            backup,
+        };
+        self.staging_name.clear();
+        self.directories.created.clear();
+        if self.durability == Durability::Full
+            && let Err(errno) = fsync(&published.parent)
+        {
+            published.undo();
+            return Err(failed(ErrorKind::Storage, "store", &self.id, reason, errno));
+        }
+        Ok(published)
+    }
+
+    /// Links the present file to a reserved name. None where there is no file,
+    /// and where the file system or the file's owner forbids hard links: then
+    /// the write goes on, but cannot be undone.
+    fn keep_old(&self, name: &str) -> Result<Option<String>> {
+        let backup = reserved_name("old")?;
+        match linkat(
+            &self.parent,
+            name,
+            &self.parent,
+            backup.as_str(),
+            AtFlags::empty(),
+        ) {
+            Ok(()) => Ok(Some(backup)),
+            Err(Errno::ENOENT | Errno::EPERM | Errno::EOPNOTSUPP | Errno::EMLINK) => Ok(None),
+            Err(errno) => {
+                let reason = "cannot keep the old file";
+                Err(failed(ErrorKind::Storage, "store", &self.id, reason, errno))
+            }
+        }
+    }
+}
+
+impl Drop for Staged {
+    fn drop(&mut self) {
+        if !self.staging_name.is_empty() {
+            remove_reserved(&self.parent, &self.staging_name);
+        }
+    }
+}
+
+/// A file that has its name, while its row is not committed yet.
+#[derive(Debug)]
+#[must_use = "either keep() or undo()"]
+pub(crate) struct Published {
+    parent: OwnedFd,
+    name: String,
+    inode: (u64, u64),
+    backup: Option<String>,
+}
+
+impl Published {
+    /// The row is committed: the old file may go.
+    pub(crate) fn keep(self) {
+        if let Some(backup) = &self.backup {
+            remove_reserved(&self.parent, backup);
+        }
+    }
+
+    /// The row is not committed: puts the old file back, or removes the new
+    /// one, unless another writer has replaced it meanwhile.
+    pub(crate) fn undo(self) {
+        let ours = inode(&self.parent, &self.name) == Ok(Some(self.inode));
+        let undone = match (&self.backup, ours) {
+            (Some(backup), true) => renameat(
+                &self.parent,
+                backup.as_str(),
+                &self.parent,
+                self.name.as_str(),
+            ),
+            (Some(backup), false) => {
+                remove_reserved(&self.parent, backup);
+                Ok(())
+            }
+            (None, true) => unlinkat(&self.parent, self.name.as_str(), UnlinkatFlags::NoRemoveDir),
+            (None, false) => Ok(()),
+        };
+        if let Err(errno) = undone {
+            log::error!("ezdfs: cannot undo the write of {:?}: {errno}", self.name);
+        }
+    }
+}
+
+/// Device and inode of a name, `None` where it does not exist.
+fn inode(parent: &OwnedFd, name: &str) -> nix::Result<Option<(u64, u64)>> {
+    match fstatat(parent.as_fd(), name, AtFlags::AT_SYMLINK_NOFOLLOW) {
+        Ok(status) => Ok(Some((status.st_dev, status.st_ino))),
+        Err(Errno::ENOENT) => Ok(None),
+        Err(errno) => Err(errno),
+    }
+}
+
+/// A name that no id can have and no other process will choose.
+fn reserved_name(purpose: &str) -> Result<String> {
+    let random = getrandom::u64().map_err(|error| {
+        Error::new(
+            ErrorKind::Internal,
+            "store",
+            "staging file",
+            "no random numbers",
+        )
+        .with_source(error)
+    })?;
+    Ok(format!("{RESERVED_PREFIX}{purpose}-{random:016x}"))
+}
+
+/// What cannot be removed now is left to `fsck`, which knows it by its name.
+fn remove_reserved(parent: &OwnedFd, name: &str) {
+    if let Err(errno) = unlinkat(parent, name, UnlinkatFlags::NoRemoveDir)
+        && errno != Errno::ENOENT
+    {
+        log::warn!("ezdfs: cannot remove {name:?}: {errno}");
+    }
+}

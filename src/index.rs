@@ -1,0 +1,278 @@
+//! The metadata table.
+
+mod connect;
+mod fault;
+mod schema;
+mod sql;
+
+use sqlx::Row as _;
+use sqlx::any::AnyRow;
+use tokio::sync::OnceCell;
+
+use crate::config::Options;
+use crate::error::{Error, ErrorKind, Result};
+use crate::metadata::Row;
+use crate::name::FileName;
+
+use connect::{Guard, Pool, Query};
+use sql::Sql;
+
+pub(crate) use fault::{Attempts, leaves_outcome_unknown};
+pub(crate) use schema::Shape;
+
+/// Rows that one statement deletes or looks up.
+pub(crate) const BATCH: usize = 500;
+
+/// The table, reached through a bounded pool of connections.
+pub(crate) struct Index {
+    pool: Pool,
+    table: String,
+    /// The statements, fitted to the table's shape when it is first used.
+    sql: OnceCell<Sql>,
+}
+
+impl Index {
+    /// Connects to nothing yet.
+    pub(crate) fn new(options: &Options) -> Result<Self> {
+        Ok(Index {
+            pool: Pool::new(options)?,
+            table: options.table.clone(),
+            sql: OnceCell::new(),
+        })
+    }
+
+    /// Connects and looks at the table, if that has not been done: to fail
+    /// before anything is stored.
+    pub(crate) async fn ready(&self) -> Result<()> {
+        self.sql().await.map(drop)
+    }
+
+    /// The row of this name, live or not.
+    pub(crate) async fn find(&self, name: &FileName) -> Result<Option<Row>> {
+        let hash = name.hash();
+        let find = |sql: &Sql| sql.find().bind(hash.clone());
+        let rows = self.fetch("find", name.as_str(), find).await?;
+        rows.first()
+            .map(|row| decode(row, name.as_str()))
+            .transpose()
+    }
+
+    /// The rows of these names that exist, live or not, in no order.
+    pub(crate) async fn find_many(&self, names: &[FileName]) -> Result<Vec<Row>> {
+        debug_assert!(names.len() <= BATCH);
+        if names.is_empty() {
+            return Ok(Vec::new());
+        }
+        let find = |sql: &Sql| {
+            names
+                .iter()
+                .fold(sql.find_many(names.len()), |query, name| {
+                    query.bind(name.hash())
+                })
+        };
+        let rows = self.fetch("find", &self.table, find).await?;
+        rows.iter().map(|row| decode(row, &self.table)).collect()
+    }
+
+    /// At most `limit` rows, live or not, whose names begin with these bytes
+    /// and come after `after` in byte order.
+    pub(crate) async fn list(
+        &self,
+        beneath: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<Row>> {
+        let rows = self
+            .fetch("list", beneath, |sql| sql.list(beneath, after, limit))
+            .await?;
+        rows.iter().map(|row| decode(row, beneath)).collect()
+    }
+
+    /// Opens a transaction and writes the row in it, so that the row's lock is
+    /// held until the caller has put the file in place.
+    pub(crate) async fn begin_upsert(&self, name: &FileName, row: &Row) -> Result<PendingWrite> {
+        let sql = self.sql().await?;
+        let mut pending = self.begin(sql).await?;
+        pending.upsert(sql, name, row).await?;
+        Ok(pending)
+    }
+
+    /// Writes rows whose files are in place already, in one transaction.
+    pub(crate) async fn upsert_many(&self, rows: &[(FileName, Row)]) -> Result<()> {
+        let sql = self.sql().await?;
+        let mut pending = self.begin(sql).await?;
+        for (name, row) in rows {
+            pending.upsert(sql, name, row).await?;
+        }
+        pending.commit().await
+    }
+
+    async fn begin(&self, sql: &Sql) -> Result<PendingWrite> {
+        let mut connection = self.pool.get().await?;
+        connection.hold();
+        connection
+            .command("begin", &self.table, sql.begin())
+            .await?;
+        Ok(PendingWrite {
+            connection,
+            table: self.table.clone(),
+        })
+    }
+
+    /// Deletes the row, live or not; says whether there was one.
+    pub(crate) async fn delete(&self, name: &FileName) -> Result<bool> {
+        let hash = name.hash();
+        let delete = |sql: &Sql| sql.delete().bind(hash.clone());
+        Ok(self.execute("delete", name.as_str(), delete).await? > 0)
+    }
+
+    /// Deletes rows by their names; says how many there were.
+    pub(crate) async fn delete_many(&self, names: &[FileName]) -> Result<u64> {
+        debug_assert!(names.len() <= BATCH);
+        if names.is_empty() {
+            return Ok(0);
+        }
+        let delete = |sql: &Sql| {
+            names
+                .iter()
+                .fold(sql.delete_many(names.len()), |query, name| {
+                    query.bind(name.hash())
+                })
+        };
+        self.execute("delete", &self.table, delete).await
+    }
+
+    /// The statements for this table; looks at its shape the first time.
+    async fn sql(&self) -> Result<&Sql> {
+        self.sql
+            .get_or_try_init(async || {
+                let shape = self.check_schema().await?;
+                Ok(Sql::new(self.pool.dialect(), &self.table, &shape))
+            })
+            .await
+    }
+
+    /// Looks at the table's shape.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Schema`] where there is no table or ezdfs cannot use it.
+    pub(crate) async fn check_schema(&self) -> Result<Shape> {
+        let mut connection = self.pool.get().await?;
+        schema::inspect(&mut connection, self.pool.dialect(), &self.table)
+            .await?
+            .check(&self.table)
+    }
+
+    /// Creates the table where there is none.
+    pub(crate) async fn create_schema(&self) -> Result<()> {
+        let mut connection = self.pool.get_creating().await?;
+        for statement in schema::create(self.pool.dialect(), &self.table) {
+            connection.command("create", &self.table, statement).await?;
+        }
+        Ok(())
+    }
+
+    /// Runs a query; once more, on a fresh connection, where the first turned
+    /// out to be dead.
+    async fn fetch<'q>(
+        &self,
+        operation: &'static str,
+        subject: &str,
+        query: impl Fn(&Sql) -> Query<'q>,
+    ) -> Result<Vec<AnyRow>> {
+        let sql = self.sql().await?;
+        let mut connection = self.pool.get().await?;
+        let outcome = connection.fetch_all(operation, subject, query(sql)).await;
+        if outcome.is_ok() || !connection.is_lost() {
+            return outcome;
+        }
+        drop(connection);
+        let mut connection = self.pool.get_fresh().await?;
+        connection.fetch_all(operation, subject, query(sql)).await
+    }
+
+    /// Runs one statement that commits by itself and may be repeated; repeats
+    /// it while the database asks for that (deadlock, lock timeout) and once
+    /// where the connection turned out to be dead.
+    async fn execute<'q>(
+        &self,
+        operation: &'static str,
+        subject: &str,
+        query: impl Fn(&Sql) -> Query<'q>,
+    ) -> Result<u64> {
+        let sql = self.sql().await?;
+        let mut attempts = Attempts::default();
+        let mut connection = self.pool.get().await?;
+        loop {
+            let error = match connection.execute(operation, subject, query(sql)).await {
+                Ok(rows) => return Ok(rows),
+                Err(error) => error,
+            };
+            if connection.is_lost() && attempts.is_first() {
+                drop(connection);
+                connection = self.pool.get_fresh().await?;
+            }
+            attempts.pause_or_fail(error).await?;
+        }
+    }
+}
+
+/// A row that is written but not committed. Dropped without [`commit`], it is
+/// rolled back: its connection is closed.
+///
+/// [`commit`]: PendingWrite::commit
+pub(crate) struct PendingWrite {
+    connection: Guard,
+    table: String,
+}
+
+impl PendingWrite {
+    async fn upsert(&mut self, sql: &Sql, name: &FileName, row: &Row) -> Result<()> {
+        let subject = name.as_str();
+        let affected = self
+            .connection
+            .execute("store", subject, sql.upsert(name, row))
+            .await?;
+        if affected == 0 {
+            // The kernels' fallback UPDATE reports success where it met no row.
+            let reason = "the database accepted the row and stored none";
+            return Err(Error::new(ErrorKind::Unavailable, "store", subject, reason));
+        }
+        Ok(())
+    }
+
+    /// # Errors
+    ///
+    /// The outcome is unknown where [`fault::leaves_outcome_unknown`] says so.
+    pub(crate) async fn commit(mut self) -> Result<()> {
+        self.connection
+            .command("commit", &self.table, "COMMIT")
+            .await?;
+        self.connection.release();
+        Ok(())
+    }
+}
+
+fn decode(row: &AnyRow, subject: &str) -> Result<Row> {
+    let columns = || -> Result<Row, sqlx::Error> {
+        Ok(Row {
+            name: row.try_get(0)?,
+            // The column is nullable where it was once widened by hand.
+            datatype: row.try_get::<Option<String>, _>(1)?.unwrap_or_default(),
+            scope: row.try_get::<Option<String>, _>(2)?.unwrap_or_default(),
+            size: u64::try_from(row.try_get::<i64, _>(3)?).unwrap_or(0),
+            mtime: row.try_get(4)?,
+            expired: row.try_get::<i64, _>(5)? != 0,
+        })
+    };
+    columns().map_err(|error| fault::convert(error, "decode", subject))
+}
+
+impl std::fmt::Debug for Index {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Index")
+            .field("table", &self.table)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,255 @@
+//! The statements: their only home, one method each, the dialects side by side.
+
+use std::sync::Arc;
+
+use sqlx::AssertSqlSafe;
+
+use super::connect::Query;
+use super::schema::Shape;
+use crate::config::Dialect;
+use crate::metadata::Row;
+use crate::name::FileName;
+
+/// Statements fitted to a dialect and to the shape of one table.
+#[derive(Debug)]
+pub(super) struct Sql {
+    dialect: Dialect,
+    table: String,
+    columns: &'static str,
+    find: Arc<str>,
+    upsert: Arc<str>,
+    delete: Arc<str>,
+    /// `name_hash` is `char(32)`, compared as such so that the key is used.
+    padded_hash: bool,
+}
+
+impl Sql {
+    pub(super) fn new(dialect: Dialect, table: &str, shape: &Shape) -> Self {
+        let columns = match (dialect, shape.expired_is_boolean) {
+            (Dialect::MySql, _) => {
+                "CAST(name AS CHAR), CAST(datatype AS CHAR), CAST(scope AS CHAR), \
+                 CAST(size AS SIGNED), CAST(mtime AS SIGNED), CAST(COALESCE(expired, 0) AS SIGNED)"
+            }
+            (Dialect::Postgres, true) => {
+                "CAST(name AS text), CAST(datatype AS text), CAST(scope AS text), \
+                 CAST(size AS bigint), CAST(mtime AS bigint), \
+                 CAST(CASE WHEN expired THEN 1 ELSE 0 END AS bigint)"
+            }
+            (Dialect::Postgres, false) => {
+                "CAST(name AS text), CAST(datatype AS text), CAST(scope AS text), \
+                 CAST(size AS bigint), CAST(mtime AS bigint), \
+                 CAST(COALESCE(expired, 0) AS bigint)"
+            }
+            (Dialect::Sqlite, _) => {
+                "CAST(name AS TEXT), CAST(datatype AS TEXT), CAST(scope AS TEXT), \
+                 CAST(size AS INTEGER), CAST(mtime AS INTEGER), \
+                 CAST(COALESCE(expired, 0) AS INTEGER)"
+            }
+        };
+        let hash = hash_parameter(dialect, shape.hash_is_padded, 1);
+        Sql {
+            dialect,
+            table: table.to_owned(),
+            columns,
+            find: Arc::from(format!(
+                "SELECT {columns} FROM {table} WHERE name_hash = {hash}"
+            )),
+            upsert: Arc::from(upsert(dialect, table, shape)),
+            delete: Arc::from(format!("DELETE FROM {table} WHERE name_hash = {hash}")),
+            padded_hash: shape.hash_is_padded,
+        }
+    }
+
+    /// Takes the write lock at once in SQLite, where upgrading from a read
+    /// lock fails instead of waiting.
+    pub(super) fn begin(&self) -> &'static str {
+        match self.dialect {
+            Dialect::MySql | Dialect::Postgres => "BEGIN",
+            Dialect::Sqlite => "BEGIN IMMEDIATE",
+        }
+    }
+
+    /// To bind: the hash.
+    pub(super) fn find(&self) -> Query<'static> {
+        kept(&self.find)
+    }
+
+    /// To bind: so many hashes.
+    pub(super) fn find_many(&self, count: usize) -> Query<'static> {
+        let Sql { columns, table, .. } = self;
+        let hashes = self.hash_parameters(count);
+        once(format!(
+            "SELECT {columns} FROM {table} WHERE name_hash IN ({hashes})"
+        ))
+    }
+
+    pub(super) fn upsert(&self, name: &FileName, row: &Row) -> Query<'static> {
+        kept(&self.upsert)
+            .bind(row.name.clone())
+            .bind(row.name.clone())
+            .bind(name.hash())
+            .bind(row.datatype.clone())
+            .bind(row.scope.clone())
+            // No file is larger than i64 can say: off_t cannot either.
+            .bind(row.size.cast_signed())
+            .bind(row.mtime)
+    }
+
+    /// To bind: the hash.
+    pub(super) fn delete(&self) -> Query<'static> {
+        kept(&self.delete)
+    }
+
+    /// To bind: so many hashes.
+    pub(super) fn delete_many(&self, count: usize) -> Query<'static> {
+        let hashes = self.hash_parameters(count);
+        once(format!(
+            "DELETE FROM {} WHERE name_hash IN ({hashes})",
+            self.table
+        ))
+    }
+
+    /// Rows below a prefix (which ends in a slash, or is empty for all), in
+    /// the byte order of their names.
+    ///
+    /// Compared byte for byte whatever the column's collation: a
+    /// case-insensitive `LIKE` for `large/%` also meets `Large/`. MySQL gets
+    /// that `LIKE` besides, because only it can use the index on `name`.
+    pub(super) fn list(&self, beneath: &str, after: Option<&str>, limit: usize) -> Query<'static> {
+        let exact = self.exact_name();
+        let mut conditions = Vec::new();
+        let mut arguments: Vec<String> = Vec::new();
+        let mut condition = |left: &str, operator: &str, argument: String, right: &str| {
+            arguments.push(argument);
+            let parameter = parameter(self.dialect, arguments.len());
+            conditions.push(format!("{left} {operator} {parameter}{right}"));
+        };
+        if !beneath.is_empty() {
+            let pattern = format!("{}%", escape_like(beneath));
+            match self.dialect {
+                Dialect::MySql => {
+                    condition("name", "LIKE", pattern.clone(), " ESCAPE '|'");
+                    condition(exact, "LIKE", pattern, " ESCAPE '|'");
+                }
+                Dialect::Postgres => condition(exact, "LIKE", pattern, " ESCAPE '|'"),
+                // Its LIKE ignores the case of ASCII. '0' follows '/'.
+                Dialect::Sqlite => {
+                    condition(exact, ">=", beneath.to_owned(), "");
+                    let end = format!("{}0", beneath.trim_end_matches('/'));
+                    condition(exact, "<", end, "");
+                }
+            }
+        }
+        if let Some(after) = after {
+            condition(exact, ">", after.to_owned(), "");
+        }
+        let filter = match conditions.is_empty() {
+            true => String::new(),
+            false => format!(" WHERE {}", conditions.join(" AND ")),
+        };
+        let Sql { columns, table, .. } = self;
+        let query = once(format!(
+            "SELECT {columns} FROM {table}{filter} ORDER BY {exact} LIMIT {limit}"
+        ));
+        arguments
+            .into_iter()
+            .fold(query, |query, argument| query.bind(argument))
+    }
+
+    /// The name as something that compares by bytes.
+    fn exact_name(&self) -> &'static str {
+        match self.dialect {
+            Dialect::MySql => "CONVERT(name USING utf8mb4) COLLATE utf8mb4_bin",
+            Dialect::Postgres => "name COLLATE \"C\"",
+            Dialect::Sqlite => "name COLLATE BINARY",
+        }
+    }
+
+    fn hash_parameters(&self, count: usize) -> String {
+        let parameters: Vec<_> = (1..=count)
+            .map(|number| hash_parameter(self.dialect, self.padded_hash, number))
+            .collect();
+        parameters.join(", ")
+    }
+}
+
+/// A statement that is prepared once for each connection.
+fn kept(text: &Arc<str>) -> Query<'static> {
+    sqlx::query(AssertSqlSafe(Arc::clone(text)))
+}
+
+/// A statement that need not be kept prepared: another will look different.
+fn once(text: String) -> Query<'static> {
+    sqlx::query(AssertSqlSafe(text)).persistent(false)
+}
+
+fn hash_parameter(dialect: Dialect, padded: bool, number: usize) -> String {
+    let parameter = parameter(dialect, number);
+    if padded {
+        format!("CAST({parameter} AS bpchar)")
+    } else {
+        parameter
+    }
+}
+
+fn parameter(dialect: Dialect, number: usize) -> String {
+    match dialect {
+        Dialect::Postgres => format!("${number}"),
+        Dialect::MySql | Dialect::Sqlite => "?".to_owned(),
+    }
+}
+
+/// Inserts or overwrites all columns. `expired` is reset: the kernels leave it,
+/// so that a file that legacy had deleted stays invisible when stored again.
+fn upsert(dialect: Dialect, table: &str, shape: &Shape) -> String {
+    let columns = [
+        "name",
+        "name_trunk",
+        "name_hash",
+        "datatype",
+        "scope",
+        "size",
+        "mtime",
+    ];
+    let mut names: Vec<&str> = columns.to_vec();
+    let mut values: Vec<String> = (1..=columns.len()).map(|n| parameter(dialect, n)).collect();
+    let zero = |boolean| if boolean { "FALSE" } else { "0" }.to_owned();
+    names.push("expired");
+    values.push(zero(shape.expired_is_boolean));
+    if let Some(boolean) = shape.status_is_boolean {
+        names.push("status");
+        values.push(zero(boolean));
+    }
+    let (clause, source) = match dialect {
+        Dialect::MySql => ("ON DUPLICATE KEY UPDATE", "VALUES"),
+        Dialect::Postgres | Dialect::Sqlite => {
+            ("ON CONFLICT (name_hash) DO UPDATE SET", "excluded")
+        }
+    };
+    let assignments: Vec<String> = names
+        .iter()
+        .filter(|name| **name != "name_hash")
+        .map(|name| match dialect {
+            Dialect::MySql => format!("{name} = {source}({name})"),
+            Dialect::Postgres | Dialect::Sqlite => format!("{name} = {source}.{name}"),
+        })
+        .collect();
+    format!(
+        "INSERT INTO {table} ({}) VALUES ({}) {clause} {}",
+        names.join(", "),
+        values.join(", "),
+        assignments.join(", ")
+    )
+}
+
+/// Escapes by `|`, which no server setting turns into something else.
+fn escape_like(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for character in text.chars() {
+        if matches!(character, '|' | '%' | '_') {
+            escaped.push('|');
+        }
+        escaped.push(character);
+    }
+    escaped
+}

@@ -1,0 +1,5 @@
+//! What operators do to a whole store.
+
+mod import;
+
+pub use import::{Import, ImportOptions, Imported};

@@ -1,0 +1,193 @@
+//! What is known of a file besides its bytes.
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::name::{FileId, FileName};
+
+/// The largest `mtime` that the tables hold: their column is a signed `int(11)`.
+pub const MAX_MTIME: i64 = i32::MAX as i64;
+
+/// The longest MIME type that the tables hold, in bytes.
+pub const MAX_MIME_LEN: usize = 255;
+
+/// The `datatype` of a file whose bytes tell nothing.
+pub(crate) const DEFAULT_MIME: &str = "application/octet-stream";
+
+/// One row of the metadata table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Row {
+    pub(crate) name: String,
+    /// As stored, which need not be a MIME type: legacy writes `misc` or `php`.
+    pub(crate) datatype: String,
+    pub(crate) scope: String,
+    pub(crate) size: u64,
+    pub(crate) mtime: i64,
+    pub(crate) expired: bool,
+}
+
+impl Row {
+    /// The row that a write of this file stores.
+    pub(crate) fn new(name: &FileName, id: &FileId, size: u64, mtime: i64, mime: &str) -> Self {
+        Row {
+            name: name.as_str().to_owned(),
+            datatype: mime.to_owned(),
+            scope: Area::of(id).scope().to_owned(),
+            size,
+            mtime,
+            expired: false,
+        }
+    }
+
+    /// The visibility rule of the new kernels. Legacy soft-deletes by a
+    /// negative `mtime` and `expired = 1`.
+    pub(crate) fn is_live(&self) -> bool {
+        !self.expired && self.mtime > 0
+    }
+}
+
+/// What a caller learns of a stored file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileInfo {
+    /// The file's id.
+    pub id: FileId,
+    /// Bytes, as the row says.
+    pub size: u64,
+    /// Seconds since the epoch, as the row says.
+    pub mtime: i64,
+    /// The row's `datatype` as it stands: not fit for a header, see
+    /// [`crate::serve`].
+    pub mime_type: String,
+    /// The row's `scope`.
+    pub scope: String,
+}
+
+impl FileInfo {
+    pub(crate) fn new(id: FileId, row: &Row) -> Self {
+        FileInfo {
+            id,
+            size: row.size,
+            mtime: row.mtime,
+            mime_type: row.datatype.clone(),
+            scope: row.scope.clone(),
+        }
+    }
+}
+
+/// The part of a storage directory that a file lies in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Area {
+    /// `images/`: published pictures and their variations.
+    Images,
+    /// `images-versioned/`: pictures of drafts.
+    Drafts,
+    /// `original/`: documents and media, whose download PHP authorises.
+    Originals,
+    /// Anything else, such as caches.
+    Other,
+}
+
+impl Area {
+    /// The area of an id: by its first segment, or, in a store without a name
+    /// prefix, by what follows `var/[site/]storage/`.
+    pub fn of(id: &FileId) -> Self {
+        let beneath = beneath_storage(id.as_str()).unwrap_or(id.as_str());
+        match beneath.split_once('/') {
+            Some(("images", _)) => Area::Images,
+            Some(("images-versioned", _)) => Area::Drafts,
+            Some(("original", _)) => Area::Originals,
+            _ => Area::Other,
+        }
+    }
+
+    /// The `scope` that the kernels give to files of this area.
+    pub fn scope(self) -> &'static str {
+        match self {
+            Area::Images => "image",
+            Area::Originals => "binaryfile",
+            Area::Drafts | Area::Other => "UNKNOWN_SCOPE",
+        }
+    }
+}
+
+/// `var/storage/...` and `var/<site>/storage/...`, as in the rewrite rule that
+/// sites use today.
+fn beneath_storage(name: &str) -> Option<&str> {
+    let beneath_var = name.strip_prefix("var/")?;
+    if let Some(rest) = beneath_var.strip_prefix("storage/") {
+        return Some(rest);
+    }
+    let (_site, rest) = beneath_var.split_once('/')?;
+    rest.strip_prefix("storage/")
+}
+
+/// Checks an `mtime` that is about to be stored.
+pub(crate) fn check_mtime(id: &FileId, mtime: i64) -> Result<i64> {
+    if (1..=MAX_MTIME).contains(&mtime) {
+        return Ok(mtime);
+    }
+    let reason = format!("mtime {mtime} is outside 1 to {MAX_MTIME}; the row would be invisible");
+    Err(Error::new(
+        ErrorKind::InvalidInput,
+        "store",
+        id.as_str(),
+        reason,
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn area(id: &str) -> Area {
+        Area::of(&FileId::parse(id).unwrap())
+    }
+
+    #[test]
+    fn areas_and_scopes_are_those_of_the_kernels() {
+        assert_eq!(area("images/1/a.jpg").scope(), "image");
+        assert_eq!(area("original/application/x.pdf").scope(), "binaryfile");
+        assert_eq!(area("images-versioned/1/a.jpg").scope(), "UNKNOWN_SCOPE");
+        assert_eq!(area("var/site/storage/images/a.jpg"), Area::Images);
+        assert_eq!(area("var/storage/images/a.jpg"), Area::Images);
+        for other in [
+            "images",
+            "var/site/storage-x/images/a",
+            "var/site/cache/a",
+            "imagesx/a",
+        ] {
+            assert_eq!(area(other), Area::Other, "{other}");
+        }
+        assert_eq!(area("var/a/b/storage/images/x"), Area::Other);
+    }
+
+    #[test]
+    fn only_unexpired_rows_with_a_positive_mtime_live() {
+        let id = FileId::parse("images/a").unwrap();
+        let name = crate::name::NamePrefix::default().name(&id).unwrap();
+        let row = Row::new(&name, &id, 1, 1, "image/png");
+        assert!(row.is_live());
+        assert!(
+            !Row {
+                expired: true,
+                ..row.clone()
+            }
+            .is_live()
+        );
+        assert!(
+            !Row {
+                mtime: 0,
+                ..row.clone()
+            }
+            .is_live()
+        );
+        assert!(!Row { mtime: -5, ..row }.is_live());
+    }
+
+    #[test]
+    fn an_mtime_that_would_hide_the_row_is_refused() {
+        let id = FileId::parse("a").unwrap();
+        for bad in [0, -1, MAX_MTIME + 1] {
+            assert!(check_mtime(&id, bad).is_err());
+        }
+        assert_eq!(check_mtime(&id, MAX_MTIME).unwrap(), MAX_MTIME);
+    }
+}

@@ -1,0 +1,428 @@
+//! Ids, names and prefixes: parsed once, their invariants kept by the types.
+
+use std::fmt;
+
+use md5::{Digest, Md5};
+
+use crate::error::{Error, ErrorKind, Result};
+
+/// The longest id and the longest name, in bytes: Linux' `PATH_MAX` less its NUL.
+pub const MAX_NAME_LEN: usize = 4095;
+
+/// The longest segment between two slashes, in bytes: Linux' `NAME_MAX`.
+pub const MAX_SEGMENT_LEN: usize = 255;
+
+/// How file names that ezdfs keeps for itself begin; no id may end in one.
+pub(crate) const RESERVED_PREFIX: &str = ".ezdfs-";
+
+/// The id of a stored file, relative to the root: `images/1/a.jpg`.
+///
+/// UTF-8, taken byte for byte (NFC and NFD spellings are two files), 1 to
+/// [`MAX_NAME_LEN`] bytes, no leading or trailing slash, no NUL, no segment
+/// that is empty, `.`, `..` or longer than [`MAX_SEGMENT_LEN`] bytes, and no
+/// file name beginning with `.ezdfs-`. So no two ids lead to one path.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct FileId(String);
+
+impl FileId {
+    /// Parses an id.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::InvalidName`], saying which rule is broken. Nothing is
+    /// normalised: two spellings would become two rows of one file.
+    pub fn parse(text: &str) -> Result<Self> {
+        check_path(text).map_err(|rule| invalid("id", text, rule))?;
+        if text
+            .rsplit('/')
+            .next()
+            .is_some_and(|last| last.starts_with(RESERVED_PREFIX))
+        {
+            return Err(invalid(
+                "id",
+                text,
+                "file names beginning with .ezdfs- are reserved",
+            ));
+        }
+        Ok(FileId(text.to_owned()))
+    }
+
+    /// Parses an id from bytes.
+    ///
+    /// # Errors
+    ///
+    /// As [`FileId::parse`], and where the bytes are not UTF-8.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
+        FileId::parse(utf8("id", bytes)?)
+    }
+
+    /// The id as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The part after the last slash.
+    pub fn file_name(&self) -> &str {
+        self.0.rsplit('/').next().unwrap_or(&self.0)
+    }
+
+    /// The directory part, empty for a file directly beneath the root.
+    pub fn parent(&self) -> &str {
+        self.0.rsplit_once('/').map_or("", |(parent, _)| parent)
+    }
+}
+
+/// A directory of ids, such as `images/_aliases/large`. Never the whole store.
+///
+/// The rules of [`FileId`], but for one trailing slash, which is dropped.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct DirId(String);
+
+impl DirId {
+    /// Parses a directory id.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::InvalidName`]; an empty directory and `/` are refused,
+    /// because deleting them would empty the share.
+    pub fn parse(text: &str) -> Result<Self> {
+        let trimmed = text.strip_suffix('/').unwrap_or(text);
+        check_path(trimmed).map_err(|rule| invalid("directory", text, rule))?;
+        Ok(DirId(trimmed.to_owned()))
+    }
+
+    /// Parses a directory id from bytes.
+    ///
+    /// # Errors
+    ///
+    /// As [`DirId::parse`], and where the bytes are not UTF-8.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
+        DirId::parse(utf8("directory", bytes)?)
+    }
+
+    /// The directory without a trailing slash.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// What stands before every id in the table: empty, or `var/site/storage`.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct NamePrefix(String);
+
+impl NamePrefix {
+    /// Parses a prefix; slashes around it do not count.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::InvalidName`] where what is left breaks the rules of ids.
+    pub fn parse(text: &str) -> Result<Self> {
+        let trimmed = text.trim_matches('/');
+        if !trimmed.is_empty() {
+            check_path(trimmed).map_err(|rule| invalid("name_prefix", text, rule))?;
+        }
+        Ok(NamePrefix(trimmed.to_owned()))
+    }
+
+    /// The prefix without outer slashes.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The table's name of a file.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::InvalidName`] where prefix and id together are too long.
+    pub fn name(&self, id: &FileId) -> Result<FileName> {
+        Ok(FileName(self.join(id.as_str())?))
+    }
+
+    /// How the names of all files below a directory begin; ends in a slash.
+    /// Empty when neither a prefix nor a directory limits it.
+    pub(crate) fn beneath(&self, dir: Option<&DirId>) -> Result<String> {
+        let mut text = match dir {
+            Some(dir) => self.join(dir.as_str())?,
+            None => self.0.clone(),
+        };
+        if !text.is_empty() {
+            text.push('/');
+        }
+        Ok(text)
+    }
+
+    /// The id behind a name of the table, or `None` where the name lies
+    /// outside the prefix or is not one that ezdfs would have written.
+    pub fn id(&self, name: &str) -> Option<FileId> {
+        let rest = match self.0.as_str() {
+            "" => name,
+            prefix => name.strip_prefix(prefix)?.strip_prefix('/')?,
+        };
+        FileId::parse(rest).ok()
+    }
+
+    fn join(&self, rest: &str) -> Result<String> {
+        let name = match self.0.as_str() {
+            "" => rest.to_owned(),
+            prefix => format!("{prefix}/{rest}"),
+        };
+        if name.len() > MAX_NAME_LEN {
+            return Err(invalid(
+                "name",
+                &name,
+                "longer than 4095 bytes with its prefix",
+            ));
+        }
+        Ok(name)
+    }
+}
+
+/// What the table stores: prefix, slash, id.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct FileName(String);
+
+impl FileName {
+    /// A name as the table has it, which need not be one that ezdfs would write.
+    pub(crate) fn stored(name: &str) -> Self {
+        FileName(name.to_owned())
+    }
+
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The table's key: the md5 of the name's bytes in lower-case hex.
+    pub fn hash(&self) -> String {
+        format!("{:032x}", u128::from_be_bytes(self.digest()))
+    }
+
+    /// The md5 of the name's bytes.
+    pub(crate) fn digest(&self) -> [u8; 16] {
+        Md5::digest(self.0.as_bytes()).into()
+    }
+}
+
+/// What stands before an id in a URL: `/var/site/storage`, or with a host,
+/// `http://static.example.com/`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct UrlPrefix {
+    /// `http://host`, `//host`, or nothing.
+    origin: String,
+    /// Begins and ends with a slash.
+    path: String,
+}
+
+impl Default for UrlPrefix {
+    /// The root of the host that is asked.
+    fn default() -> Self {
+        UrlPrefix {
+            origin: String::new(),
+            path: "/".to_owned(),
+        }
+    }
+}
+
+impl UrlPrefix {
+    /// Parses a prefix as the kernels' `AbsolutePrefix` decorator reads it: a
+    /// scheme or `//host` is kept, anything else gets exactly one leading slash.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::InvalidName`] for a NUL, dot segments or empty segments.
+    pub fn parse(text: &str) -> Result<Self> {
+        let authority = ["http://", "https://", "//"]
+            .iter()
+            .find(|scheme| text.starts_with(**scheme))
+            .map(|scheme| scheme.len());
+        let split = match authority {
+            Some(start) => text[start..]
+                .find('/')
+                .map_or(text.len(), |slash| start + slash),
+            None => 0,
+        };
+        let (origin, path) = text.split_at(split);
+        let path = path.trim_matches('/');
+        if !path.is_empty() {
+            check_path(path).map_err(|rule| invalid("url_prefix", text, rule))?;
+        }
+        let path = if path.is_empty() {
+            "/".to_owned()
+        } else {
+            format!("/{path}/")
+        };
+        Ok(UrlPrefix {
+            origin: origin.to_owned(),
+            path,
+        })
+    }
+
+    /// The URI of a file. Not percent-encoded, as in the kernels.
+    pub fn uri(&self, id: &FileId) -> String {
+        format!("{}{}{}", self.origin, self.path, id.as_str())
+    }
+
+    /// The id in a URI that [`UrlPrefix::uri`] made.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::InvalidName`] where the URI does not begin with the prefix.
+    pub fn id_from_uri(&self, uri: &str) -> Result<FileId> {
+        uri.strip_prefix(self.origin.as_str())
+            .and_then(|path| path.strip_prefix(self.path.as_str()))
+            .ok_or_else(|| invalid("uri", uri, "does not begin with the url_prefix"))
+            .and_then(FileId::parse)
+    }
+
+    /// What follows the prefix in a request's path, or `None`.
+    pub(crate) fn strip_path<'p>(&self, path: &'p [u8]) -> Option<&'p [u8]> {
+        path.strip_prefix(self.path.as_bytes())
+    }
+}
+
+/// Checks the rules that ids, directories and prefixes share.
+fn check_path(text: &str) -> Result<(), &'static str> {
+    if text.is_empty() {
+        return Err("empty");
+    }
+    if text.len() > MAX_NAME_LEN {
+        return Err("longer than 4095 bytes");
+    }
+    if text.contains('\0') {
+        return Err("contains a NUL byte");
+    }
+    if text.starts_with('/') {
+        return Err("begins with a slash");
+    }
+    if text.ends_with('/') {
+        return Err("ends with a slash");
+    }
+    text.split('/').try_for_each(check_segment)
+}
+
+fn check_segment(segment: &str) -> Result<(), &'static str> {
+    match segment {
+        "" => Err("has an empty segment"),
+        "." | ".." => Err("has a dot segment"),
+        _ if segment.len() > MAX_SEGMENT_LEN => Err("has a segment longer than 255 bytes"),
+        _ => Ok(()),
+    }
+}
+
+fn utf8<'b>(what: &'static str, bytes: &'b [u8]) -> Result<&'b str> {
+    std::str::from_utf8(bytes)
+        .map_err(|_| invalid(what, &String::from_utf8_lossy(bytes), "is not UTF-8"))
+}
+
+/// An error that quotes at most the first 200 characters of a refused name.
+fn invalid(what: &'static str, text: &str, rule: &'static str) -> Error {
+    let quoted = match text.char_indices().nth(200) {
+        Some((cut, _)) => format!("{}...", &text[..cut]),
+        None => text.to_owned(),
+    };
+    Error::new(ErrorKind::InvalidName, what, quoted, rule)
+}
+
+macro_rules! text_like {
+    ($($type:ident),*) => {$(
+        impl fmt::Display for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+        impl fmt::Debug for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, concat!(stringify!($type), "({:?})"), self.0)
+            }
+        }
+    )*};
+}
+text_like!(FileId, DirId, NamePrefix, FileName);
+
+impl fmt::Debug for UrlPrefix {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "UrlPrefix({}{})", self.origin, self.path)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_with_two_spellings_of_one_path_are_refused() {
+        for bad in [
+            "",
+            "/",
+            "/a",
+            "a/",
+            "a//b",
+            "./a",
+            "a/./b",
+            "a/../b",
+            "..",
+            "a\0b",
+            "a/.ezdfs-stage-1",
+        ] {
+            let error = FileId::parse(bad).expect_err(bad);
+            assert_eq!(error.kind(), ErrorKind::InvalidName);
+        }
+        assert!(FileId::parse(&"x".repeat(256)).is_err());
+        assert!(FileId::parse(&"x/".repeat(2048)).is_err());
+        assert!(FileId::parse(&"x".repeat(255)).is_ok());
+        for good in [
+            "a",
+            "images/é.jpg",
+            "a..b/...",
+            "a b/it's+50%25.jpg",
+            "new\nline",
+        ] {
+            assert_eq!(FileId::parse(good).unwrap().as_str(), good);
+        }
+    }
+
+    #[test]
+    fn a_directory_is_never_the_whole_store() {
+        for bad in ["", "/", "//", ".", "/images"] {
+            assert!(DirId::parse(bad).is_err(), "{bad:?}");
+        }
+        assert_eq!(
+            DirId::parse("images/_aliases/").unwrap().as_str(),
+            "images/_aliases"
+        );
+    }
+
+    #[test]
+    fn name_and_hash_are_those_of_the_kernels() {
+        let prefix = NamePrefix::parse("/var/site/storage/").unwrap();
+        let id = FileId::parse("images/1/a.jpg").unwrap();
+        let name = prefix.name(&id).unwrap();
+        assert_eq!(name.as_str(), "var/site/storage/images/1/a.jpg");
+        assert_eq!(name.hash(), "c0828895b95db5b8c00225125a0da1c2");
+        assert_eq!(prefix.id(name.as_str()), Some(id));
+        assert_eq!(prefix.id("var/site/storage-x/images/a"), None);
+    }
+
+    #[test]
+    fn url_prefixes_are_read_as_the_kernels_do() {
+        let id = FileId::parse("images/a b.jpg").unwrap();
+        for (prefix, uri) in [
+            ("", "/images/a b.jpg"),
+            ("storage", "/storage/images/a b.jpg"),
+            ("/var/site/storage/", "/var/site/storage/images/a b.jpg"),
+            (
+                "http://static.example.com/",
+                "http://static.example.com/images/a b.jpg",
+            ),
+            ("//cdn.example.com/x", "//cdn.example.com/x/images/a b.jpg"),
+        ] {
+            let prefix = UrlPrefix::parse(prefix).unwrap();
+            assert_eq!(prefix.uri(&id), uri);
+            assert_eq!(prefix.id_from_uri(uri).unwrap(), id);
+            assert!(prefix.id_from_uri("/elsewhere-x").is_err() || prefix.path == "/");
+        }
+        let storage = UrlPrefix::parse("/var/site/storage").unwrap();
+        assert_eq!(storage.strip_path(b"/var/site/storage-x/a"), None);
+        assert_eq!(storage.strip_path(b"/var/site/storage/a"), Some(&b"a"[..]));
+    }
+}

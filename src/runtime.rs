@@ -1,0 +1,107 @@
+//! The tokio runtime of this process, and state that must not cross a fork.
+
+use std::fmt;
+use std::future::Future;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use nix::sys::signal::SigSet;
+use once_cell::sync::Lazy;
+use tokio::runtime::{Builder, Runtime};
+
+use crate::error::{Error, ErrorKind, Result};
+
+/// Upper bound of threads that wait for a file system or a name server.
+const MAX_BLOCKING_THREADS: usize = 64;
+
+/// A value made at first use in the process that uses it.
+///
+/// A process that finds another process's value (it was forked since) makes its
+/// own and leaves the inherited one alone: dropping it would close sockets and
+/// join threads that belong to the parent.
+pub(crate) struct PerProcess<T> {
+    slot: Mutex<Option<(u32, Arc<T>)>>,
+}
+
+impl<T> PerProcess<T> {
+    pub(crate) const fn new() -> Self {
+        PerProcess {
+            slot: Mutex::new(None),
+        }
+    }
+
+    pub(crate) fn get_or_try_init(&self, make: impl FnOnce() -> Result<T>) -> Result<Arc<T>> {
+        let pid = std::process::id();
+        let mut slot = self.slot.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((owner, value)) = &*slot
+            && *owner == pid
+        {
+            return Ok(Arc::clone(value));
+        }
+        let value = Arc::new(make()?);
+        std::mem::forget(slot.replace((pid, Arc::clone(&value))));
+        Ok(value)
+    }
+}
+
+impl<T> Drop for PerProcess<T> {
+    fn drop(&mut self) {
+        let slot = self.slot.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if slot
+            .as_ref()
+            .is_some_and(|(owner, _)| *owner != std::process::id())
+        {
+            std::mem::forget(slot.take());
+        }
+    }
+}
+
+impl<T> fmt::Debug for PerProcess<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PerProcess")
+    }
+}
+
+static RUNTIME: Lazy<PerProcess<Runtime>> = Lazy::new(PerProcess::new);
+
+/// The runtime of this process; started by the first call.
+pub(crate) fn runtime() -> Result<Arc<Runtime>> {
+    RUNTIME.get_or_try_init(|| {
+        Builder::new_multi_thread()
+            .worker_threads(1)
+            .max_blocking_threads(MAX_BLOCKING_THREADS)
+            .thread_name("ezdfs")
+            .enable_all()
+            .on_thread_start(leave_signals_to_the_host)
+            .build()
+            .map_err(|error| {
+                Error::new(
+                    ErrorKind::Unavailable,
+                    "start",
+                    "runtime",
+                    "cannot start threads",
+                )
+                .with_source(error)
+            })
+    })
+}
+
+/// Signals must reach the host's own threads: nginx and PHP act on the `EINTR`
+/// that a signal causes in their event loops.
+fn leave_signals_to_the_host() {
+    // Fails for no signal set that can be built.
+    let _ = SigSet::all().thread_block();
+}
+
+/// Runs a future to its end on the calling thread.
+///
+/// # Errors
+///
+/// [`ErrorKind::Internal`] when called from within a tokio runtime, where
+/// waiting would block that runtime's thread.
+pub(crate) fn block_on<T>(future: impl Future<Output = Result<T>>) -> Result<T> {
+    if tokio::runtime::Handle::try_current().is_ok() {
+        let reason = "a blocking call was made from an asynchronous task";
+        return Err(Error::new(ErrorKind::Internal, "call", "runtime", reason));
+    }
+    runtime()?.block_on(future)
+}

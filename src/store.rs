@@ -1,0 +1,189 @@
+//! The operations. The order of index steps and file steps stands here and
+//! nowhere else: reading in `read`, writing in `write`, deleting in `delete`.
+
+mod delete;
+mod list;
+mod read;
+mod register;
+mod write;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+
+use crate::cache::RowCache;
+use crate::config::{Dsn, Options};
+use crate::error::{Error, ErrorKind, Result};
+use crate::files::Mount;
+use crate::index::Index;
+use crate::name::{FileId, FileName, NamePrefix, UrlPrefix};
+use crate::runtime::{self, PerProcess};
+
+pub use delete::Deleted;
+pub use list::List;
+pub use read::OpenFile;
+pub(crate) use register::{Candidate, Registered};
+pub use write::CreateOptions;
+
+/// Threads of one process that may wait for the mount at a time.
+const MOUNT_THREADS: usize = 32;
+
+/// Files whose metadata is in a table and whose bytes are on a mount.
+///
+/// Making one does no I/O: connections and threads come with the first call
+/// that needs them, in the process that makes it. A process forked after that
+/// starts afresh. Share one between threads; cloning is cheap.
+///
+/// All methods block on the database and the mount unless they say otherwise.
+/// They must not be called from within a tokio runtime.
+#[derive(Debug, Clone)]
+pub struct Store {
+    options: Arc<Options>,
+    process: Arc<PerProcess<Process>>,
+}
+
+/// What a process has of a store.
+#[derive(Debug)]
+pub(crate) struct Process {
+    index: Arc<Index>,
+    cache: Arc<RowCache>,
+    mount: Mount,
+    mount_slots: Arc<Semaphore>,
+    mount_timeout: Duration,
+    name_prefix: NamePrefix,
+    size_mismatches: AtomicU64,
+}
+
+impl Store {
+    /// Makes a store.
+    pub fn new(options: Options) -> Self {
+        Store {
+            options: Arc::new(options),
+            process: Arc::new(PerProcess::new()),
+        }
+    }
+
+    /// The URI of a file. Does not block.
+    pub fn uri(&self, id: &FileId) -> String {
+        self.options.url_prefix.uri(id)
+    }
+
+    /// The id in a URI that [`Store::uri`] made. Does not block.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::InvalidName`]
+    pub fn id_from_uri(&self, uri: &str) -> Result<FileId> {
+        self.options.url_prefix.id_from_uri(uri)
+    }
+
+    /// The name under which the table knows a file. Does not block.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::InvalidName`] where it is too long with the prefix.
+    pub fn name(&self, id: &FileId) -> Result<FileName> {
+        self.options.name_prefix.name(id)
+    }
+
+    /// The URL prefix. Does not block.
+    pub fn url_prefix(&self) -> &UrlPrefix {
+        &self.options.url_prefix
+    }
+
+    /// Where the metadata is; without the password. Does not block.
+    pub fn dsn(&self) -> &Dsn {
+        &self.options.dsn
+    }
+
+    /// The directory that ids are relative to. Does not block.
+    pub fn root(&self) -> &std::path::Path {
+        &self.options.root
+    }
+
+    /// Checks that the table is there and has a shape that ezdfs can use.
+    ///
+    /// # Errors
+    ///
+    /// - [`ErrorKind::Schema`]: no table, or a column or unique key is missing.
+    /// - [`ErrorKind::Unavailable`], [`ErrorKind::InvalidConfig`]: no connection.
+    pub fn check_schema(&self) -> Result<()> {
+        let process = self.process()?;
+        runtime::block_on(async { process.index.check_schema().await.map(drop) })
+    }
+
+    /// Creates the table and its indexes where they are missing, and the
+    /// database file of SQLite; then checks it.
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::check_schema`].
+    pub fn create_schema(&self) -> Result<()> {
+        let process = self.process()?;
+        runtime::block_on(async { process.index.create_schema().await })?;
+        self.check_schema()
+    }
+
+    /// How many opened files had another length than their row says, in this
+    /// process. Does not block.
+    pub fn size_mismatches(&self) -> u64 {
+        self.process()
+            .map_or(0, |process| process.size_mismatches.load(Ordering::Relaxed))
+    }
+
+    pub(crate) fn process(&self) -> Result<Arc<Process>> {
+        self.process.get_or_try_init(|| {
+            Ok(Process {
+                index: Arc::new(Index::new(&self.options)?),
+                cache: Arc::new(RowCache::new(&self.options)),
+                mount: Mount::new(&self.options),
+                mount_slots: Arc::new(Semaphore::new(MOUNT_THREADS)),
+                mount_timeout: self.options.mount_timeout,
+                name_prefix: self.options.name_prefix.clone(),
+                size_mismatches: AtomicU64::new(0),
+            })
+        })
+    }
+}
+
+impl Process {
+    /// Does something on the mount, giving up at the deadline. What hangs keeps
+    /// its thread and its slot, so that no more than [`MOUNT_THREADS`] hang.
+    async fn on_mount<T: Send + 'static>(
+        &self,
+        operation: &'static str,
+        work: impl FnOnce(&Mount) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let mount = self.mount.clone();
+        let slots = Arc::clone(&self.mount_slots);
+        let working = async move {
+            let slot = slots.acquire_owned().await;
+            let task = tokio::task::spawn_blocking(move || {
+                let outcome = work(&mount);
+                drop(slot);
+                outcome
+            });
+            task.await.unwrap_or_else(|panic| {
+                Err(Error::new(
+                    ErrorKind::Internal,
+                    operation,
+                    "mount",
+                    panic.to_string(),
+                ))
+            })
+        };
+        tokio::time::timeout(self.mount_timeout, working)
+            .await
+            .unwrap_or_else(|_| {
+                let reason = format!("the mount did not answer within {:?}", self.mount_timeout);
+                Err(Error::new(
+                    ErrorKind::Unavailable,
+                    operation,
+                    "mount",
+                    reason,
+                ))
+            })
+    }
+}

@@ -1,0 +1,79 @@
+//! Listing, in batches: memory does not grow with the table.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use super::{Process, Store};
+use crate::error::Result;
+use crate::index::BATCH;
+use crate::metadata::FileInfo;
+use crate::name::DirId;
+use crate::runtime;
+
+/// The live files below a directory, in the byte order of their names.
+///
+/// Each batch is a query of its own: files written meanwhile may show or not.
+/// Ends after its first error.
+#[derive(Debug)]
+pub struct List {
+    process: Arc<Process>,
+    beneath: String,
+    /// The last name of the batches read so far.
+    after: Option<String>,
+    batch: VecDeque<FileInfo>,
+    ended: bool,
+}
+
+impl Store {
+    /// Lists the live files below a directory, or all of the store.
+    ///
+    /// Blocks on the database with each batch, not here.
+    ///
+    /// # Errors
+    ///
+    /// Those of starting in this process; those of the database come from the
+    /// iterator.
+    pub fn list(&self, dir: Option<&DirId>) -> Result<List> {
+        let process = self.process()?;
+        let beneath = process.name_prefix.beneath(dir)?;
+        Ok(List {
+            process,
+            beneath,
+            after: None,
+            batch: VecDeque::new(),
+            ended: false,
+        })
+    }
+}
+
+impl List {
+    fn read_batch(&mut self) -> Result<()> {
+        let after = self.after.as_deref();
+        let rows = runtime::block_on(async {
+            self.process.index.list(&self.beneath, after, BATCH).await
+        })?;
+        self.ended = rows.len() < BATCH;
+        let prefix = &self.process.name_prefix;
+        self.batch = rows
+            .iter()
+            .filter(|row| row.is_live())
+            .filter_map(|row| Some(FileInfo::new(prefix.id(&row.name)?, row)))
+            .collect();
+        self.after = rows.into_iter().next_back().map(|row| row.name);
+        Ok(())
+    }
+}
+
+impl Iterator for List {
+    type Item = Result<FileInfo>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        while self.batch.is_empty() && !self.ended {
+            if let Err(error) = self.read_batch() {
+                self.ended = true;
+                return Some(Err(error));
+            }
+        }
+        self.batch.pop_front().map(Ok)
+    }
+}
