@@ -1,1 +1,53 @@
-fn main() {}
+//! Every integration test, in one program.
+//!
+//! `cargo test` runs what the machine allows; `make test` installs and builds first what is missing.
+
+use std::process::{Command, ExitCode};
+
+use libtest_mimic::Arguments;
+
+mod c_programs;
+mod harness;
+#[allow(
+    dead_code,
+    unreachable_pub,
+    reason = "not every trial needs every part"
+)]
+mod support;
+
+use support::{Trials, process};
+
+fn main() -> ExitCode {
+    let arguments = Arguments::from_args();
+    let mut trials = Trials::default();
+    harness::register(&mut trials);
+    c_programs::register(&mut trials);
+
+    let (servers, trials, unmet) = trials.into_parts();
+    if !arguments.list {
+        process::remove_dead_run_dirs();
+        for reason in unmet {
+            eprintln!("cannot run: {reason}");
+        }
+        warn_of_stale_build();
+    }
+    let conclusion = libtest_mimic::run(&arguments, trials);
+    servers.stop();
+    process::remove_run_dir();
+    conclusion.exit_code()
+}
+
+/// Some trials run what `make build` left in `build/`; say so when the sources have moved on.
+fn warn_of_stale_build() {
+    let mut make = Command::new("make");
+    make.args(["--question", "--silent", "build"])
+        .current_dir(env!("CARGO_MANIFEST_DIR"));
+    if make
+        .output()
+        .is_ok_and(|output| output.status.code() == Some(1))
+    {
+        eprintln!(
+            "build/ is older than its sources: trials of the module and of C use it as it is"
+        );
+    }
+}

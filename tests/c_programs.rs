@@ -1,0 +1,124 @@
+//! The C programs of tests/c against include/ezdfs.h and the built libraries.
+//!
+//! Every program gets an empty directory and the fixture tree as arguments, and passes by exit
+//! code 0. It is compiled as C99 and as C++ with all warnings as errors, and runs plain, under
+//! AddressSanitizer (which also looks for leaks) and under valgrind.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::support::process::{run, scratch};
+use crate::support::{Need, Result, Servers, Trials, built, fixtures};
+
+const C99: &[&str] = &["gcc", "-std=c99", "-D_GNU_SOURCE"];
+const CXX: &[&str] = &["g++", "-std=c++11", "-x", "c++"];
+const STRICT: &[&str] = &["-Wall", "-Wextra", "-Wpedantic", "-Werror", "-g", "-O1"];
+
+/// What rustc names under `--print native-static-libs`.
+const NATIVE: &[&str] = &["-lpthread", "-ldl", "-lm"];
+
+/// A definite leak is an error; what the runtime's threads still hold at exit is reachable.
+const VALGRIND: &[&str] = &[
+    "valgrind",
+    "--quiet",
+    "--error-exitcode=99",
+    "--leak-check=full",
+    "--errors-for-leak-kinds=definite",
+    "--show-leak-kinds=definite",
+];
+
+const PROGRAMS: Need = Need::Programs(&["gcc", "g++", "valgrind"]);
+const LIBRARIES: [Need; 2] = [Need::Built("libezdfs.a"), Need::Built("libezdfs.so")];
+
+#[derive(Clone, Copy)]
+enum Link {
+    Static,
+    Shared,
+}
+
+pub(crate) fn register(trials: &mut Trials) {
+    let mut group = trials.group("c", &[PROGRAMS, LIBRARIES[0], LIBRARIES[1]]);
+    for source in sources() {
+        let name = source.file_stem().unwrap().to_string_lossy().into_owned();
+        let mut add = |way: &str, runner, compiler, link, extra| {
+            let source = source.clone();
+            group.add(&format!("{name}::{way}"), move |_: &Servers| {
+                compile_and_run(&source, runner, compiler, link, extra)
+            });
+        };
+        add("c99", &[], C99, Link::Static, &[]);
+        add("cxx", &[], CXX, Link::Static, &[]);
+        add("shared", &[], C99, Link::Shared, &[]);
+        add(
+            "address_sanitizer",
+            &[],
+            C99,
+            Link::Static,
+            &["-fsanitize=address,undefined"],
+        );
+        add("valgrind", VALGRIND, C99, Link::Static, &[]);
+    }
+}
+
+fn sources() -> Vec<PathBuf> {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/c");
+    let files = fs::read_dir(dir)
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.path());
+    let mut sources: Vec<_> = files
+        .filter(|file| file.extension().is_some_and(|e| e == "c"))
+        .collect();
+    sources.sort();
+    sources
+}
+
+fn compile_and_run(
+    source: &Path,
+    runner: &[&str],
+    compiler: &[&str],
+    link: Link,
+    extra: &[&str],
+) -> Result {
+    let dir = scratch();
+    let program = dir.path().join("program");
+    let mut cc = Command::new(compiler[0]);
+    cc.args(&compiler[1..])
+        .args(STRICT)
+        .args(extra)
+        .arg("-I")
+        .arg(include_dir());
+    cc.arg(source).arg("-o").arg(&program);
+    // After a source marked as C++ the compiler would take the library for C++, too.
+    cc.args(["-x", "none"]);
+    match link {
+        Link::Static => cc.arg(built("libezdfs.a")).args(NATIVE),
+        Link::Shared => cc.arg("-L").arg(built("")).arg("-lezdfs"),
+    };
+    run(&mut cc)?;
+
+    let work = dir.path().join("work");
+    fs::create_dir(&work)?;
+    let mut test = match runner {
+        [tool, options @ ..] => {
+            let mut command = Command::new(tool);
+            command.args(options).arg(&program);
+            command
+        }
+        [] => Command::new(&program),
+    };
+    test.arg(&work).arg(fixtures());
+    if let Link::Shared = link {
+        // By the name that the loader will look for on a user's machine, too.
+        std::os::unix::fs::symlink(built("libezdfs.so"), dir.path().join("libezdfs.so.0"))?;
+        test.env("LD_LIBRARY_PATH", dir.path());
+    }
+    run(&mut test)?;
+    Ok(())
+}
+
+fn include_dir() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("include")
+}

@@ -1,0 +1,150 @@
+//! A database of its own for every trial, and plain SQL on it: what a foreign node would do.
+
+use std::str::FromStr;
+use std::sync::{Arc, LazyLock};
+
+use sqlx::mysql::{MySqlConnectOptions, MySqlConnection};
+use sqlx::postgres::{PgConnectOptions, PgConnection};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
+use sqlx::{AssertSqlSafe, Connection, Row};
+use tempfile::TempDir;
+
+use super::process::scratch;
+use super::{Result, Servers, mariadb, postgres};
+
+/// Result rows, every value as the database's text; `None` is NULL.
+pub type Rows = Vec<Vec<Option<String>>>;
+
+/// The databases that the store works on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Backend {
+    Sqlite,
+    MariaDb,
+    Postgres,
+}
+
+impl Backend {
+    pub const ALL: [Self; 3] = [Self::Sqlite, Self::MariaDb, Self::Postgres];
+
+    /// The last part of a trial's name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Sqlite => "sqlite",
+            Self::MariaDb => "mariadb",
+            Self::Postgres => "postgres",
+        }
+    }
+
+    /// A new empty database on the run's server.
+    pub fn fresh(self, servers: &Servers) -> Result<TestDb> {
+        let (dsn, home) = match self {
+            Self::Sqlite => {
+                let dir = scratch();
+                let file = dir.path().join("ezdfs.sqlite");
+                // SQLite takes an empty file for an empty database.
+                std::fs::write(&file, "")?;
+                (format!("sqlite:{}", file.display()), Home::Sqlite(dir))
+            }
+            Self::MariaDb => return TestDb::mariadb(servers, "utf8mb4", "utf8mb4_unicode_520_ci"),
+            Self::Postgres => {
+                let server = servers.postgres()?;
+                let name = server.create_database()?;
+                (server.dsn(&name), Home::Postgres(server, name))
+            }
+        };
+        Ok(TestDb {
+            backend: self,
+            dsn,
+            home,
+        })
+    }
+}
+
+/// A database that exists for one trial.
+#[derive(Debug)]
+pub struct TestDb {
+    pub backend: Backend,
+    /// As the store's option `dsn` takes it.
+    pub dsn: String,
+    home: Home,
+}
+
+#[derive(Debug)]
+enum Home {
+    /// Held for its Drop.
+    Sqlite(#[allow(dead_code)] TempDir),
+    MariaDb(Arc<mariadb::Server>, String),
+    Postgres(Arc<postgres::Server>, String),
+}
+
+impl TestDb {
+    /// A MariaDB database with a character set and collation of the trial's choice.
+    pub fn mariadb(servers: &Servers, charset: &str, collation: &str) -> Result<Self> {
+        let server = servers.mariadb()?;
+        let name = server.create_database(charset, collation)?;
+        let (dsn, backend) = (server.dsn(&name), Backend::MariaDb);
+        Ok(Self {
+            backend,
+            dsn,
+            home: Home::MariaDb(server, name),
+        })
+    }
+
+    /// Runs statements, separated by semicolons, on a connection of their own.
+    ///
+    /// Panics when the database refuses them: in a trial that is a failure.
+    #[track_caller]
+    pub fn sql(&self, statements: &str) -> Rows {
+        sql(&self.dsn, statements).unwrap_or_else(|e| panic!("{statements}: {e}"))
+    }
+}
+
+impl Drop for TestDb {
+    fn drop(&mut self) {
+        // Dropped with its server at the latest, so a refusal is no news.
+        let _ = match &self.home {
+            Home::Sqlite(_) => return,
+            Home::MariaDb(server, name) => server.drop_database(name),
+            Home::Postgres(server, name) => server.drop_database(name),
+        };
+    }
+}
+
+/// Runs statements on the database behind a DSN. The text protocols give every value as text.
+pub fn sql(dsn: &str, statements: &str) -> Result<Rows> {
+    static RUNTIME: LazyLock<tokio::runtime::Runtime> = LazyLock::new(|| {
+        let mut builder = tokio::runtime::Builder::new_multi_thread();
+        builder
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .expect("start a runtime for SQL")
+    });
+
+    macro_rules! run {
+        ($connection:ty, $options:expr) => {{
+            let mut connection = <$connection>::connect_with(&$options).await?;
+            let query = sqlx::raw_sql(AssertSqlSafe(statements.to_owned()));
+            let rows = query.fetch_all(&mut connection).await?;
+            connection.close().await?;
+            let cell = |row: &_, i| Row::try_get_unchecked::<Option<String>, _>(row, i);
+            rows.iter()
+                .map(|row| (0..row.len()).map(|i| Ok(cell(row, i)?)).collect())
+                .collect()
+        }};
+    }
+    RUNTIME.block_on(async {
+        match dsn.split_once(':').map_or(dsn, |(scheme, _)| scheme) {
+            "sqlite" => run!(SqliteConnection, SqliteConnectOptions::from_str(dsn)?),
+            // The server's own SQL mode, as a foreign client has it.
+            "mysql" => run!(
+                MySqlConnection,
+                MySqlConnectOptions::from_str(dsn)?
+                    .pipes_as_concat(false)
+                    .no_engine_substitution(false)
+            ),
+            "postgres" => run!(PgConnection, PgConnectOptions::from_str(dsn)?),
+            other => Err(format!("no database is called {other}").into()),
+        }
+    })
+}

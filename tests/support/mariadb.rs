@@ -1,0 +1,156 @@
+//! A private MariaDB server.
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use rustix::process::Signal;
+use tempfile::TempDir;
+
+use super::Result;
+use super::db::{self, Rows};
+use super::process::{Daemon, free_port, is_root, program, run, scratch};
+
+/// The programs without which there is no server.
+pub const PROGRAMS: &[&str] = &["mariadbd", "mariadb-install-db"];
+
+/// A running server with a data directory of its own; user `ezdfs`, password `secret`.
+#[derive(Debug)]
+pub struct Server {
+    // Before the directory, so that the server ends before its files go.
+    daemon: Mutex<Option<Daemon>>,
+    dir: TempDir,
+    port: u16,
+    databases: AtomicUsize,
+}
+
+impl Server {
+    pub fn start() -> Result<Self> {
+        let dir = scratch();
+        let mut install = Command::new(found("mariadb-install-db")?);
+        install
+            .args([
+                "--no-defaults",
+                "--auth-root-authentication-method=normal",
+                "--skip-test-db",
+            ])
+            .arg(format!("--datadir={}", dir.path().join("data").display()));
+        if is_root() {
+            install.arg("--user=root");
+        }
+        run(&mut install)?;
+        let (port, databases) = (free_port(), AtomicUsize::new(0));
+        let server = Self {
+            daemon: Mutex::default(),
+            dir,
+            port,
+            databases,
+        };
+        server.launch()?;
+        db::sql(
+            &server.root_dsn(),
+            "CREATE USER ezdfs@'%' IDENTIFIED BY 'secret';
+             GRANT ALL PRIVILEGES ON *.* TO ezdfs@'%' WITH GRANT OPTION",
+        )?;
+        Ok(server)
+    }
+
+    fn launch(&self) -> Result {
+        let dir = self.dir.path().display();
+        let mut command = Command::new(found("mariadbd")?);
+        command.args([
+            "--no-defaults".to_owned(),
+            format!("--datadir={dir}/data"),
+            format!("--socket={dir}/socket"),
+            format!("--pid-file={dir}/pid"),
+            format!("--port={}", self.port),
+        ]);
+        command.args([
+            "--bind-address=127.0.0.1",
+            "--skip-name-resolve",
+            "--skip-log-bin",
+            "--performance-schema=OFF",
+            "--innodb-buffer-pool-size=32M",
+            "--innodb-log-file-size=16M",
+            "--innodb-flush-log-at-trx-commit=2",
+            "--max-connections=500",
+        ]);
+        if is_root() {
+            // Root all the way: a change of user would clear the death signal.
+            command.arg("--user=root");
+        }
+        let log = self.dir.path().join("mariadbd.log");
+        let mut daemon = Daemon::start(&command, None, Signal::KILL, &log)?;
+        daemon.wait_until_ready(|| db::sql(&self.root_dsn(), "SELECT 1").is_ok())?;
+        *self.daemon.lock().unwrap() = Some(daemon);
+        Ok(())
+    }
+
+    /// Kills the server as a power cut would; what was committed stays.
+    pub fn stop(&self) {
+        drop(self.daemon.lock().unwrap().take());
+    }
+
+    pub fn restart_on_same_port(&self) -> Result {
+        self.stop();
+        self.launch()
+    }
+
+    /// Stops the server's process without closing its sockets: it accepts and never answers.
+    pub fn freeze(&self) -> Result {
+        self.signal(Signal::STOP)
+    }
+
+    pub fn thaw(&self) -> Result {
+        self.signal(Signal::CONT)
+    }
+
+    fn signal(&self, signal: Signal) -> Result {
+        let daemon = self.daemon.lock().unwrap();
+        daemon
+            .as_ref()
+            .ok_or("the MariaDB server is stopped")?
+            .signal(signal)
+    }
+
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    pub fn dsn(&self, database: &str) -> String {
+        format!("mysql://ezdfs:secret@127.0.0.1:{}/{database}", self.port)
+    }
+
+    fn root_dsn(&self) -> String {
+        format!(
+            "mysql://root@localhost/mysql?socket={}/socket",
+            self.dir.path().display()
+        )
+    }
+
+    pub fn sql(&self, database: &str, statements: &str) -> Result<Rows> {
+        db::sql(&self.dsn(database), statements)
+    }
+
+    /// Creates an empty database and returns its name.
+    pub fn create_database(&self, charset: &str, collation: &str) -> Result<String> {
+        let name = format!("trial_{}", self.databases.fetch_add(1, Ordering::Relaxed));
+        let create = format!("CREATE DATABASE {name} CHARACTER SET {charset} COLLATE {collation}");
+        self.sql("", &create)?;
+        Ok(name)
+    }
+
+    pub fn drop_database(&self, name: &str) -> Result {
+        // A trial that left a transaction open must not hold up the run.
+        self.sql(
+            "",
+            &format!("SET lock_wait_timeout = 1; DROP DATABASE {name}"),
+        )?;
+        Ok(())
+    }
+}
+
+fn found(name: &str) -> Result<PathBuf> {
+    program(name).ok_or_else(|| format!("{name} is not installed").into())
+}

@@ -1,0 +1,238 @@
+//! A private nginx, with or without the project's module.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use rustix::process::Signal;
+use tempfile::TempDir;
+
+use super::Result;
+use super::process::{Daemon, free_port, is_root, program, scratch, wait_for};
+
+/// The module under test.
+pub const MODULE: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/build/ngx_http_ezdfs_module.so"
+);
+
+/// What goes into nginx.conf, beside what every private server needs.
+#[derive(Debug)]
+pub struct Builder {
+    dir: TempDir,
+    port: u16,
+    modules: Vec<String>,
+    pub workers: usize,
+    pub main: String,
+    pub events: String,
+    pub http: String,
+    pub server: String,
+}
+
+impl Builder {
+    /// The port of the server, for further `server` blocks.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The directory that ends with the server.
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    pub fn workers(mut self, workers: usize) -> Self {
+        self.workers = workers;
+        self
+    }
+
+    pub fn load_module(mut self, module: &str) -> Self {
+        self.modules.push(module.to_owned());
+        self
+    }
+
+    /// Adds to the top level.
+    pub fn main(mut self, text: &str) -> Self {
+        self.main.push_str(text);
+        self
+    }
+
+    /// Adds to `events`.
+    pub fn events(mut self, text: &str) -> Self {
+        self.events.push_str(text);
+        self
+    }
+
+    /// Adds to `http`, before the server.
+    pub fn http(mut self, text: &str) -> Self {
+        self.http.push_str(text);
+        self
+    }
+
+    /// Adds to the `server` that listens on [`port`](Self::port).
+    pub fn server(mut self, text: &str) -> Self {
+        self.server.push_str(text);
+        self
+    }
+
+    /// The whole nginx.conf.
+    pub fn config(&self) -> String {
+        let Self {
+            port,
+            workers,
+            main,
+            events,
+            http,
+            server,
+            ..
+        } = self;
+        let dir = self.dir.path().display();
+        let load: String = self
+            .modules
+            .iter()
+            .map(|m| format!("load_module {m};\n"))
+            .collect();
+        // Workers run as whoever runs the tests, so that they can read the trial's files.
+        let user = if is_root() { "user root;\n" } else { "" };
+        let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
+            .map(|name| format!("    {name}_temp_path {dir}/{name};\n"))
+            .concat();
+        format!(
+            "{load}{user}worker_processes {workers};\n\
+             daemon off;\npid {dir}/nginx.pid;\nerror_log {dir}/error.log info;\n{main}\n\
+             events {{ worker_connections 512; {events} }}\n\
+             http {{\n    access_log {dir}/access.log;\n{temporary}    {http}\n    \
+             server {{\n        listen 127.0.0.1:{port};\n        {server}\n    }}\n}}\n"
+        )
+    }
+
+    /// Runs `nginx -t` on the configuration: whether it passes, and what it says.
+    pub fn test(&self) -> Result<(bool, String)> {
+        let file = self.dir.path().join("test.conf");
+        fs::write(&file, self.config())?;
+        let output = nginx(self.dir.path(), &file)?
+            .arg("-t")
+            .stdin(Stdio::null())
+            .output()?;
+        Ok((
+            output.status.success(),
+            String::from_utf8_lossy(&output.stderr).into_owned(),
+        ))
+    }
+
+    pub fn start(self) -> Result<Nginx> {
+        let file = self.dir.path().join("nginx.conf");
+        fs::write(&file, self.config())?;
+        let command = nginx(self.dir.path(), &file)?;
+        // TERM, for the master must live long enough to end its workers.
+        let log = self.dir.path().join("stderr.log");
+        let mut daemon = Daemon::start(&command, None, Signal::TERM, &log)?;
+        let port = self.port;
+        daemon.wait_until_ready(|| TcpStream::connect(("127.0.0.1", port)).is_ok())?;
+        Ok(Nginx {
+            daemon,
+            setup: self,
+        })
+    }
+}
+
+/// A running nginx.
+#[derive(Debug)]
+pub struct Nginx {
+    // Before the directory in `setup`, so that the server ends before its files go.
+    daemon: Daemon,
+    setup: Builder,
+}
+
+impl Nginx {
+    pub fn builder() -> Builder {
+        Builder {
+            dir: scratch(),
+            port: free_port(),
+            workers: 1,
+            modules: Vec::new(),
+            main: String::new(),
+            events: String::new(),
+            http: String::new(),
+            server: String::new(),
+        }
+    }
+
+    /// Like [`builder`](Self::builder), with the module under test.
+    pub fn with_module() -> Builder {
+        Self::builder().load_module(MODULE)
+    }
+
+    pub fn port(&self) -> u16 {
+        self.setup.port
+    }
+
+    pub fn dir(&self) -> &Path {
+        self.setup.dir.path()
+    }
+
+    pub fn master_pid(&self) -> u32 {
+        self.daemon.pid()
+    }
+
+    /// Every worker, those that are still shutting down included.
+    pub fn worker_pids(&self) -> BTreeSet<u32> {
+        let master = self.daemon.pid();
+        let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
+        let pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+        pids.filter(|&pid| parent_of(pid) == Some(master) && title_of(pid).contains("worker"))
+            .collect()
+    }
+
+    /// Changes the configuration with `edit`, reloads, and waits until new workers run.
+    pub fn reload(&mut self, edit: impl FnOnce(&mut Builder)) -> Result {
+        let old = self.worker_pids();
+        edit(&mut self.setup);
+        fs::write(self.dir().join("nginx.conf"), self.setup.config())?;
+        self.daemon.signal(Signal::HUP)?;
+        let reloaded = wait_for("new workers", || !self.worker_pids().is_subset(&old));
+        reloaded.map_err(|e| format!("{e}\n{}", self.error_log()).into())
+    }
+
+    /// What nginx has logged, the messages of its start included.
+    pub fn error_log(&self) -> String {
+        let log = fs::read(self.dir().join("error.log")).unwrap_or_default();
+        self.daemon.log() + &String::from_utf8_lossy(&log)
+    }
+}
+
+impl Drop for Nginx {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("nginx on port {} said:\n{}", self.port(), self.error_log());
+        }
+    }
+}
+
+fn nginx(prefix: &Path, config: &Path) -> Result<Command> {
+    let program: PathBuf = program("nginx").ok_or("nginx is not installed")?;
+    let mut command = Command::new(program);
+    command
+        .arg("-p")
+        .arg(prefix)
+        .arg("-c")
+        .arg(config)
+        .args(["-e", "stderr"]);
+    Ok(command)
+}
+
+fn parent_of(pid: u32) -> Option<u32> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The command's name, in parentheses, may hold spaces; the parent is the second field after it.
+    stat.rsplit_once(')')?
+        .1
+        .split_whitespace()
+        .nth(1)?
+        .parse()
+        .ok()
+}
+
+fn title_of(pid: u32) -> String {
+    fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default()
+}

@@ -1,0 +1,153 @@
+//! A private PostgreSQL server.
+
+use std::os::unix::fs::chown;
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use rustix::process::Signal;
+use tempfile::TempDir;
+
+use super::Result;
+use super::db::{self, Rows};
+use super::process::{Daemon, become_user, free_port, is_root, program, run, scratch};
+
+/// The programs without which there is no server.
+pub const PROGRAMS: &[&str] = &["initdb", "postgres"];
+
+/// A running server with a data directory of its own; superuser `ezdfs`, password `secret`.
+#[derive(Debug)]
+pub struct Server {
+    // Before the directory, so that the server ends before its files go.
+    daemon: Mutex<Option<Daemon>>,
+    dir: TempDir,
+    port: u16,
+    databases: AtomicUsize,
+}
+
+impl Server {
+    pub fn start() -> Result<Self> {
+        let dir = scratch();
+        let password = dir.path().join("password");
+        std::fs::write(&password, "secret\n")?;
+        if is_root() {
+            let (uid, gid) = ids_of(SERVER_USER)?;
+            chown(dir.path(), Some(uid), Some(gid))?;
+            chown(&password, Some(uid), Some(gid))?;
+        }
+        let mut initdb = Command::new("setpriv");
+        initdb
+            .args(server_user().map(become_user).into_iter().flatten())
+            .arg("--")
+            .arg(found("initdb")?)
+            .args([
+                "--username=ezdfs",
+                "--auth=scram-sha-256",
+                "--encoding=UTF8",
+                "--no-locale",
+            ])
+            .args(["--no-sync", "--no-instructions"])
+            .arg(format!("--pwfile={}", password.display()))
+            .arg(format!("--pgdata={}", dir.path().join("data").display()))
+            .current_dir("/");
+        run(&mut initdb)?;
+        let (port, databases) = (free_port(), AtomicUsize::new(0));
+        let server = Self {
+            daemon: Mutex::default(),
+            dir,
+            port,
+            databases,
+        };
+        server.launch()?;
+        Ok(server)
+    }
+
+    fn launch(&self) -> Result {
+        let dir = self.dir.path().display();
+        let mut command = Command::new(found("postgres")?);
+        command
+            .arg("-D")
+            .arg(format!("{dir}/data"))
+            .arg("-p")
+            .arg(self.port.to_string());
+        for setting in [
+            "listen_addresses=127.0.0.1",
+            "unix_socket_directories=",
+            "shared_buffers=32MB",
+            "max_connections=300",
+            // Commits reach the kernel, which outlives every stop of the server.
+            "fsync=off",
+            "full_page_writes=off",
+            "autovacuum=off",
+        ] {
+            command.args(["-c", setting]);
+        }
+        // QUIT ends the server at once, but lets it take its children and shared memory along.
+        let log = self.dir.path().join("postgres.log");
+        let mut daemon = Daemon::start(&command, server_user(), Signal::QUIT, &log)?;
+        daemon.wait_until_ready(|| self.sql("postgres", "SELECT 1").is_ok())?;
+        *self.daemon.lock().unwrap() = Some(daemon);
+        Ok(())
+    }
+
+    /// Ends the server at once; what was committed stays.
+    pub fn stop(&self) {
+        drop(self.daemon.lock().unwrap().take());
+    }
+
+    pub fn restart_on_same_port(&self) -> Result {
+        self.stop();
+        self.launch()
+    }
+
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    pub fn dsn(&self, database: &str) -> String {
+        format!("postgres://ezdfs:secret@127.0.0.1:{}/{database}", self.port)
+    }
+
+    pub fn sql(&self, database: &str, statements: &str) -> Result<Rows> {
+        db::sql(&self.dsn(database), statements)
+    }
+
+    /// Creates an empty database and returns its name.
+    pub fn create_database(&self) -> Result<String> {
+        let name = format!("trial_{}", self.databases.fetch_add(1, Ordering::Relaxed));
+        self.sql(
+            "postgres",
+            &format!("CREATE DATABASE {name} TEMPLATE template0"),
+        )?;
+        Ok(name)
+    }
+
+    pub fn drop_database(&self, name: &str) -> Result {
+        self.sql("postgres", &format!("DROP DATABASE {name} WITH (FORCE)"))?;
+        Ok(())
+    }
+}
+
+/// Debian's package makes this user; PostgreSQL refuses to run as root.
+const SERVER_USER: &str = "postgres";
+
+fn server_user() -> Option<&'static str> {
+    is_root().then_some(SERVER_USER)
+}
+
+fn ids_of(user: &str) -> Result<(u32, u32)> {
+    let passwd = std::fs::read_to_string("/etc/passwd")?;
+    let line = passwd
+        .lines()
+        .find(|line| line.split(':').next() == Some(user));
+    let fields: Vec<&str> = line
+        .ok_or_else(|| format!("no user {user}"))?
+        .split(':')
+        .collect();
+    Ok((fields[2].parse()?, fields[3].parse()?))
+}
+
+fn found(name: &str) -> Result<PathBuf> {
+    program(name).ok_or_else(|| format!("{name} is not installed").into())
+}

@@ -1,0 +1,250 @@
+//! Server processes that cannot outlive the test process, their scratch directories and ports.
+
+use std::collections::HashSet;
+use std::fs::{self, DirBuilder, File};
+use std::io;
+use std::net::TcpListener;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Sender, channel};
+use std::sync::{LazyLock, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, getuid, kill_process};
+use tempfile::TempDir;
+
+use super::Result;
+
+/// How long a server may take to start, to stop or to reload before a trial gives up.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Whether the tests run as root, whom some servers refuse to serve.
+pub fn is_root() -> bool {
+    getuid().is_root()
+}
+
+/// Finds a program on PATH or where Debian keeps servers.
+pub fn program(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let mut postgres: Vec<PathBuf> = fs::read_dir("/usr/lib/postgresql")
+        .map(|dirs| dirs.flatten().map(|dir| dir.path().join("bin")).collect())
+        .unwrap_or_default();
+    postgres.sort_by_key(|bin| {
+        let version = bin
+            .parent()
+            .and_then(Path::file_name)
+            .and_then(|name| name.to_str());
+        std::cmp::Reverse(
+            version
+                .and_then(|version| version.parse::<f32>().ok())
+                .map(f32::to_bits),
+        )
+    });
+    let fixed = ["/usr/sbin", "/usr/local/sbin", "/sbin"].map(PathBuf::from);
+    // The newest PostgreSQL before PATH: distributions put wrappers there.
+    postgres
+        .into_iter()
+        .chain(std::env::split_paths(&path))
+        .chain(fixed)
+        .map(|dir| dir.join(name))
+        .find(|file| file.is_file())
+}
+
+/// Waits until `ready` says so; fails with `what` after [`PATIENCE`].
+pub fn wait_for(what: &str, mut ready: impl FnMut() -> bool) -> Result {
+    let start = Instant::now();
+    while !ready() {
+        if start.elapsed() > PATIENCE {
+            return Err(format!("waited {PATIENCE:?} in vain for {what}").into());
+        }
+        thread::sleep(Duration::from_millis(10));
+    }
+    Ok(())
+}
+
+/// A loopback port that nothing listens on, never handed out twice by this process.
+///
+/// Below the range from which the kernel takes the ports of outgoing connections: a client cannot
+/// take the port between this call and the server's `bind`, nor while a server restarts.
+pub fn free_port() -> u16 {
+    static TAKEN: LazyLock<Mutex<HashSet<u16>>> = LazyLock::new(Mutex::default);
+    let mut taken = TAKEN.lock().unwrap();
+    let first = std::process::id() * 61 % 10_000;
+    (0..10_000)
+        .map(|step| 20_000 + ((first + step) % 10_000) as u16)
+        .find(|&port| TcpListener::bind(("127.0.0.1", port)).is_ok() && taken.insert(port))
+        .expect("no free loopback port between 20000 and 29999")
+}
+
+/// A new empty directory, removed with the value.
+pub fn scratch() -> TempDir {
+    TempDir::new_in(&*RUN_DIR).expect("create a scratch directory")
+}
+
+/// Everything that this run writes; its name tells the next run whether we are still alive.
+static RUN_DIR: LazyLock<PathBuf> = LazyLock::new(|| {
+    let dir = std::env::temp_dir().join(format!("{RUN_PREFIX}{}", std::process::id()));
+    DirBuilder::new()
+        .mode(0o755)
+        .recursive(true)
+        .create(&dir)
+        .expect("create the run's directory");
+    dir
+});
+const RUN_PREFIX: &str = "ezdfs-tests-";
+
+/// Removes the run's directory.
+pub fn remove_run_dir() {
+    let _ = fs::remove_dir_all(&*RUN_DIR);
+}
+
+/// Removes the directories of runs that were killed before they could do it.
+pub fn remove_dead_run_dirs() {
+    for entry in fs::read_dir(std::env::temp_dir())
+        .into_iter()
+        .flatten()
+        .flatten()
+    {
+        let name = entry.file_name();
+        let pid = name.to_str().and_then(|name| name.strip_prefix(RUN_PREFIX));
+        let pid = pid.and_then(|pid| pid.parse::<u32>().ok());
+        if pid.is_some_and(|pid| !Path::new(&format!("/proc/{pid}")).exists()) {
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+}
+
+/// The arguments that let `setpriv` become `user`.
+pub fn become_user(user: &str) -> [&str; 5] {
+    ["--reuid", user, "--regid", user, "--init-groups"]
+}
+
+/// Runs a command to its end; fails with its output unless it succeeds.
+pub fn run(command: &mut Command) -> Result<String> {
+    let output = command
+        .stdin(Stdio::null())
+        .output()
+        .map_err(|e| format!("{command:?}: {e}"))?;
+    let text = [output.stdout, output.stderr].concat();
+    let text = String::from_utf8_lossy(&text).into_owned();
+    if output.status.success() {
+        Ok(text)
+    } else {
+        Err(format!("{command:?}: {}\n{text}", output.status).into())
+    }
+}
+
+/// A server process. It stops with the value, and the kernel stops it when this process dies.
+#[derive(Debug)]
+pub struct Daemon {
+    name: String,
+    child: Child,
+    stop: Signal,
+    log: PathBuf,
+}
+
+impl Daemon {
+    /// Starts a server, as another user if need be. `stop` is the signal that makes it end at once
+    /// and take its children along.
+    pub fn start(command: &Command, user: Option<&str>, stop: Signal, log: &Path) -> Result<Self> {
+        let name = command.get_program().to_string_lossy().into_owned();
+        let output = File::options().create(true).append(true).open(log)?;
+        let mut wrapped = Command::new("setpriv");
+        wrapped
+            .args(["--pdeathsig", signal_name(stop)])
+            // One call for both: a later change of user would clear the death signal.
+            .args(user.map(become_user).into_iter().flatten())
+            .arg("--")
+            .arg(command.get_program())
+            .args(command.get_args())
+            .stdin(Stdio::null())
+            .stdout(output.try_clone()?)
+            .stderr(output);
+        let child = spawn(wrapped).map_err(|e| format!("start {name}: {e}"))?;
+        Ok(Self {
+            name,
+            child,
+            stop,
+            log: log.to_owned(),
+        })
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Waits until `ready` says so; fails at once, with the server's log, when the server ends.
+    pub fn wait_until_ready(&mut self, mut ready: impl FnMut() -> bool) -> Result {
+        let mut ended = None;
+        let waited = wait_for(&self.name, || {
+            ended = self.child.try_wait().ok().flatten();
+            ended.is_some() || ready()
+        });
+        match ended {
+            Some(status) => Err(format!("{} ended: {status}\n{}", self.name, self.log()).into()),
+            None => waited.map_err(|e| format!("{e}\n{}", self.log()).into()),
+        }
+    }
+
+    /// What the server has said so far.
+    pub fn log(&self) -> String {
+        String::from_utf8_lossy(&fs::read(&self.log).unwrap_or_default()).into_owned()
+    }
+
+    pub fn signal(&self, signal: Signal) -> Result {
+        // Nobody else waits for this child, so the pid is its own until `stop` has reaped it.
+        Ok(kill_process(Pid::from_child(&self.child), signal)?)
+    }
+
+    fn stop(&mut self) {
+        if matches!(self.child.try_wait(), Ok(Some(_))) {
+            return;
+        }
+        let _ = self.signal(Signal::CONT);
+        let _ = self.signal(self.stop);
+        let child = &mut self.child;
+        if wait_for("a server's end", || !matches!(child.try_wait(), Ok(None))).is_err() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+fn signal_name(signal: Signal) -> &'static str {
+    match signal {
+        Signal::KILL => "KILL",
+        Signal::QUIT => "QUIT",
+        Signal::TERM => "TERM",
+        other => panic!("no server is stopped by {other:?}"),
+    }
+}
+
+/// Spawns from a thread that lives as long as the process.
+///
+/// The kernel sends the death signal when the *thread* that spawned the child ends, and the threads
+/// that run trials come and go.
+fn spawn(command: Command) -> io::Result<Child> {
+    type Request = (Command, Sender<io::Result<Child>>);
+    static SPAWNER: LazyLock<Sender<Request>> = LazyLock::new(|| {
+        let (sender, requests) = channel::<Request>();
+        thread::spawn(move || {
+            for (mut command, reply) in requests {
+                let _ = reply.send(command.spawn());
+            }
+        });
+        sender
+    });
+    let (reply, child) = channel();
+    SPAWNER
+        .send((command, reply))
+        .expect("the spawner lives as long as the process");
+    child.recv().expect("the spawner answers every request")
+}
