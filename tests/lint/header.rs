@@ -1,1 +1,47 @@
-fn main() {}
+//! Writes include/ezdfs.h from src/capi: `cargo run --example header -- FILE`.
+//!
+//! An example rather than a build script, so that who builds the crate needs no cbindgen, and no
+//! installed cbindgen of another version can change the file.
+
+use std::error::Error;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let output = std::env::args_os().nth(1).ok_or("usage: header FILE")?;
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut config = cbindgen::Config::from_file(root.join("cbindgen.toml"))?;
+    config.header = Some(NOTICE.to_owned());
+    config.after_includes = Some(version_macros());
+    let mut builder = cbindgen::Builder::new().with_config(config);
+    for source in sources(&root.join("src/capi"))? {
+        builder = builder.with_src(source);
+    }
+    builder.generate()?.write_to_file(PathBuf::from(output));
+    Ok(())
+}
+
+const NOTICE: &str = "\
+/* The C interface of ezdfs. Generated from src/capi by `make header`: do not edit. */
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+";
+
+/// The module's main file first, for its items introduce the others; the rest by name.
+fn sources(dir: &Path) -> Result<Vec<PathBuf>, Box<dyn Error>> {
+    let entries = fs::read_dir(dir).map_err(|e| format!("read {}: {e}", dir.display()))?;
+    let mut files = entries.map(|entry| Ok(entry?.path())).collect::<std::io::Result<Vec<_>>>()?;
+    files.retain(|file| file.extension().is_some_and(|extension| extension == "rs"));
+    files.sort_by_key(|file| (!file.ends_with("mod.rs"), file.clone()));
+    let main = dir.with_extension("rs");
+    Ok(main.is_file().then_some(main).into_iter().chain(files).collect())
+}
+
+fn version_macros() -> String {
+    format!(
+        "\n#define EZDFS_VERSION_MAJOR {}\n#define EZDFS_VERSION_MINOR {}\n\
+         #define EZDFS_VERSION_PATCH {}",
+        env!("CARGO_PKG_VERSION_MAJOR"),
+        env!("CARGO_PKG_VERSION_MINOR"),
+        env!("CARGO_PKG_VERSION_PATCH"),
+    )
+}

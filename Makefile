@@ -1,0 +1,100 @@
+# GNU make. `make help` lists what a person calls.
+
+PREFIX        ?= /usr/local
+LIBDIR        ?= $(PREFIX)/lib
+NGINX_MODULES ?= /usr/lib/nginx/modules
+CARGO         ?= cargo
+TARGET        := $(or $(CARGO_TARGET_DIR),target)
+
+VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
+SONAME  := libezdfs.so.0
+RUST    := Cargo.toml Cargo.lock $(shell find src -name '*.rs')
+DENY    := build/tools/bin/cargo-deny
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help build install deps demo test lint audit header bench clean
+
+help:
+	@echo 'make demo      show pictures out of a private nginx; Ctrl-C stops it (DEMO_PORT=8080)'
+	@echo 'make test      install what is missing, build, run every test'
+	@echo 'make build     the command, the libraries and the nginx module, into build/'
+	@echo 'make install   copy them into place (DESTDIR, PREFIX, LIBDIR, NGINX_MODULES)'
+	@echo 'make lint      rustfmt, clippy, licences and sources of dependencies, header'
+	@echo 'make audit     known vulnerabilities of dependencies (asks the network)'
+	@echo 'make header    regenerate include/ezdfs.h'
+	@echo 'make bench     measure'
+	@echo 'make deps      install the Debian packages that the other targets need'
+	@echo 'make clean     remove what was built'
+
+build: build/ezdfs build/libezdfs.so build/libezdfs.a build/ngx_http_ezdfs_module.so build/ezdfs.pc
+
+build/ezdfs: $(RUST)
+	$(CARGO) build --release --locked --bin ezdfs
+	install -D -m 755 $(TARGET)/release/ezdfs $@
+
+# The crate itself stays a plain library: only who wants the C ABI builds these types of it.
+build/libezdfs.so build/libezdfs.a &: $(RUST)
+	$(CARGO) rustc --release --locked --lib --no-default-features --features capi \
+	    --crate-type cdylib,staticlib -- -C link-arg=-Wl,-soname,$(SONAME)
+	install -D -m 644 $(TARGET)/release/libezdfs.so build/libezdfs.so
+	install -D -m 644 $(TARGET)/release/libezdfs.a build/libezdfs.a
+
+build/ngx_http_ezdfs_module.so: build/libezdfs.a include/ezdfs.h $(wildcard nginx-module/*)
+	EZDFS_INCLUDE=include EZDFS_LIB=build/libezdfs.a nginx-module/build.sh $@
+
+# Holds the prefix, so it is written whenever its text would change.
+build/ezdfs.pc: src/capi/ezdfs.pc.in Cargo.toml FORCE
+	@mkdir -p build
+	@sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@VERSION@|$(VERSION)|' \
+	    $< > $@.new
+	@if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
+FORCE:
+
+install: build
+	install -D -m 755 build/ezdfs $(DESTDIR)$(PREFIX)/bin/ezdfs
+	install -D -m 644 build/libezdfs.a $(DESTDIR)$(LIBDIR)/libezdfs.a
+	install -D -m 644 build/libezdfs.so $(DESTDIR)$(LIBDIR)/libezdfs.so.$(VERSION)
+	ln -sf libezdfs.so.$(VERSION) $(DESTDIR)$(LIBDIR)/$(SONAME)
+	ln -sf $(SONAME) $(DESTDIR)$(LIBDIR)/libezdfs.so
+	install -D -m 644 include/ezdfs.h $(DESTDIR)$(PREFIX)/include/ezdfs.h
+	install -D -m 644 build/ezdfs.pc $(DESTDIR)$(LIBDIR)/pkgconfig/ezdfs.pc
+	install -D -m 644 build/ngx_http_ezdfs_module.so \
+	    $(DESTDIR)$(NGINX_MODULES)/ngx_http_ezdfs_module.so
+
+deps:
+	@tests/deps.sh test
+
+demo:
+	@tests/demo/run.sh
+
+# One after the other even under `make -j`: the build needs the packages.
+test:
+	@$(MAKE) --no-print-directory deps
+	@$(MAKE) --no-print-directory build
+	$(CARGO) test --locked
+
+lint: $(DENY)
+	$(CARGO) fmt --check
+	$(CARGO) clippy --locked --all-targets --all-features -- -D warnings
+	$(DENY) --locked check --hide-inclusion-graph bans licenses sources
+	$(CARGO) run --quiet --locked --example header -- build/ezdfs.h
+	diff -u include/ezdfs.h build/ezdfs.h
+
+# Apart from lint: its answer changes while the tree stays the same.
+audit: $(DENY)
+	$(DENY) --locked check advisories
+
+$(DENY):
+	$(CARGO) install --quiet --locked --root build/tools --version 0.20.2 cargo-deny
+
+header:
+	$(CARGO) run --quiet --locked --example header -- include/ezdfs.h
+
+bench: build
+	benches/run.sh
+
+# Keeps build/tools, which depends on nothing here.
+clean:
+	$(CARGO) clean
+	find build -mindepth 1 -maxdepth 1 ! -name tools -exec rm -rf {} +
