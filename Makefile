@@ -43,12 +43,12 @@ build/libezdfs.so build/libezdfs.a &: $(RUST)
 build/ngx_http_ezdfs_module.so: build/libezdfs.a include/ezdfs.h $(wildcard nginx-module/*)
 	EZDFS_INCLUDE=include EZDFS_LIB=build/libezdfs.a nginx-module/build.sh $@
 
-# Holds the prefix, so it is written whenever its text would change.
-build/ezdfs.pc: src/capi/ezdfs.pc.in Cargo.toml FORCE
+# Holds the prefix, so another prefix means another file.
+PC_STALE = $(shell grep -qsx 'prefix=$(PREFIX)' build/ezdfs.pc && \
+    grep -qsx 'libdir=$(LIBDIR)' build/ezdfs.pc || echo FORCE)
+build/ezdfs.pc: src/capi/ezdfs.pc.in Cargo.toml $(PC_STALE)
 	@mkdir -p build
-	@sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@VERSION@|$(VERSION)|' \
-	    $< > $@.new
-	@if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
+	sed -e 's|@PREFIX@|$(PREFIX)|' -e 's|@LIBDIR@|$(LIBDIR)|' -e 's|@VERSION@|$(VERSION)|' $< > $@
 FORCE:
 
 install: build

@@ -17,14 +17,24 @@ fn main() -> Result<(), Box<dyn Error>> {
     for source in sources(&root.join("src/capi"))? {
         builder = builder.with_src(source);
     }
-    builder.generate()?.write_to_file(PathBuf::from(output));
+    let mut header = Vec::new();
+    builder.generate()?.write(&mut header);
+    fs::write(output, for_c(&String::from_utf8(header)?))?;
     Ok(())
+}
+
+/// Takes out of the comments what only rustdoc reads: headings and links.
+fn for_c(header: &str) -> String {
+    let lines = header.lines().map(|line| match line.split_once(" * # ") {
+        Some((indent, heading)) => format!("{indent} * {heading}:\n"),
+        None => format!("{}\n", line.replace("[`", "`").replace("`]", "`")),
+    });
+    lines.collect()
 }
 
 const NOTICE: &str = "\
 /* The C interface of ezdfs. Generated from src/capi by `make header`: do not edit. */
-/* SPDX-License-Identifier: MIT OR Apache-2.0 */
-";
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */";
 
 /// The module's main file first, for its items introduce the others; the rest by name.
 fn sources(dir: &Path) -> Result<Vec<PathBuf>, Box<dyn Error>> {
