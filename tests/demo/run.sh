@@ -6,7 +6,7 @@ cd "$(dirname "$0")/../.."
 here=tests/demo
 
 tests/deps.sh demo
-make --no-print-directory build
+make --no-print-directory --silent build
 
 dir=$(mktemp -d "${TMPDIR:-/tmp}/ezdfs-demo.XXXXXX")
 nginx_pid=
