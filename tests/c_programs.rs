@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::support::process::{run, scratch};
-use crate::support::{Need, Result, Servers, Trials, built, fixtures};
+use crate::support::{Need, Result, Trials, built, fixtures};
 
 const C99: &[&str] = &["gcc", "-std=c99", "-D_GNU_SOURCE"];
 const CXX: &[&str] = &["g++", "-std=c++11", "-x", "c++"];
@@ -43,7 +43,7 @@ pub(crate) fn register(trials: &mut Trials) {
         let name = source.file_stem().unwrap().to_string_lossy().into_owned();
         let mut add = |way: &str, runner, compiler, link, extra| {
             let source = source.clone();
-            group.add(&format!("{name}::{way}"), move |_: &Servers| {
+            group.add(&format!("{name}::{way}"), move |_| {
                 compile_and_run(&source, runner, compiler, link, extra)
             });
         };

@@ -23,14 +23,12 @@ pub(crate) fn register(trials: &mut Trials) {
         postgres_restart,
     );
     let mut group = trials.group("harness", &[Need::NGINX]);
-    group.add("nginx_serves_a_file", |_: &Servers| nginx_serves_a_file());
-    group.add("nginx_reloads", |_: &Servers| nginx_reloads());
-    group.add("nginx_names_a_bad_directive", |_: &Servers| {
+    group.add("nginx_serves_a_file", |_| nginx_serves_a_file());
+    group.add("nginx_reloads", |_| nginx_reloads());
+    group.add("nginx_names_a_bad_directive", |_| {
         nginx_names_a_bad_directive()
     });
-    group.add("http_reads_chunks_and_keeps_alive", |_: &Servers| {
-        http_reads_chunks()
-    });
+    group.add("http_reads_chunks_and_keeps_alive", |_| http_reads_chunks());
 }
 
 fn every_value_comes_as_text(db: TestDb) {
