@@ -97,4 +97,5 @@ bench: build
 # Keeps build/tools, which depends on nothing here.
 clean:
 	$(CARGO) clean
+	mkdir -p build
 	find build -mindepth 1 -maxdepth 1 ! -name tools -exec rm -rf {} +

@@ -25,26 +25,18 @@ pub fn is_root() -> bool {
     getuid().is_root()
 }
 
-/// Finds a program on PATH or where Debian keeps servers.
+/// Finds a program: the newest PostgreSQL that Debian keeps off PATH, then PATH, then where servers
+/// lie that a plain user's PATH leaves out.
 pub fn program(name: &str) -> Option<PathBuf> {
+    let postgres = Path::new("/usr/lib/postgresql");
+    let entries = fs::read_dir(postgres).into_iter().flatten().flatten();
+    let versions = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    let newest = versions
+        .max()
+        .map(|version| postgres.join(format!("{version}/bin")));
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let mut postgres: Vec<PathBuf> = fs::read_dir("/usr/lib/postgresql")
-        .map(|dirs| dirs.flatten().map(|dir| dir.path().join("bin")).collect())
-        .unwrap_or_default();
-    postgres.sort_by_key(|bin| {
-        let version = bin
-            .parent()
-            .and_then(Path::file_name)
-            .and_then(|name| name.to_str());
-        std::cmp::Reverse(
-            version
-                .and_then(|version| version.parse::<f32>().ok())
-                .map(f32::to_bits),
-        )
-    });
-    let fixed = ["/usr/sbin", "/usr/local/sbin", "/sbin"].map(PathBuf::from);
-    // The newest PostgreSQL before PATH: distributions put wrappers there.
-    postgres
+    let fixed = ["/usr/sbin", "/usr/local/sbin"].map(PathBuf::from);
+    newest
         .into_iter()
         .chain(std::env::split_paths(&path))
         .chain(fixed)
