@@ -72,7 +72,7 @@ demo:
 test:
 	@$(MAKE) --no-print-directory deps
 	@$(MAKE) --no-print-directory build
-	$(CARGO) test --locked
+	$(CARGO) test --locked --all-features
 
 lint: $(DENY)
 	$(CARGO) fmt --check
