@@ -1,0 +1,359 @@
+
+/*
+ * SPDX-License-Identifier: MIT OR Apache-2.0
+ */
+
+
+#include "ngx_http_ezdfs_module.h"
+
+
+typedef struct {
+    ngx_http_ezdfs_store_t     *store;
+    ngx_array_t                 keys;       /* of ngx_str_t */
+} ngx_http_ezdfs_block_t;
+
+
+static char *ngx_http_ezdfs_store_block(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+static ngx_http_ezdfs_store_t *ngx_http_ezdfs_add_store(ngx_conf_t *cf,
+    ngx_http_ezdfs_main_conf_t *emcf, ngx_str_t *name);
+static ngx_http_ezdfs_store_t *ngx_http_ezdfs_find_store(
+    ngx_http_ezdfs_main_conf_t *emcf, ngx_str_t *name);
+static void ngx_http_ezdfs_store_cleanup(void *data);
+static char *ngx_http_ezdfs_option(ngx_conf_t *cf, ngx_command_t *dummy,
+    void *conf);
+static char *ngx_http_ezdfs(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+
+
+ngx_command_t  ngx_http_ezdfs_commands[] = {
+
+    /* ezdfs_store name { key value; ... }; http */
+    { ngx_string("ezdfs_store"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_BLOCK|NGX_CONF_TAKE1,
+      ngx_http_ezdfs_store_block,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
+
+    /* ezdfs name; location */
+    { ngx_string("ezdfs"),
+      NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_http_ezdfs,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
+    /* ezdfs_drafts on | off; default off; http, server, location */
+    { ngx_string("ezdfs_drafts"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_FLAG,
+      ngx_conf_set_flag_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_ezdfs_loc_conf_t, drafts),
+      NULL },
+
+      ngx_null_command
+};
+
+
+void *
+ngx_http_ezdfs_create_main_conf(ngx_conf_t *cf)
+{
+    ngx_http_ezdfs_main_conf_t  *emcf;
+
+    emcf = ngx_pcalloc(cf->pool, sizeof(ngx_http_ezdfs_main_conf_t));
+    if (emcf == NULL) {
+        return NULL;
+    }
+
+    if (ngx_array_init(&emcf->stores, cf->pool, 4,
+                       sizeof(ngx_http_ezdfs_store_t *))
+        != NGX_OK)
+    {
+        return NULL;
+    }
+
+    return emcf;
+}
+
+
+void *
+ngx_http_ezdfs_create_loc_conf(ngx_conf_t *cf)
+{
+    ngx_http_ezdfs_loc_conf_t  *conf;
+
+    /*
+     * set by ngx_pcalloc():
+     *
+     *     conf->store = NULL;
+     *     conf->name = { 0, NULL };
+     */
+
+    conf = ngx_pcalloc(cf->pool, sizeof(ngx_http_ezdfs_loc_conf_t));
+    if (conf == NULL) {
+        return NULL;
+    }
+
+    conf->drafts = NGX_CONF_UNSET;
+
+    return conf;
+}
+
+
+/* Only here is every store known, whatever the order of the directives. */
+
+char *
+ngx_http_ezdfs_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
+{
+    ngx_http_ezdfs_loc_conf_t *prev = parent;
+    ngx_http_ezdfs_loc_conf_t *conf = child;
+
+    ngx_http_core_loc_conf_t    *clcf;
+    ngx_http_ezdfs_main_conf_t  *emcf;
+
+    ngx_conf_merge_value(conf->drafts, prev->drafts, 0);
+
+    if (conf->name.data) {
+        emcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_ezdfs_module);
+
+        conf->store = ngx_http_ezdfs_find_store(emcf, &conf->name);
+
+        if (conf->store == NULL) {
+            ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+                          "unknown ezdfs_store \"%V\" "
+                          "in \"ezdfs\" directive in %s:%ui",
+                          &conf->name, conf->file_name, conf->line);
+            return NGX_CONF_ERROR;
+        }
+    }
+
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+
+    /* "if" and "limit_except" blocks keep the handler of their location */
+
+    if (clcf->noname && conf->store == NULL) {
+        conf->store = prev->store;
+    }
+
+    if (clcf->lmt_excpt && clcf->handler == NULL && conf->store) {
+        clcf->handler = ngx_http_ezdfs_handler;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_ezdfs_store_block(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_ezdfs_main_conf_t *emcf = conf;
+
+    char                    *rv;
+    ngx_str_t               *value;
+    ngx_conf_t               save;
+    ezdfs_error              err;
+    ngx_http_ezdfs_block_t   block;
+
+    value = cf->args->elts;
+
+    if (value[1].len == 0) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0, "empty ezdfs_store name");
+        return NGX_CONF_ERROR;
+    }
+
+    if (ngx_http_ezdfs_find_store(emcf, &value[1])) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "duplicate ezdfs_store \"%V\"", &value[1]);
+        return NGX_CONF_ERROR;
+    }
+
+    block.store = ngx_http_ezdfs_add_store(cf, emcf, &value[1]);
+    if (block.store == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    if (ngx_array_init(&block.keys, cf->temp_pool, 8, sizeof(ngx_str_t))
+        != NGX_OK)
+    {
+        return NGX_CONF_ERROR;
+    }
+
+    save = *cf;
+    cf->handler = ngx_http_ezdfs_option;
+    cf->handler_conf = (void *) &block;
+
+    rv = ngx_conf_parse(cf, NULL);
+
+    *cf = save;
+
+    if (rv != NGX_CONF_OK) {
+        return rv;
+    }
+
+    ngx_memzero(&err, sizeof(ezdfs_error));
+
+    if (ezdfs_options_resolve(block.store->options, &err) != EZDFS_RESULT_OK) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid ezdfs_store \"%V\": %s",
+                           &block.store->name, err.message);
+        return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static ngx_http_ezdfs_store_t *
+ngx_http_ezdfs_add_store(ngx_conf_t *cf, ngx_http_ezdfs_main_conf_t *emcf,
+    ngx_str_t *name)
+{
+    ngx_pool_cleanup_t       *cln;
+    ngx_http_ezdfs_store_t   *store, **storep;
+
+    store = ngx_pcalloc(cf->pool, sizeof(ngx_http_ezdfs_store_t));
+    if (store == NULL) {
+        return NULL;
+    }
+
+    cln = ngx_pool_cleanup_add(cf->pool, 0);
+    if (cln == NULL) {
+        return NULL;
+    }
+
+    store->options = ezdfs_options_new();
+    if (store->options == NULL) {
+        return NULL;
+    }
+
+    cln->handler = ngx_http_ezdfs_store_cleanup;
+    cln->data = store;
+
+    store->name = *name;
+
+    storep = ngx_array_push(&emcf->stores);
+    if (storep == NULL) {
+        return NULL;
+    }
+
+    *storep = store;
+
+    return store;
+}
+
+
+static ngx_http_ezdfs_store_t *
+ngx_http_ezdfs_find_store(ngx_http_ezdfs_main_conf_t *emcf, ngx_str_t *name)
+{
+    ngx_uint_t                i;
+    ngx_http_ezdfs_store_t  **stores;
+
+    stores = emcf->stores.elts;
+
+    for (i = 0; i < emcf->stores.nelts; i++) {
+
+        if (stores[i]->name.len == name->len
+            && ngx_strncmp(stores[i]->name.data, name->data, name->len) == 0)
+        {
+            return stores[i];
+        }
+    }
+
+    return NULL;
+}
+
+
+static void
+ngx_http_ezdfs_store_cleanup(void *data)
+{
+    ngx_http_ezdfs_store_t *store = data;
+
+    ezdfs_store_free(store->store);
+    ezdfs_options_free(store->options);
+}
+
+
+/* The handler of each directive inside an ezdfs_store block. */
+
+static char *
+ngx_http_ezdfs_option(ngx_conf_t *cf, ngx_command_t *dummy, void *conf)
+{
+    ngx_http_ezdfs_block_t *block = conf;
+
+    ngx_str_t               *value, *key, *store;
+    ngx_uint_t               i;
+    ezdfs_error              err;
+
+    value = cf->args->elts;
+    store = &block->store->name;
+
+    if (cf->args->nelts != 2) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"%V\" in ezdfs_store \"%V\" takes one value",
+                           &value[0], store);
+        return NGX_CONF_ERROR;
+    }
+
+    if (ngx_strcmp(value[0].data, "include") == 0) {
+        return ngx_conf_include(cf, dummy, conf);
+    }
+
+    key = block->keys.elts;
+
+    for (i = 0; i < block->keys.nelts; i++) {
+
+        if (key[i].len == value[0].len
+            && ngx_strncmp(key[i].data, value[0].data, key[i].len) == 0)
+        {
+            ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                               "duplicate \"%V\" in ezdfs_store \"%V\"",
+                               &value[0], store);
+            return NGX_CONF_ERROR;
+        }
+    }
+
+    key = ngx_array_push(&block->keys);
+    if (key == NULL) {
+        return NGX_CONF_ERROR;
+    }
+
+    *key = value[0];
+
+    ngx_memzero(&err, sizeof(ezdfs_error));
+
+    if (ezdfs_options_set(block->store->options,
+                          (char *) value[0].data, value[0].len,
+                          (char *) value[1].data, value[1].len, &err)
+        != EZDFS_RESULT_OK)
+    {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "invalid \"%V\" in ezdfs_store \"%V\": %s",
+                           &value[0], store, err.message);
+        return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_ezdfs(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
+{
+    ngx_http_ezdfs_loc_conf_t *elcf = conf;
+
+    ngx_str_t                 *value;
+    ngx_http_core_loc_conf_t  *clcf;
+
+    if (elcf->name.data) {
+        return "is duplicate";
+    }
+
+    value = cf->args->elts;
+
+    elcf->name = value[1];
+    elcf->file_name = cf->conf_file->file.name.data;
+    elcf->line = cf->conf_file->line;
+
+    clcf = ngx_http_conf_get_module_loc_conf(cf, ngx_http_core_module);
+    clcf->handler = ngx_http_ezdfs_handler;
+
+    return NGX_CONF_OK;
+}

@@ -1,0 +1,391 @@
+
+/*
+ * SPDX-License-Identifier: MIT OR Apache-2.0
+ */
+
+
+#include "ngx_http_ezdfs_module.h"
+
+
+static void ngx_http_ezdfs_start(ngx_http_request_t *r,
+    ngx_http_ezdfs_ctx_t *ctx, ezdfs_completion *completion);
+static ngx_int_t ngx_http_ezdfs_wait(ngx_http_request_t *r,
+    ngx_http_ezdfs_ctx_t *ctx);
+static void ngx_http_ezdfs_cancel(void *data);
+static ngx_int_t ngx_http_ezdfs_answer(ngx_http_request_t *r,
+    ngx_http_ezdfs_ctx_t *ctx, ezdfs_completion *completion);
+static void ngx_http_ezdfs_log_error(ngx_http_request_t *r,
+    ezdfs_error *error);
+static ngx_http_ezdfs_ctx_t *ngx_http_ezdfs_create_ctx(ngx_http_request_t *r);
+static void ngx_http_ezdfs_cleanup(void *data);
+
+
+ngx_int_t
+ngx_http_ezdfs_handler(ngx_http_request_t *r)
+{
+    ngx_int_t              rc;
+    ezdfs_completion       completion;
+    ngx_http_ezdfs_ctx_t  *ctx;
+
+    ctx = ngx_http_ezdfs_create_ctx(r);
+    if (ctx == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (!(r->method & (NGX_HTTP_GET|NGX_HTTP_HEAD))) {
+        ctx->refused = 1;
+        return NGX_HTTP_NOT_ALLOWED;
+    }
+
+    rc = ngx_http_discard_request_body(r);
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    ngx_memzero(&completion, sizeof(ezdfs_completion));
+
+    ngx_http_ezdfs_start(r, ctx, &completion);
+
+    if (ctx->ticket) {
+        return ngx_http_ezdfs_wait(r, ctx);
+    }
+
+    return ngx_http_ezdfs_answer(r, ctx, &completion);
+}
+
+
+/* Either ctx->ticket or the completion is set at the end. */
+
+static void
+ngx_http_ezdfs_start(ngx_http_request_t *r, ngx_http_ezdfs_ctx_t *ctx,
+    ezdfs_completion *completion)
+{
+    u_char                     *p, *last;
+    ezdfs_error                 err;
+    ezdfs_result                code;
+    ezdfs_request               request;
+    ngx_http_core_loc_conf_t   *clcf;
+    ngx_http_ezdfs_loc_conf_t  *elcf;
+
+    clcf = ngx_http_get_module_loc_conf(r, ngx_http_core_module);
+    elcf = ngx_http_get_module_loc_conf(r, ngx_http_ezdfs_module);
+
+    ngx_memzero(&request, sizeof(ezdfs_request));
+    ngx_memzero(&err, sizeof(ezdfs_error));
+
+    request.path = (char *) r->uri.data;
+    request.path_len = r->uri.len;
+
+    /* a rewritten URI has no other spelling on the wire */
+
+    if (r->valid_unparsed_uri) {
+        p = r->unparsed_uri.data;
+        last = p + r->unparsed_uri.len;
+
+        while (p < last && *p != '?' && *p != '#') { p++; }
+
+        request.raw_path = (char *) r->unparsed_uri.data;
+        request.raw_path_len = p - r->unparsed_uri.data;
+    }
+
+    if (elcf->drafts) {
+        request.flags |= EZDFS_SERVE_DRAFTS;
+    }
+
+    /* only an internal redirect that the site authorised gets here */
+
+    if (clcf->internal) {
+        request.flags |= EZDFS_SERVE_ORIGINALS;
+    }
+
+    ngx_log_debug3(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
+                   "ezdfs: start \"%V\" in \"%V\" flags:%uD",
+                   &r->uri, &elcf->store->name, request.flags);
+
+    code = ezdfs_store_serve_start(ctx->store, ngx_http_ezdfs_queue, &request,
+                                   ctx, &ctx->ticket, completion, &err);
+
+    if (code != EZDFS_RESULT_OK) {
+        ctx->ticket = 0;
+        completion->file = NULL;
+        completion->error = err;
+        completion->error.code = code;
+    }
+}
+
+
+static ngx_int_t
+ngx_http_ezdfs_wait(ngx_http_request_t *r, ngx_http_ezdfs_ctx_t *ctx)
+{
+    ngx_connection_t  *c;
+
+    c = r->connection;
+    c->log->action = "waiting for ezdfs store";
+
+    ngx_http_ezdfs_hold_worker();
+
+    if (!r->discard_body && !r->post_action) {
+
+        r->read_event_handler = ngx_http_test_reading;
+
+        if (c->read->ready) {
+            /* what came together with the request may have been its end */
+            ngx_post_event(c->read, &ngx_posted_events);
+
+        } else if (ngx_handle_read_event(c->read, 0) != NGX_OK) {
+            ngx_http_ezdfs_cancel(ctx);
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
+    }
+
+    r->main->count++;
+
+    return NGX_DONE;
+}
+
+
+/* Goes on with a request that waited. */
+
+void
+ngx_http_ezdfs_complete(ezdfs_completion *completion)
+{
+    ngx_int_t              rc;
+    ngx_connection_t      *c;
+    ngx_http_request_t    *r;
+    ngx_http_ezdfs_ctx_t  *ctx;
+
+    ctx = completion->data;
+    ctx->ticket = 0;
+
+    r = ctx->request;
+    c = r->connection;
+
+    if (ngx_http_get_module_ctx(r, ngx_http_ezdfs_module) != ctx) {
+        /* post_action redirected the request when its client went away */
+        ezdfs_file_free(completion->file);
+        return;
+    }
+
+    ngx_http_set_log_request(c->log, r);
+
+    rc = ngx_http_ezdfs_answer(r, ctx, completion);
+
+    ngx_http_finalize_request(r, rc);
+
+    ngx_http_run_posted_requests(c);
+}
+
+
+/* Runs when the request is terminated or freed, whichever comes first. */
+
+static void
+ngx_http_ezdfs_cancel(void *data)
+{
+    ngx_http_ezdfs_ctx_t *ctx = data;
+
+    if (ctx->ticket == 0 || ngx_http_ezdfs_queue == NULL) {
+        return;
+    }
+
+    ngx_log_debug1(NGX_LOG_DEBUG_HTTP, ctx->request->connection->log, 0,
+                   "ezdfs: cancel \"%V\"", &ctx->path);
+
+    ezdfs_queue_cancel(ngx_http_ezdfs_queue, ctx->ticket);
+    ctx->ticket = 0;
+
+    ngx_http_ezdfs_release_worker();
+}
+
+
+static ngx_int_t
+ngx_http_ezdfs_answer(ngx_http_request_t *r, ngx_http_ezdfs_ctx_t *ctx,
+    ezdfs_completion *completion)
+{
+    ngx_str_t  name;
+
+    ctx->code = completion->error.code;
+    ctx->file = completion->file;
+    ctx->answered = 1;
+
+    ngx_log_debug2(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
+                   "ezdfs: \"%V\" %s", &ctx->path,
+                   ezdfs_result_name(ctx->code));
+
+    if (ctx->code != EZDFS_RESULT_OK) {
+        ngx_http_ezdfs_log_error(r, &completion->error);
+        return ezdfs_result_http_status(ctx->code);
+    }
+
+    if (ngx_http_ezdfs_name(ctx, &name) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    return ngx_http_ezdfs_send(r, ctx->file, &name);
+}
+
+
+static void
+ngx_http_ezdfs_log_error(ngx_http_request_t *r, ezdfs_error *error)
+{
+    ngx_uint_t                 level;
+    ngx_http_core_loc_conf_t  *clcf;
+
+    switch (error->code) {
+
+    case EZDFS_RESULT_NOT_FOUND:
+
+        /* a row whose file is missing is a fault, a missing row is not */
+
+        level = error->os_errno ? NGX_LOG_ERR : NGX_LOG_INFO;
+
+        clcf = ngx_http_get_module_loc_conf(r, ngx_http_core_module);
+
+        if (!clcf->log_not_found) {
+            return;
+        }
+
+        break;
+
+    case EZDFS_RESULT_INVALID_NAME:
+    case EZDFS_RESULT_DENIED:
+        level = NGX_LOG_INFO;
+        break;
+
+    case EZDFS_RESULT_INTERNAL:
+        level = NGX_LOG_CRIT;
+        break;
+
+    default:
+        level = NGX_LOG_ERR;
+    }
+
+    ngx_log_error(level, r->connection->log, 0, "ezdfs: %s", error->message);
+}
+
+
+static ngx_http_ezdfs_ctx_t *
+ngx_http_ezdfs_create_ctx(ngx_http_request_t *r)
+{
+    ngx_pool_cleanup_t         *pcln;
+    ngx_http_cleanup_t         *cln;
+    ngx_http_ezdfs_ctx_t       *ctx;
+    ngx_http_ezdfs_loc_conf_t  *elcf;
+
+    pcln = ngx_pool_cleanup_add(r->pool, sizeof(ngx_http_ezdfs_ctx_t));
+    if (pcln == NULL) {
+        return NULL;
+    }
+
+    ctx = pcln->data;
+    ngx_memzero(ctx, sizeof(ngx_http_ezdfs_ctx_t));
+
+    cln = ngx_http_cleanup_add(r, 0);
+    if (cln == NULL) {
+        return NULL;
+    }
+
+    elcf = ngx_http_get_module_loc_conf(r, ngx_http_ezdfs_module);
+
+    ctx->request = r;
+    ctx->store = elcf->store->store;
+    ctx->path = r->uri;
+
+    pcln->handler = ngx_http_ezdfs_cleanup;
+
+    cln->handler = ngx_http_ezdfs_cancel;
+    cln->data = ctx;
+
+    ngx_http_set_ctx(r, ctx, ngx_http_ezdfs_module);
+
+    return ctx;
+}
+
+
+ngx_http_ezdfs_ctx_t *
+ngx_http_ezdfs_get_ctx(ngx_http_request_t *r)
+{
+    ngx_pool_cleanup_t    *cln;
+    ngx_http_ezdfs_ctx_t  *ctx;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_ezdfs_module);
+
+    if (ctx || !(r->internal || r->filter_finalize)) {
+        return ctx;
+    }
+
+    /*
+     * a redirect reset the module context, the cleanup handler still has it;
+     * subrequests share the pool
+     */
+
+    for (cln = r->pool->cleanup; cln; cln = cln->next) {
+
+        if (cln->handler == ngx_http_ezdfs_cleanup) {
+            ctx = cln->data;
+
+            if (ctx->request == r) {
+                return ctx;
+            }
+        }
+    }
+
+    return NULL;
+}
+
+
+static void
+ngx_http_ezdfs_cleanup(void *data)
+{
+    ngx_http_ezdfs_ctx_t *ctx = data;
+
+    ezdfs_file_free(ctx->file);
+}
+
+
+/* The table name that was looked up, NUL-terminated; empty when none was. */
+
+ngx_int_t
+ngx_http_ezdfs_name(ngx_http_ezdfs_ctx_t *ctx, ngx_str_t *name)
+{
+    char    *buf;
+    size_t   len, cap;
+    u_char   first[1];
+
+    buf = (char *) first;
+    cap = 0;
+
+    for ( ;; ) {
+
+        if (ctx->file) {
+            len = ezdfs_file_name(ctx->file, buf, cap);
+
+        } else {
+            len = ezdfs_store_name_of_path(ctx->store, (char *) ctx->path.data,
+                                           ctx->path.len, buf, cap);
+        }
+
+        if (len <= cap) {
+            break;
+        }
+
+        buf = ngx_pnalloc(ctx->request->pool, len + 1);
+        if (buf == NULL) {
+            return NGX_ERROR;
+        }
+
+        cap = len;
+    }
+
+    if (cap) {
+        buf[len] = '\0';
+        name->data = (u_char *) buf;
+
+    } else {
+        name->data = (u_char *) "";
+    }
+
+    name->len = len;
+
+    return NGX_OK;
+}

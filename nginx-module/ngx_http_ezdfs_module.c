@@ -1,0 +1,271 @@
+
+/*
+ * SPDX-License-Identifier: MIT OR Apache-2.0
+ */
+
+
+#include "ngx_http_ezdfs_module.h"
+
+
+static ngx_int_t ngx_http_ezdfs_init_process(ngx_cycle_t *cycle);
+static void ngx_http_ezdfs_exit_process(ngx_cycle_t *cycle);
+
+static ngx_int_t ngx_http_ezdfs_header_filter(ngx_http_request_t *r);
+static ngx_int_t ngx_http_ezdfs_status_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data);
+static ngx_int_t ngx_http_ezdfs_name_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data);
+static ngx_int_t ngx_http_ezdfs_add_variables(ngx_conf_t *cf);
+static ngx_int_t ngx_http_ezdfs_init(ngx_conf_t *cf);
+
+
+static ngx_http_variable_t  ngx_http_ezdfs_vars[] = {
+
+    { ngx_string("ezdfs_status"), NULL, ngx_http_ezdfs_status_variable,
+      0, NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("ezdfs_name"), NULL, ngx_http_ezdfs_name_variable,
+      0, NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+      ngx_http_null_variable
+};
+
+
+static ngx_http_module_t  ngx_http_ezdfs_module_ctx = {
+    ngx_http_ezdfs_add_variables,          /* preconfiguration */
+    ngx_http_ezdfs_init,                   /* postconfiguration */
+
+    ngx_http_ezdfs_create_main_conf,       /* create main configuration */
+    NULL,                                  /* init main configuration */
+
+    NULL,                                  /* create server configuration */
+    NULL,                                  /* merge server configuration */
+
+    ngx_http_ezdfs_create_loc_conf,        /* create location configuration */
+    ngx_http_ezdfs_merge_loc_conf          /* merge location configuration */
+};
+
+
+ngx_module_t  ngx_http_ezdfs_module = {
+    NGX_MODULE_V1,
+    &ngx_http_ezdfs_module_ctx,            /* module context */
+    ngx_http_ezdfs_commands,               /* module directives */
+    NGX_HTTP_MODULE,                       /* module type */
+    NULL,                                  /* init master */
+    NULL,                                  /* init module */
+    ngx_http_ezdfs_init_process,           /* init process */
+    NULL,                                  /* init thread */
+    NULL,                                  /* exit thread */
+    ngx_http_ezdfs_exit_process,           /* exit process */
+    NULL,                                  /* exit master */
+    NGX_MODULE_V1_PADDING
+};
+
+
+static ngx_http_output_header_filter_pt  ngx_http_next_header_filter;
+
+
+static ngx_int_t
+ngx_http_ezdfs_init_process(ngx_cycle_t *cycle)
+{
+    ngx_uint_t                    i;
+    ezdfs_error                   err;
+    ngx_http_ezdfs_store_t      **stores;
+    ngx_http_ezdfs_main_conf_t   *emcf;
+
+    if (ngx_process != NGX_PROCESS_WORKER && ngx_process != NGX_PROCESS_SINGLE)
+    {
+        return NGX_OK;
+    }
+
+    emcf = ngx_http_cycle_get_module_main_conf(cycle, ngx_http_ezdfs_module);
+
+    if (emcf == NULL || emcf->stores.nelts == 0) {
+        return NGX_OK;
+    }
+
+    stores = emcf->stores.elts;
+
+    for (i = 0; i < emcf->stores.nelts; i++) {
+
+        ngx_memzero(&err, sizeof(ezdfs_error));
+
+        if (ezdfs_store_new(stores[i]->options, &stores[i]->store, &err)
+            != EZDFS_RESULT_OK)
+        {
+            ngx_log_error(NGX_LOG_EMERG, cycle->log, 0,
+                          "cannot open ezdfs_store \"%V\": %s",
+                          &stores[i]->name, err.message);
+            return NGX_ERROR;
+        }
+    }
+
+    return ngx_http_ezdfs_open_queue(cycle);
+}
+
+
+static void
+ngx_http_ezdfs_exit_process(ngx_cycle_t *cycle)
+{
+    ngx_uint_t                    i;
+    ngx_http_ezdfs_store_t      **stores;
+    ngx_http_ezdfs_main_conf_t   *emcf;
+
+    if (ngx_http_ezdfs_queue == NULL) {
+        return;
+    }
+
+    ngx_http_ezdfs_close_queue();
+
+    emcf = ngx_http_cycle_get_module_main_conf(cycle, ngx_http_ezdfs_module);
+
+    if (emcf == NULL) {
+        return;
+    }
+
+    stores = emcf->stores.elts;
+
+    for (i = 0; i < emcf->stores.nelts; i++) {
+        ezdfs_store_free(stores[i]->store);
+        stores[i]->store = NULL;
+    }
+}
+
+
+/*
+ * Headers of a refusal belong to the answer only as long as that keeps the
+ * status: an error_page may turn it into something else.
+ */
+
+static ngx_int_t
+ngx_http_ezdfs_header_filter(ngx_http_request_t *r)
+{
+    char                  *value;
+    ngx_uint_t             seconds;
+    ngx_http_ezdfs_ctx_t  *ctx;
+
+    if (r != r->main
+        || (r->err_status != NGX_HTTP_SERVICE_UNAVAILABLE
+            && r->err_status != NGX_HTTP_NOT_ALLOWED))
+    {
+        return ngx_http_next_header_filter(r);
+    }
+
+    ctx = ngx_http_ezdfs_get_ctx(r);
+
+    if (ctx == NULL) {
+        return ngx_http_next_header_filter(r);
+    }
+
+    if (ctx->refused && r->err_status == NGX_HTTP_NOT_ALLOWED) {
+
+        if (ngx_http_ezdfs_push_header(r, "Allow", "GET, HEAD") == NULL) {
+            return NGX_ERROR;
+        }
+    }
+
+    if (ctx->answered && r->err_status == NGX_HTTP_SERVICE_UNAVAILABLE) {
+
+        seconds = ezdfs_result_retry_after(ctx->code);
+
+        if (seconds) {
+            value = ngx_pnalloc(r->pool, NGX_INT_T_LEN + 1);
+            if (value == NULL) {
+                return NGX_ERROR;
+            }
+
+            ngx_sprintf((u_char *) value, "%ui%Z", seconds);
+
+            if (ngx_http_ezdfs_push_header(r, "Retry-After", value) == NULL) {
+                return NGX_ERROR;
+            }
+        }
+    }
+
+    return ngx_http_next_header_filter(r);
+}
+
+
+static ngx_int_t
+ngx_http_ezdfs_status_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data)
+{
+    ngx_http_ezdfs_ctx_t  *ctx;
+
+    ctx = ngx_http_ezdfs_get_ctx(r);
+
+    if (ctx == NULL || !ctx->answered) {
+        v->not_found = 1;
+        return NGX_OK;
+    }
+
+    v->data = (u_char *) ezdfs_result_name(ctx->code);
+    v->len = ngx_strlen(v->data);
+    v->valid = 1;
+    v->no_cacheable = 0;
+    v->not_found = 0;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_ezdfs_name_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data)
+{
+    ngx_str_t              name;
+    ngx_http_ezdfs_ctx_t  *ctx;
+
+    ctx = ngx_http_ezdfs_get_ctx(r);
+
+    if (ctx == NULL) {
+        v->not_found = 1;
+        return NGX_OK;
+    }
+
+    if (ngx_http_ezdfs_name(ctx, &name) != NGX_OK) {
+        return NGX_ERROR;
+    }
+
+    if (name.len == 0) {
+        v->not_found = 1;
+        return NGX_OK;
+    }
+
+    v->data = name.data;
+    v->len = name.len;
+    v->valid = 1;
+    v->no_cacheable = 0;
+    v->not_found = 0;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_ezdfs_add_variables(ngx_conf_t *cf)
+{
+    ngx_http_variable_t  *var, *v;
+
+    for (v = ngx_http_ezdfs_vars; v->name.len; v++) {
+        var = ngx_http_add_variable(cf, &v->name, v->flags);
+        if (var == NULL) {
+            return NGX_ERROR;
+        }
+
+        var->get_handler = v->get_handler;
+        var->data = v->data;
+    }
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_ezdfs_init(ngx_conf_t *cf)
+{
+    ngx_http_next_header_filter = ngx_http_top_header_filter;
+    ngx_http_top_header_filter = ngx_http_ezdfs_header_filter;
+
+    return NGX_OK;
+}

@@ -1,0 +1,86 @@
+
+/*
+ * SPDX-License-Identifier: MIT OR Apache-2.0
+ */
+
+
+#ifndef _NGX_HTTP_EZDFS_MODULE_H_INCLUDED_
+#define _NGX_HTTP_EZDFS_MODULE_H_INCLUDED_
+
+
+#include <ngx_config.h>
+#include <ngx_core.h>
+#include <ngx_http.h>
+
+#include <ezdfs.h>
+
+
+typedef struct {
+    ngx_str_t                   name;
+    ezdfs_options              *options;    /* parsed in the master */
+    ezdfs_store                *store;      /* of this process */
+} ngx_http_ezdfs_store_t;
+
+
+typedef struct {
+    ngx_array_t                 stores;     /* of ngx_http_ezdfs_store_t * */
+} ngx_http_ezdfs_main_conf_t;
+
+
+typedef struct {
+    ngx_http_ezdfs_store_t     *store;
+    ngx_flag_t                  drafts;
+
+    ngx_str_t                   name;       /* of the store, until merged */
+    u_char                     *file_name;
+    ngx_uint_t                  line;
+} ngx_http_ezdfs_loc_conf_t;
+
+
+typedef struct {
+    ngx_http_request_t         *request;
+    ezdfs_store                *store;
+    ezdfs_file                 *file;
+    uint64_t                    ticket;     /* 0 unless waiting */
+    ngx_str_t                   path;       /* as looked up */
+    ezdfs_result                code;
+
+    unsigned                    answered:1;
+    unsigned                    refused:1;
+} ngx_http_ezdfs_ctx_t;
+
+
+/* configuration: ngx_http_ezdfs_conf.c */
+
+void *ngx_http_ezdfs_create_main_conf(ngx_conf_t *cf);
+void *ngx_http_ezdfs_create_loc_conf(ngx_conf_t *cf);
+char *ngx_http_ezdfs_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child);
+
+/* the request: ngx_http_ezdfs_handler.c */
+
+ngx_int_t ngx_http_ezdfs_handler(ngx_http_request_t *r);
+void ngx_http_ezdfs_complete(ezdfs_completion *completion);
+ngx_http_ezdfs_ctx_t *ngx_http_ezdfs_get_ctx(ngx_http_request_t *r);
+ngx_int_t ngx_http_ezdfs_name(ngx_http_ezdfs_ctx_t *ctx, ngx_str_t *name);
+
+/* the response: ngx_http_ezdfs_send.c */
+
+ngx_int_t ngx_http_ezdfs_send(ngx_http_request_t *r, ezdfs_file *file,
+    ngx_str_t *name);
+ngx_table_elt_t *ngx_http_ezdfs_push_header(ngx_http_request_t *r,
+    const char *key, const char *value);
+
+/* completions in the event loop: ngx_http_ezdfs_queue.c */
+
+ngx_int_t ngx_http_ezdfs_open_queue(ngx_cycle_t *cycle);
+void ngx_http_ezdfs_close_queue(void);
+void ngx_http_ezdfs_hold_worker(void);
+void ngx_http_ezdfs_release_worker(void);
+
+
+extern ezdfs_queue   *ngx_http_ezdfs_queue;
+extern ngx_module_t   ngx_http_ezdfs_module;
+extern ngx_command_t  ngx_http_ezdfs_commands[];
+
+
+#endif /* _NGX_HTTP_EZDFS_MODULE_H_INCLUDED_ */

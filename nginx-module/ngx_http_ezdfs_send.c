@@ -1,0 +1,359 @@
+
+/*
+ * SPDX-License-Identifier: MIT OR Apache-2.0
+ */
+
+
+#include "ngx_http_ezdfs_module.h"
+
+
+/* digits that surely fit off_t */
+#define NGX_HTTP_EZDFS_RANGE_DIGITS  18
+
+
+static ngx_int_t ngx_http_ezdfs_set_headers(ngx_http_request_t *r,
+    ezdfs_http *http);
+static void ngx_http_ezdfs_clear_headers(ngx_http_request_t *r,
+    ezdfs_http *http);
+static ngx_int_t ngx_http_ezdfs_set_conditions(ngx_http_request_t *r);
+static ngx_int_t ngx_http_ezdfs_set_if_modified(ngx_http_request_t *r);
+static ngx_uint_t ngx_http_ezdfs_valid_range(ngx_str_t *range);
+static ngx_uint_t ngx_http_ezdfs_directio(ngx_http_request_t *r, ngx_fd_t fd,
+    off_t size);
+
+
+ngx_int_t
+ngx_http_ezdfs_send(ngx_http_request_t *r, ezdfs_file *file, ngx_str_t *name)
+{
+    off_t        size;
+    ngx_int_t    rc;
+    ngx_log_t   *log;
+    ngx_buf_t   *b;
+    ezdfs_http   http;
+    ngx_chain_t  out;
+
+    log = r->connection->log;
+    log->action = "sending response to client";
+
+    ezdfs_file_http(file, &http);
+
+    size = (off_t) http.content_length;
+
+    if (ngx_http_ezdfs_set_headers(r, &http) != NGX_OK
+        || ngx_http_ezdfs_set_conditions(r) != NGX_OK)
+    {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    if (r != r->main && size == 0) {
+        return ngx_http_send_header(r);
+    }
+
+    r->allow_ranges = 1;
+
+    /* we need to allocate all before the header would be sent */
+
+    b = ngx_calloc_buf(r->pool);
+    if (b == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    b->file = ngx_pcalloc(r->pool, sizeof(ngx_file_t));
+    if (b->file == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    rc = ngx_http_send_header(r);
+
+    if (rc == NGX_HTTP_RANGE_NOT_SATISFIABLE) {
+        /* the error page is not the file */
+        ngx_http_ezdfs_clear_headers(r, &http);
+    }
+
+    if (rc == NGX_ERROR || rc > NGX_OK || r->header_only) {
+        return rc;
+    }
+
+    b->file_pos = 0;
+    b->file_last = size;
+
+    b->in_file = b->file_last ? 1 : 0;
+    b->last_buf = (r == r->main) ? 1 : 0;
+    b->last_in_chain = 1;
+
+    b->file->fd = ezdfs_file_fd(file);
+    b->file->name = *name;
+    b->file->log = log;
+    b->file->directio = ngx_http_ezdfs_directio(r, b->file->fd, size);
+
+    out.buf = b;
+    out.next = NULL;
+
+    return ngx_http_output_filter(r, &out);
+}
+
+
+ngx_table_elt_t *
+ngx_http_ezdfs_push_header(ngx_http_request_t *r, const char *key,
+    const char *value)
+{
+    ngx_table_elt_t  *h;
+
+    h = ngx_list_push(&r->headers_out.headers);
+    if (h == NULL) {
+        return NULL;
+    }
+
+    h->hash = 1;
+#if (nginx_version >= 1023000)
+    h->next = NULL;
+#endif
+    h->key.len = ngx_strlen(key);
+    h->key.data = (u_char *) key;
+    h->value.len = ngx_strlen(value);
+    h->value.data = (u_char *) value;
+    h->lowcase_key = NULL;
+
+    return h;
+}
+
+
+static ngx_int_t
+ngx_http_ezdfs_set_headers(ngx_http_request_t *r, ezdfs_http *http)
+{
+    size_t                     i, len;
+    u_char                    *etag;
+    ngx_table_elt_t           *h;
+    ngx_http_core_loc_conf_t  *clcf;
+
+    r->headers_out.status = NGX_HTTP_OK;
+    r->headers_out.content_length_n = (off_t) http->content_length;
+    r->headers_out.last_modified_time = (time_t) http->last_modified;
+
+    len = ngx_strlen(http->content_type);
+
+    r->headers_out.content_type_len = len;
+    r->headers_out.content_type.len = len;
+    r->headers_out.content_type.data = (u_char *) http->content_type;
+    r->headers_out.content_type_lowcase = NULL;
+
+    clcf = ngx_http_get_module_loc_conf(r, ngx_http_core_module);
+
+    if (clcf->etag) {
+        len = ngx_strlen(http->etag) + 1;
+
+        etag = ngx_pnalloc(r->pool, len);
+        if (etag == NULL) {
+            return NGX_ERROR;
+        }
+
+        ngx_memcpy(etag, http->etag, len);
+
+        h = ngx_http_ezdfs_push_header(r, "ETag", (char *) etag);
+        if (h == NULL) {
+            return NGX_ERROR;
+        }
+
+        r->headers_out.etag = h;
+    }
+
+    for (i = 0; i < http->headers_len; i++) {
+
+        if (ngx_http_ezdfs_push_header(r, http->headers[i].name,
+                                       http->headers[i].value)
+            == NULL)
+        {
+            return NGX_ERROR;
+        }
+    }
+
+    return NGX_OK;
+}
+
+
+static void
+ngx_http_ezdfs_clear_headers(ngx_http_request_t *r, ezdfs_http *http)
+{
+    size_t            j;
+    ngx_uint_t        i;
+    ngx_list_part_t  *part;
+    ngx_table_elt_t  *h;
+
+    for (part = &r->headers_out.headers.part; part; part = part->next) {
+
+        h = part->elts;
+
+        for (i = 0; i < part->nelts; i++) {
+
+            for (j = 0; j < http->headers_len; j++) {
+
+                if (h[i].key.data == (u_char *) http->headers[j].name) {
+                    h[i].hash = 0;
+                }
+            }
+        }
+    }
+}
+
+
+/*
+ * The filters of nginx evaluate preconditions and ranges.  Where they depart
+ * from RFC 9110 they are shown other request headers; the list of headers that
+ * variables and other modules read stays as it is.
+ */
+
+static ngx_int_t
+ngx_http_ezdfs_set_conditions(ngx_http_request_t *r)
+{
+    ngx_http_headers_in_t  *in;
+
+    if (r != r->main) {
+        return NGX_OK;
+    }
+
+    in = &r->headers_in;
+
+    /* dates count only without tags; the filter asks for both to agree */
+
+    if (in->if_match) {
+        in->if_unmodified_since = NULL;
+    }
+
+    if (in->if_none_match) {
+        in->if_modified_since = NULL;
+    }
+
+    /* a malformed range is to be ignored; the filter answers 416 */
+
+    if (in->range && !ngx_http_ezdfs_valid_range(&in->range->value)) {
+        in->range = NULL;
+    }
+
+    return ngx_http_ezdfs_set_if_modified(r);
+}
+
+
+/*
+ * "if_modified_since exact", the default of nginx, sends the whole file for a
+ * date after its modification: such a date is shown to the filter as equal.
+ */
+
+static ngx_int_t
+ngx_http_ezdfs_set_if_modified(ngx_http_request_t *r)
+{
+    time_t                     since;
+    ngx_table_elt_t           *h;
+    ngx_http_core_loc_conf_t  *clcf;
+
+    h = r->headers_in.if_modified_since;
+
+    clcf = ngx_http_get_module_loc_conf(r, ngx_http_core_module);
+
+    if (h == NULL || clcf->if_modified_since != NGX_HTTP_IMS_EXACT) {
+        return NGX_OK;
+    }
+
+    since = ngx_parse_http_time(h->value.data, h->value.len);
+
+    if (since <= r->headers_out.last_modified_time) {
+        return NGX_OK;
+    }
+
+    h = ngx_palloc(r->pool, sizeof(ngx_table_elt_t));
+    if (h == NULL) {
+        return NGX_ERROR;
+    }
+
+    *h = *r->headers_in.if_modified_since;
+
+    h->value.data = ngx_pnalloc(r->pool,
+                                sizeof("Mon, 28 Sep 1970 06:00:00 GMT") - 1);
+    if (h->value.data == NULL) {
+        return NGX_ERROR;
+    }
+
+    h->value.len = ngx_http_time(h->value.data,
+                                 r->headers_out.last_modified_time)
+                   - h->value.data;
+
+    r->headers_in.if_modified_since = h;
+
+    return NGX_OK;
+}
+
+
+/*
+ * Whether a range set is one that the range filter reads: "0-99, 200-, -100".
+ * Numbers that may not fit off_t count as malformed.  Other units than bytes
+ * are left to the filter, which ignores them.
+ */
+
+static ngx_uint_t
+ngx_http_ezdfs_valid_range(ngx_str_t *range)
+{
+    u_char  *p, *last, *start;
+    size_t   first;
+
+    p = range->data;
+    last = p + range->len;
+
+    if (range->len < 6
+        || ngx_strncasecmp(p, (u_char *) "bytes=", 6) != 0)
+    {
+        return 1;
+    }
+
+    p += 6;
+
+    for ( ;; ) {
+        while (p < last && *p == ' ') { p++; }
+
+        for (start = p; p < last && *p >= '0' && *p <= '9'; p++) { /* void */ }
+
+        first = p - start;
+
+        if (p == last || *p++ != '-') {
+            return 0;
+        }
+
+        for (start = p; p < last && *p >= '0' && *p <= '9'; p++) { /* void */ }
+
+        if (first + (p - start) == 0
+            || first > NGX_HTTP_EZDFS_RANGE_DIGITS
+            || p - start > NGX_HTTP_EZDFS_RANGE_DIGITS)
+        {
+            return 0;
+        }
+
+        while (p < last && *p == ' ') { p++; }
+
+        if (p == last) {
+            return 1;
+        }
+
+        if (*p++ != ',') {
+            return 0;
+        }
+    }
+}
+
+
+static ngx_uint_t
+ngx_http_ezdfs_directio(ngx_http_request_t *r, ngx_fd_t fd, off_t size)
+{
+    ngx_http_core_loc_conf_t  *clcf;
+
+    clcf = ngx_http_get_module_loc_conf(r, ngx_http_core_module);
+
+    if (size < clcf->directio) {
+        return 0;
+    }
+
+    if (ngx_directio_on(fd) == NGX_FILE_ERROR) {
+        ngx_log_error(NGX_LOG_ALERT, r->connection->log, ngx_errno,
+                      ngx_directio_on_n " failed");
+        return 0;
+    }
+
+    return 1;
+}
