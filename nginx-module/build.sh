@@ -30,7 +30,7 @@ EZDFS_INCLUDE=$(realpath -m "${EZDFS_INCLUDE:-$module/../include}")
 EZDFS_LIB=$(realpath -m "${EZDFS_LIB:-$module/../build/libezdfs.a}")
 export EZDFS_INCLUDE EZDFS_LIB
 
-[ -d "$src" ] || die "no nginx sources in $src; install nginx-dev or set NGX_SRC"
+[ -d "$src" ] || die "no directory $src: install nginx-dev or set NGX_SRC"
 [ -f "$EZDFS_INCLUDE/ezdfs.h" ] || die "no ezdfs.h in $EZDFS_INCLUDE"
 [ -f "$EZDFS_LIB" ] || die "no archive $EZDFS_LIB"
 

@@ -348,11 +348,12 @@ ngx_http_ezdfs_cleanup(void *data)
 ngx_int_t
 ngx_http_ezdfs_name(ngx_http_ezdfs_ctx_t *ctx, ngx_str_t *name)
 {
-    char    *buf;
+    char    *buf, none[1];
     size_t   len, cap;
-    u_char   first[1];
 
-    buf = (char *) first;
+    /* the first round asks for the length */
+
+    buf = none;
     cap = 0;
 
     for ( ;; ) {

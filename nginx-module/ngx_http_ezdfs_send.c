@@ -45,10 +45,6 @@ ngx_http_ezdfs_send(ngx_http_request_t *r, ezdfs_file *file, ngx_str_t *name)
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    if (r != r->main && size == 0) {
-        return ngx_http_send_header(r);
-    }
-
     r->allow_ranges = 1;
 
     /* we need to allocate all before the header would be sent */
@@ -80,6 +76,7 @@ ngx_http_ezdfs_send(ngx_http_request_t *r, ezdfs_file *file, ngx_str_t *name)
     b->in_file = b->file_last ? 1 : 0;
     b->last_buf = (r == r->main) ? 1 : 0;
     b->last_in_chain = 1;
+    b->sync = (b->last_buf || b->in_file) ? 0 : 1;
 
     b->file->fd = ezdfs_file_fd(file);
     b->file->name = *name;
