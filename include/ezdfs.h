@@ -1,113 +1,743 @@
-/* DRAFT for the module's author: the generated header will say the same. */
+/* The C interface of ezdfs. Generated from src/capi by `make header`: do not edit. */
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+
 #ifndef EZDFS_H
 #define EZDFS_H
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <sys/types.h>
 
 #define EZDFS_VERSION_MAJOR 0
 #define EZDFS_VERSION_MINOR 1
 #define EZDFS_VERSION_PATCH 0
 
-enum ezdfs_result {
+/**
+ * Drafts (`images-versioned/`) may be served.
+ */
+#define EZDFS_SERVE_DRAFTS 1
+
+/**
+ * `original/` may be served: the request came by an internal redirect that an
+ * application has authorised.
+ */
+#define EZDFS_SERVE_ORIGINALS 2
+
+/**
+ * What a call came to. Codes are stable: never renumbered, never reused.
+ */
+enum ezdfs_result
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : uint32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+  /**
+   * It worked.
+   */
   EZDFS_RESULT_OK = 0,
+  /**
+   * No live row for the id, or (with `os_errno` ENOENT) a row whose file is
+   * missing from a live mount.
+   */
   EZDFS_RESULT_NOT_FOUND = 1,
+  /**
+   * No file can have this id, path or URI.
+   */
   EZDFS_RESULT_INVALID_NAME = 2,
+  /**
+   * The database or the mount did not answer, or refused for now; worth
+   * retrying.
+   */
   EZDFS_RESULT_UNAVAILABLE = 3,
+  /**
+   * An option is unknown, missing, malformed, or rejected by the server.
+   */
   EZDFS_RESULT_INVALID_CONFIG = 4,
+  /**
+   * The bytes or the metadata handed in contradict themselves or the table.
+   */
   EZDFS_RESULT_INVALID_INPUT = 5,
+  /**
+   * The metadata table is missing or has the wrong shape.
+   */
   EZDFS_RESULT_SCHEMA = 6,
+  /**
+   * The file system failed: no permission, no space, an I/O error.
+   */
   EZDFS_RESULT_STORAGE = 7,
+  /**
+   * This request may not have the file, whether it exists or not.
+   */
   EZDFS_RESULT_DENIED = 8,
+  /**
+   * A bug in ezdfs, caught at the boundary. The handle stays valid.
+   */
   EZDFS_RESULT_INTERNAL = 99,
 };
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum ezdfs_result ezdfs_result;
+#else
 typedef uint32_t ezdfs_result;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
 
-/** Drafts (images-versioned/) may be served. */
-#define EZDFS_SERVE_DRAFTS 1u
-/** original/ may be served: the request came by an authorised internal redirect. */
-#define EZDFS_SERVE_ORIGINALS 2u
-
-typedef struct ezdfs_options ezdfs_options;
-typedef struct ezdfs_store ezdfs_store;
+/**
+ * A file that is open for reading. Release it with `ezdfs_file_free`. May be
+ * handed to another thread; not to be used by two at a time.
+ */
 typedef struct ezdfs_file ezdfs_file;
+
+/**
+ * Options of a store, collected key by key. Not to be used by two threads at
+ * a time; may cross fork().
+ */
+typedef struct ezdfs_options ezdfs_options;
+
+/**
+ * Where the outcomes of look-ups wait. One for each event loop, used by that
+ * thread only; never across fork().
+ */
 typedef struct ezdfs_queue ezdfs_queue;
 
-typedef struct ezdfs_error {
-  ezdfs_result code;
-  int32_t os_errno;
-  char message[512];   /* NUL-terminated, cut to fit */
-} ezdfs_error;
+/**
+ * A store. Share one between threads. A process forked after its first use
+ * starts afresh with it: connections of the parent are left alone.
+ */
+typedef struct ezdfs_store ezdfs_store;
 
+/**
+ * What the table says of a file.
+ */
 typedef struct ezdfs_info {
-  uint64_t size;       /* bytes: the row's, or the opened file's when it comes from a file */
-  int64_t mtime;       /* the row's, seconds since the epoch */
-  char mime_type[256]; /* as stored, NOT fit for a header; see ezdfs_http */
+  /**
+   * Bytes. Of a file that is open: the file's own length.
+   */
+  uint64_t size;
+  /**
+   * Seconds since the epoch, as the row says.
+   */
+  int64_t mtime;
+  /**
+   * As stored, NUL-terminated, cut to fit. Not fit for a header: it may be
+   * anything; see `ezdfs_file_http`.
+   */
+  char mime_type[256];
 } ezdfs_info;
 
-/* static strings, never freed */
-typedef struct ezdfs_header { const char *name; const char *value; } ezdfs_header;
+/**
+ * A response header. Both texts are static and NUL-terminated.
+ */
+typedef struct ezdfs_header {
+  /**
+   * The field's name.
+   */
+  const char *name;
+  /**
+   * The field's value.
+   */
+  const char *value;
+} ezdfs_header;
 
-/* What an HTTP server says of an opened file. */
+/**
+ * What a web server says of an opened file.
+ */
 typedef struct ezdfs_http {
-  const char *content_type;       /* static, NUL-terminated, safe for a header */
-  char etag[64];                  /* quoted strong validator, NUL-terminated */
+  /**
+   * Static, NUL-terminated, from a fixed list: whatever the table holds,
+   * this is safe in a header.
+   */
+  const char *content_type;
+  /**
+   * The strong validator, quotes included, NUL-terminated.
+   */
+  char etag[64];
+  /**
+   * Seconds since the epoch.
+   */
   int64_t last_modified;
+  /**
+   * The opened file's own length in bytes.
+   */
   uint64_t content_length;
-  const ezdfs_header *headers;    /* nosniff, Content-Disposition, CSP: static */
+  /**
+   * Further headers that belong to the answer; valid as long as the file.
+   */
+  const struct ezdfs_header *headers;
+  /**
+   * How many.
+   */
   size_t headers_len;
 } ezdfs_http;
 
-typedef struct ezdfs_request {
-  const char *path;        size_t path_len;      /* decoded, leading slash */
-  const char *raw_path;    size_t raw_path_len;  /* as on the wire without query; NULL when unknown */
-  uint32_t flags;          /* EZDFS_SERVE_* */
-} ezdfs_request;
+/**
+ * Filled in on failure. Owned by the caller; nothing in it needs freeing, and
+ * it may be handed to another thread.
+ */
+typedef struct ezdfs_error {
+  /**
+   * What the call returned.
+   */
+  ezdfs_result code;
+  /**
+   * errno of the failing system call, or 0.
+   */
+  int32_t os_errno;
+  /**
+   * Operation, subject and cause. NUL-terminated UTF-8, cut to fit; no
+   * control characters.
+   */
+  char message[512];
+} ezdfs_error;
 
+/**
+ * The outcome of a look-up.
+ */
 typedef struct ezdfs_completion {
+  /**
+   * What the starter of the look-up gave.
+   */
   void *data;
+  /**
+   * The look-up's ticket.
+   */
   uint64_t ticket;
-  ezdfs_file *file;        /* NULL unless error.code is OK; owned by the receiver */
-  ezdfs_error error;       /* error.code == EZDFS_RESULT_OK on success */
+  /**
+   * The opened file, now the receiver's; NULL unless it worked.
+   */
+  struct ezdfs_file *file;
+  /**
+   * What went wrong; its code is EZDFS_RESULT_OK if nothing did.
+   */
+  struct ezdfs_error error;
 } ezdfs_completion;
 
+/**
+ * A path that a client asked for. The texts are borrowed for the call.
+ */
+typedef struct ezdfs_request {
+  /**
+   * Percent-decoded, with its leading slash, without the query.
+   */
+  const char *path;
+  /**
+   * The length of `path`.
+   */
+  size_t path_len;
+  /**
+   * The path as it stood on the wire, without the query; NULL where the
+   * server has rewritten it since.
+   */
+  const char *raw_path;
+  /**
+   * The length of `raw_path`.
+   */
+  size_t raw_path_len;
+  /**
+   * EZDFS_SERVE_DRAFTS, EZDFS_SERVE_ORIGINALS, or both, or 0.
+   */
+  uint32_t flags;
+} ezdfs_request;
+
+/**
+ * Called by `ezdfs_store_list` for each file. `id` is borrowed for the call
+ * and has no NUL. Return false to end the listing.
+ */
+typedef bool (*ezdfs_list_callback)(void *context,
+                                    const char *id,
+                                    size_t id_len,
+                                    const struct ezdfs_info *info);
+
+/**
+ * Reads at most `len` bytes into `buffer`. Returns how many, 0 at the end, or
+ * a negative errno.
+ */
+typedef ptrdiff_t (*ezdfs_read_callback)(void *context, void *buffer, size_t len);
+
+/**
+ * What the creator of a file knows of it. All zero: nothing.
+ */
+typedef struct ezdfs_create_options {
+  /**
+   * The number of bytes that the source must have, or NULL.
+   */
+  const uint64_t *size;
+  /**
+   * The MIME type to store, without NUL; NULL: found from the first bytes.
+   */
+  const char *mime_type;
+  /**
+   * The length of `mime_type`.
+   */
+  size_t mime_type_len;
+  /**
+   * Seconds since the epoch; 0: now.
+   */
+  int64_t mtime;
+} ezdfs_create_options;
+
+#ifdef __cplusplus
+extern "C" {
+#endif // __cplusplus
+
+/**
+ * The version of the library that is linked, as
+ * `major * 1000000 + minor * 1000 + patch`; compare it with
+ * EZDFS_VERSION_MAJOR and its siblings, which are the header's.
+ */
 uint32_t ezdfs_version_number(void);
-const char *ezdfs_result_name(ezdfs_result);              /* "ok", "not_found", ... static */
-uint32_t ezdfs_result_http_status(ezdfs_result);          /* 200, 404, 503, 500 */
-uint32_t ezdfs_result_retry_after(ezdfs_result);          /* seconds for Retry-After, or 0 */
 
-ezdfs_options *ezdfs_options_new(void);
-void ezdfs_options_free(ezdfs_options *options);
-/* refuses an unknown key or a bad value; message names the key */
-ezdfs_result ezdfs_options_set(ezdfs_options *options, const char *key, size_t key_len,
-                               const char *value, size_t value_len, ezdfs_error *err);
-/* completeness (dsn, root) and resolves `dsn env:`/`file:`; no network, no thread: fit for nginx -t in the master */
-ezdfs_result ezdfs_options_resolve(ezdfs_options *options, ezdfs_error *err);
+/**
+ * The descriptor, open for reading only and at offset 0 when it is new. It
+ * stays the file's: do not close it.
+ *
+ * Safety:
+ *
+ * `file` is a live handle.
+ */
+int32_t ezdfs_file_fd(const struct ezdfs_file *file);
 
-/* No connection, no thread: everything starts at the first call that needs it, in the process that makes it. */
-ezdfs_result ezdfs_store_new(const ezdfs_options *options, ezdfs_store **store_out, ezdfs_error *err);
-void ezdfs_store_free(ezdfs_store *store);
+/**
+ * What the table says of the file. Does not block.
+ *
+ * Safety:
+ *
+ * `file` is a live handle, `info_out` valid.
+ */
+void ezdfs_file_info(const struct ezdfs_file *file, struct ezdfs_info *info_out);
 
-ezdfs_result ezdfs_queue_new(ezdfs_queue **queue_out, ezdfs_error *err);
-int ezdfs_queue_fd(const ezdfs_queue *queue);  /* eventfd, non-blocking; readable (level) while completions wait; read it empty, or just call next until false */
-void ezdfs_queue_free(ezdfs_queue *queue);     /* undelivered completions are dropped */
-/* Takes the next completion; false when there is none (and the fd has been drained). Never blocks. */
-bool ezdfs_queue_next(ezdfs_queue *queue, ezdfs_completion *completion_out);
-/* After it returns no completion of that ticket is delivered; an opened file is closed. Never blocks. */
-void ezdfs_queue_cancel(ezdfs_queue *queue, uint64_t ticket);
+/**
+ * What a web server says of the file. Does not block.
+ *
+ * Safety:
+ *
+ * `file` is a live handle, `http_out` valid.
+ */
+void ezdfs_file_http(const struct ezdfs_file *file, struct ezdfs_http *http_out);
 
-/* Resolves a request path, checks what may be served, finds the row and opens the file. Never blocks.
- * Answered at once: *ticket_out = 0 and *completion_out is filled. Otherwise *ticket_out != 0 and the
- * completion comes through `queue`, within the store's deadlines. `data` is handed back untouched. */
-ezdfs_result ezdfs_store_serve_start(const ezdfs_store *store, ezdfs_queue *queue, const ezdfs_request *request,
-                               void *data, uint64_t *ticket_out, ezdfs_completion *completion_out, ezdfs_error *err);
-/* The table name a request path stands for; returns its length (may exceed cap: nothing written), 0 when it stands for none. */
-size_t ezdfs_store_name_of_path(const ezdfs_store *store, const char *path, size_t path_len, char *buf, size_t cap);
+/**
+ * Writes the table's name of the file to `buffer`, if it fits in `capacity`
+ * bytes, without a NUL; returns its length. Does not block.
+ *
+ * Safety:
+ *
+ * `file` is a live handle, `buffer` valid for `capacity` bytes or NULL.
+ */
+size_t ezdfs_file_name(const struct ezdfs_file *file, char *buffer, size_t capacity);
 
-int ezdfs_file_fd(const ezdfs_file *file);                 /* borrowed; O_RDONLY */
-void ezdfs_file_http(const ezdfs_file *file, ezdfs_http *http_out);
-void ezdfs_file_info(const ezdfs_file *file, ezdfs_info *info_out);
-size_t ezdfs_file_name(const ezdfs_file *file, char *buf, size_t cap);   /* table name */
-void ezdfs_file_free(ezdfs_file *file);                    /* closes; NULL is a no-op */
-#endif
+/**
+ * Closes a file; NULL is a no-op.
+ *
+ * Safety:
+ *
+ * `file` is a live handle and is not used again.
+ */
+void ezdfs_file_free(struct ezdfs_file *file);
+
+/**
+ * Starts with the defaults. Release it with `ezdfs_options_free`. NULL only
+ * when out of memory.
+ */
+struct ezdfs_options *ezdfs_options_new(void);
+
+/**
+ * Releases options; NULL is a no-op. Stores made from them live on.
+ *
+ * Safety:
+ *
+ * `options` comes from `ezdfs_options_new` and is not used again.
+ */
+void ezdfs_options_free(struct ezdfs_options *options);
+
+/**
+ * Sets one option from its text, such as `cache_ttl` to `5s`. A later value
+ * replaces an earlier one.
+ *
+ * `dsn` values `env:NAME` and `file:/path` are read now. No network, no
+ * thread. Fails with EZDFS_RESULT_INVALID_CONFIG for an unknown key or a bad
+ * value; the message names the key and never holds a password.
+ *
+ * `key` and `value` are borrowed for the call and need no NUL. `err` may be
+ * NULL.
+ *
+ * Safety:
+ *
+ * The pointers are valid for their lengths; `options` is a live handle.
+ */
+ezdfs_result ezdfs_options_set(struct ezdfs_options *options,
+                               const char *key,
+                               size_t key_len,
+                               const char *value,
+                               size_t value_len,
+                               struct ezdfs_error *err);
+
+/**
+ * Checks that nothing required is missing. No I/O. Fails with
+ * EZDFS_RESULT_INVALID_CONFIG, naming the option.
+ *
+ * Safety:
+ *
+ * `options` is a live handle; `err` is NULL or valid.
+ */
+ezdfs_result ezdfs_options_check(const struct ezdfs_options *options, struct ezdfs_error *err);
+
+/**
+ * Makes a queue.
+ *
+ * On success `*queue_out` is a new handle; release it with
+ * `ezdfs_queue_free`.
+ *
+ * Safety:
+ *
+ * `queue_out` is valid; `err` may be NULL.
+ */
+ezdfs_result ezdfs_queue_new(struct ezdfs_queue **queue_out, struct ezdfs_error *err);
+
+/**
+ * A descriptor that is readable as long as outcomes wait; for epoll and the
+ * like. It stays the queue's; nobody but `ezdfs_queue_next` reads it.
+ *
+ * Safety:
+ *
+ * `queue` is a live handle.
+ */
+int32_t ezdfs_queue_fd(const struct ezdfs_queue *queue);
+
+/**
+ * Releases a queue; NULL is a no-op. Look-ups under way are cancelled.
+ *
+ * Safety:
+ *
+ * `queue` is a live handle and is not used again.
+ */
+void ezdfs_queue_free(struct ezdfs_queue *queue);
+
+/**
+ * Takes the next outcome; false where none waits, and then the descriptor is
+ * not readable any more. Never blocks.
+ *
+ * On success `completion_out->file` is the caller's; release it with
+ * `ezdfs_file_free`.
+ *
+ * Safety:
+ *
+ * `queue` is a live handle, `completion_out` valid.
+ */
+bool ezdfs_queue_next(struct ezdfs_queue *queue, struct ezdfs_completion *completion_out);
+
+/**
+ * Gives a look-up up. After this its outcome is not delivered; a file that was
+ * opened is closed. A ticket that was delivered already is a no-op. Never
+ * blocks on database or mount.
+ *
+ * Safety:
+ *
+ * `queue` is a live handle.
+ */
+void ezdfs_queue_cancel(struct ezdfs_queue *queue, uint64_t ticket);
+
+/**
+ * Starts to open a file. Never blocks; the outcome comes through `queue`,
+ * within the store's deadlines, with `data` as it was given.
+ *
+ * On success `*ticket_out` is the look-up's ticket.
+ *
+ * Safety:
+ *
+ * The pointers are valid; `err` may be NULL.
+ */
+ezdfs_result ezdfs_store_open_start(const struct ezdfs_store *store,
+                                    struct ezdfs_queue *queue,
+                                    const char *id,
+                                    size_t id_len,
+                                    void *data,
+                                    uint64_t *ticket_out,
+                                    struct ezdfs_error *err);
+
+/**
+ * Starts to open what a web client asked for, if it may have it: finds the
+ * file by the decoded path, and where there is none by the raw one. Never
+ * blocks.
+ *
+ * On success either `*ticket_out` is 0 and `*completion_out` holds the outcome
+ * already, or `*ticket_out` is the look-up's ticket, `*completion_out` is
+ * untouched, and the outcome comes through `queue`, within the store's
+ * deadlines, with `data` as it was given. It fails only where the look-up
+ * could not be started.
+ *
+ * Safety:
+ *
+ * The pointers are valid; `err` may be NULL.
+ */
+ezdfs_result ezdfs_store_serve_start(const struct ezdfs_store *store,
+                                     struct ezdfs_queue *queue,
+                                     const struct ezdfs_request *request,
+                                     void *data,
+                                     uint64_t *ticket_out,
+                                     struct ezdfs_completion *completion_out,
+                                     struct ezdfs_error *err);
+
+/**
+ * Looks a file up in the table. Blocks on the database: do not call it from an
+ * event loop. Does not touch the mount.
+ *
+ * On success `*info_out` is filled in. `id` is borrowed and needs no NUL.
+ *
+ * Safety:
+ *
+ * The pointers are valid; `err` may be NULL.
+ */
+ezdfs_result ezdfs_store_stat(const struct ezdfs_store *store,
+                              const char *id,
+                              size_t id_len,
+                              struct ezdfs_info *info_out,
+                              struct ezdfs_error *err);
+
+/**
+ * Whether there is a live row for the id. Blocks on the database.
+ *
+ * Safety:
+ *
+ * The pointers are valid; `err` may be NULL.
+ */
+ezdfs_result ezdfs_store_exists(const struct ezdfs_store *store,
+                                const char *id,
+                                size_t id_len,
+                                bool *exists_out,
+                                struct ezdfs_error *err);
+
+/**
+ * Opens a file for reading. Blocks on the database and on the mount: do not
+ * call it from an event loop, see `ezdfs_store_open_start`.
+ *
+ * On success `*file_out` is a new handle; release it with `ezdfs_file_free`.
+ *
+ * Safety:
+ *
+ * The pointers are valid; `err` may be NULL.
+ */
+ezdfs_result ezdfs_store_open(const struct ezdfs_store *store,
+                              const char *id,
+                              size_t id_len,
+                              struct ezdfs_file **file_out,
+                              struct ezdfs_error *err);
+
+/**
+ * Lists the live files below a directory in the byte order of their names; all
+ * files where `dir_len` is 0. Blocks on the database, in batches.
+ *
+ * Safety:
+ *
+ * The pointers are valid; `callback` does not unwind; `err` may be NULL.
+ */
+ezdfs_result ezdfs_store_list(const struct ezdfs_store *store,
+                              const char *dir,
+                              size_t dir_len,
+                              ezdfs_list_callback callback,
+                              void *context,
+                              struct ezdfs_error *err);
+
+/**
+ * Writes the table's name for a decoded request path to `buffer`, if it fits
+ * in `capacity` bytes, without a NUL; returns its length, 0 where the path
+ * stands for no file of this store. Does not block and does not say whether
+ * there is such a file.
+ *
+ * Safety:
+ *
+ * The pointers are valid for their lengths; `buffer` may be NULL.
+ */
+size_t ezdfs_store_name_of_path(const struct ezdfs_store *store,
+                                const char *path,
+                                size_t path_len,
+                                char *buffer,
+                                size_t capacity);
+
+/**
+ * The stable word for a result, for logs: `ok`, `not_found`, ... Static;
+ * `unknown` for a number that is no result.
+ */
+const char *ezdfs_result_name(uint32_t result);
+
+/**
+ * The status with which a web server answers a result: 200, 404 where the
+ * file is known not to be there, 503, ... 500 for a number that is no result.
+ */
+uint32_t ezdfs_result_http_status(uint32_t result);
+
+/**
+ * Seconds after which a client may try again, for `Retry-After`; 0 where that
+ * header does not belong.
+ */
+uint32_t ezdfs_result_retry_after(uint32_t result);
+
+/**
+ * Makes a store. Connects to nothing and starts no thread: that comes with the
+ * first call that needs it, in the process that makes it.
+ *
+ * On success `*store_out` is a new handle; release it with `ezdfs_store_free`.
+ * `options` is borrowed.
+ *
+ * Safety:
+ *
+ * `options` is a live handle, `store_out` valid, `err` NULL or valid.
+ */
+ezdfs_result ezdfs_store_new(const struct ezdfs_options *options,
+                             struct ezdfs_store **store_out,
+                             struct ezdfs_error *err);
+
+/**
+ * Releases a store; NULL is a no-op. Files opened from it live on; look-ups
+ * under way still reach their queue.
+ *
+ * Safety:
+ *
+ * `store` comes from `ezdfs_store_new` and is not used again.
+ */
+void ezdfs_store_free(struct ezdfs_store *store);
+
+/**
+ * Checks that the metadata table is there and has a usable shape. Blocks on
+ * the database.
+ *
+ * Safety:
+ *
+ * `store` is a live handle, `err` NULL or valid.
+ */
+ezdfs_result ezdfs_store_check_schema(const struct ezdfs_store *store, struct ezdfs_error *err);
+
+/**
+ * Creates the metadata table where there is none. Blocks on the database.
+ *
+ * Safety:
+ *
+ * `store` is a live handle, `err` NULL or valid.
+ */
+ezdfs_result ezdfs_store_create_schema(const struct ezdfs_store *store, struct ezdfs_error *err);
+
+/**
+ * Writes the URI of an id to `buffer`, if it fits in `capacity` bytes, without
+ * a NUL; returns its length, 0 for an id that no file can have. Does not
+ * block.
+ *
+ * Safety:
+ *
+ * `store` is a live handle; `id` and `buffer` are valid for their lengths.
+ */
+size_t ezdfs_store_uri(const struct ezdfs_store *store,
+                       const char *id,
+                       size_t id_len,
+                       char *buffer,
+                       size_t capacity);
+
+/**
+ * Writes the id in a URI to `buffer`, if it fits in `capacity` bytes, without
+ * a NUL; returns its length, 0 where the URI does not begin with the
+ * `url_prefix` or names no file. Does not block.
+ *
+ * Safety:
+ *
+ * `store` is a live handle; `uri` and `buffer` are valid for their lengths.
+ */
+size_t ezdfs_store_id_from_uri(const struct ezdfs_store *store,
+                               const char *uri,
+                               size_t uri_len,
+                               char *buffer,
+                               size_t capacity);
+
+/**
+ * How many opened files had another length than their row says, in this
+ * process. Does not block.
+ *
+ * Safety:
+ *
+ * `store` is a live handle.
+ */
+uint64_t ezdfs_store_size_mismatches(const struct ezdfs_store *store);
+
+/**
+ * Stores what `read` yields, replacing what the id had before. Readers see the
+ * old file or the whole new one; on failure nothing has changed. Blocks on the
+ * mount, the database and `read`.
+ *
+ * `options` may be NULL. `info_out` may be NULL; on success it is filled in.
+ *
+ * Safety:
+ *
+ * The pointers are valid; `read` does not unwind and writes no more than it
+ * says; `err` may be NULL.
+ */
+ezdfs_result ezdfs_store_create(const struct ezdfs_store *store,
+                                const char *id,
+                                size_t id_len,
+                                ezdfs_read_callback read,
+                                void *context,
+                                const struct ezdfs_create_options *options,
+                                struct ezdfs_info *info_out,
+                                struct ezdfs_error *err);
+
+/**
+ * As `ezdfs_store_create`, from `len` bytes of memory.
+ *
+ * Safety:
+ *
+ * The pointers are valid for their lengths; `err` may be NULL.
+ */
+ezdfs_result ezdfs_store_create_from_memory(const struct ezdfs_store *store,
+                                            const char *id,
+                                            size_t id_len,
+                                            const void *data,
+                                            size_t len,
+                                            const struct ezdfs_create_options *options,
+                                            struct ezdfs_info *info_out,
+                                            struct ezdfs_error *err);
+
+/**
+ * As `ezdfs_store_create`, from a descriptor that is read from its present
+ * offset to its end. It stays the caller's.
+ *
+ * Safety:
+ *
+ * `fd` is open for reading, the pointers are valid; `err` may be NULL.
+ */
+ezdfs_result ezdfs_store_create_from_fd(const struct ezdfs_store *store,
+                                        const char *id,
+                                        size_t id_len,
+                                        int32_t fd,
+                                        const struct ezdfs_create_options *options,
+                                        struct ezdfs_info *info_out,
+                                        struct ezdfs_error *err);
+
+/**
+ * Deletes a file: its row, then its bytes. EZDFS_RESULT_NOT_FOUND where there
+ * is no row: then nothing was touched. Blocks on the database and the mount.
+ *
+ * Safety:
+ *
+ * The pointers are valid; `err` may be NULL.
+ */
+ezdfs_result ezdfs_store_delete(const struct ezdfs_store *store,
+                                const char *id,
+                                size_t id_len,
+                                struct ezdfs_error *err);
+
+/**
+ * Deletes all files below a directory, names compared byte for byte. An empty
+ * directory name and `/` are refused. `rows_out` may be NULL; on success it is
+ * the number of rows deleted. Blocks on the database and the mount.
+ *
+ * Safety:
+ *
+ * The pointers are valid; `err` may be NULL.
+ */
+ezdfs_result ezdfs_store_delete_directory(const struct ezdfs_store *store,
+                                          const char *dir,
+                                          size_t dir_len,
+                                          uint64_t *rows_out,
+                                          struct ezdfs_error *err);
+
+#ifdef __cplusplus
+}  // extern "C"
+#endif  // __cplusplus
+
+#endif  /* EZDFS_H */

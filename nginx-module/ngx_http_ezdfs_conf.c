@@ -191,7 +191,7 @@ ngx_http_ezdfs_store_block(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     ngx_memzero(&err, sizeof(ezdfs_error));
 
-    if (ezdfs_options_resolve(block.store->options, &err) != EZDFS_RESULT_OK) {
+    if (ezdfs_options_check(block.store->options, &err) != EZDFS_RESULT_OK) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "invalid ezdfs_store \"%V\": %s",
                            &block.store->name, err.message);

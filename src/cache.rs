@@ -74,11 +74,7 @@ impl RowCache {
     /// The row, or its absence, if it was read recently enough.
     pub(crate) fn fresh(&self, key: &Key) -> Option<Found> {
         let entry = self.entries.as_ref()?.get(key)?;
-        let ttl = if entry.row.is_some() {
-            self.ttl
-        } else {
-            self.negative_ttl
-        };
+        let ttl = if entry.row.is_some() { self.ttl } else { self.negative_ttl };
         (entry.read_at.elapsed() < ttl).then_some(entry.row)
     }
 
@@ -86,9 +82,7 @@ impl RowCache {
     /// absence: that would be a guess.
     fn stale(&self, key: &Key) -> Option<Arc<Row>> {
         let entry = self.entries.as_ref()?.get(key)?;
-        (entry.read_at.elapsed() < self.ttl + self.stale_if_error)
-            .then_some(entry.row)
-            .flatten()
+        (entry.read_at.elapsed() < self.ttl + self.stale_if_error).then_some(entry.row).flatten()
     }
 
     /// Drops what is known of a key, because it is being written.
@@ -153,13 +147,7 @@ impl RowCache {
 
     fn remember(&self, key: Key, row: Found, generation: u64) {
         let Some(entries) = &self.entries else { return };
-        entries.insert(
-            key,
-            Entry {
-                row,
-                read_at: Instant::now(),
-            },
-        );
+        entries.insert(key, Entry { row, read_at: Instant::now() });
         // Looked at after inserting, so that no write falls between.
         if self.generation.load(Ordering::SeqCst) != generation {
             entries.remove(&key);
@@ -168,10 +156,7 @@ impl RowCache {
 
     fn land(&self, key: &Key, number: u64) {
         let mut flights = self.flights();
-        if flights
-            .get(key)
-            .is_some_and(|(current, _)| *current == number)
-        {
+        if flights.get(key).is_some_and(|(current, _)| *current == number) {
             flights.remove(key);
         }
     }
@@ -187,9 +172,7 @@ fn bug(panic: &tokio::task::JoinError) -> Error {
 
 impl std::fmt::Debug for RowCache {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("RowCache")
-            .field("ttl", &self.ttl)
-            .finish_non_exhaustive()
+        f.debug_struct("RowCache").field("ttl", &self.ttl).finish_non_exhaustive()
     }
 }
 
@@ -201,11 +184,7 @@ mod tests {
 
     fn cache(options: &[(&str, &str)]) -> Arc<RowCache> {
         let mut builder = Options::builder();
-        builder
-            .set("dsn", "sqlite:/x")
-            .unwrap()
-            .set("root", "/")
-            .unwrap();
+        builder.set("dsn", "sqlite:/x").unwrap().set("root", "/").unwrap();
         for (key, value) in options {
             builder.set(key, value).unwrap();
         }
@@ -259,43 +238,18 @@ mod tests {
 
     #[tokio::test]
     async fn stale_rows_serve_only_errors_and_only_within_their_limit() {
-        let stale = cache(&[
-            ("cache_ttl", "1ms"),
-            ("cache_negative_ttl", "1ms"),
-            ("stale_if_error", "1h"),
-        ]);
+        let stale =
+            cache(&[("cache_ttl", "1ms"), ("cache_negative_ttl", "1ms"), ("stale_if_error", "1h")]);
         let strict = cache(&[("cache_ttl", "1ms")]);
         for cache in [&stale, &strict] {
-            cache
-                .find([3; 16], async { Ok(Some(row(3))) })
-                .await
-                .unwrap();
+            cache.find([3; 16], async { Ok(Some(row(3))) }).await.unwrap();
             cache.find([4; 16], async { Ok(None) }).await.unwrap();
         }
         tokio::time::sleep(Duration::from_millis(5)).await;
-        let served = stale
-            .find([3; 16], async { Err(unavailable()) })
-            .await
-            .unwrap();
+        let served = stale.find([3; 16], async { Err(unavailable()) }).await.unwrap();
         assert_eq!(served.unwrap().size, 3);
-        assert!(
-            stale
-                .find([4; 16], async { Err(unavailable()) })
-                .await
-                .is_err()
-        );
-        assert!(
-            strict
-                .find([3; 16], async { Err(unavailable()) })
-                .await
-                .is_err()
-        );
-        assert!(
-            stale
-                .find([3; 16], async { Ok(None) })
-                .await
-                .unwrap()
-                .is_none()
-        );
+        assert!(stale.find([4; 16], async { Err(unavailable()) }).await.is_err());
+        assert!(strict.find([3; 16], async { Err(unavailable()) }).await.is_err());
+        assert!(stale.find([3; 16], async { Ok(None) }).await.unwrap().is_none());
     }
 }

@@ -215,11 +215,7 @@ mod tests {
 
     fn minimal() -> OptionsBuilder {
         let mut builder = Options::builder();
-        builder
-            .set("dsn", "sqlite:/tmp/x.db")
-            .unwrap()
-            .set("root", "/mnt/nfs")
-            .unwrap();
+        builder.set("dsn", "sqlite:/tmp/x.db").unwrap().set("root", "/mnt/nfs").unwrap();
         builder
     }
 
@@ -237,15 +233,9 @@ mod tests {
         let mut builder = minimal();
         builder.set("name_prefix", "var/site/storage").unwrap();
         let options = builder.build().unwrap();
-        assert_eq!(
-            options.url_prefix,
-            UrlPrefix::parse("/var/site/storage").unwrap()
-        );
+        assert_eq!(options.url_prefix, UrlPrefix::parse("/var/site/storage").unwrap());
         builder.set("url_prefix", "").unwrap();
-        assert_eq!(
-            builder.build().unwrap().url_prefix,
-            UrlPrefix::parse("/").unwrap()
-        );
+        assert_eq!(builder.build().unwrap().url_prefix, UrlPrefix::parse("/").unwrap());
     }
 
     #[test]

@@ -73,12 +73,7 @@ impl ErrorKind {
             ErrorKind::Denied => (8, "denied", 404, 6),
             ErrorKind::Internal => (99, "internal", 500, 70),
         };
-        Expression {
-            code,
-            name,
-            http_status,
-            exit_code,
-        }
+        Expression { code, name, http_status, exit_code }
     }
 
     /// The stable number of the C ABI.
@@ -191,12 +186,7 @@ impl Error {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Inner {
-            operation,
-            subject,
-            detail,
-            ..
-        } = &*self.0;
+        let Inner { operation, subject, detail, .. } = &*self.0;
         write!(f, "{operation} {subject:?}: {detail}")?;
         let mut last = String::new();
         let mut cause = self.source().filter(|_| f.alternate());
@@ -215,10 +205,7 @@ impl fmt::Display for Error {
 
 impl StdError for Error {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        self.0
-            .source
-            .as_deref()
-            .map(|source| source as &(dyn StdError + 'static))
+        self.0.source.as_deref().map(|source| source as &(dyn StdError + 'static))
     }
 }
 
@@ -237,10 +224,8 @@ mod tests {
     #[test]
     fn only_what_cannot_exist_is_answered_404() {
         for kind in ErrorKind::ALL {
-            let absent = matches!(
-                kind,
-                ErrorKind::NotFound | ErrorKind::InvalidName | ErrorKind::Denied
-            );
+            let absent =
+                matches!(kind, ErrorKind::NotFound | ErrorKind::InvalidName | ErrorKind::Denied);
             assert_eq!(kind.http_status() == 404, absent, "{kind:?}");
         }
     }

@@ -86,13 +86,7 @@ impl Mount {
                 let reason = "the file changed on the server while it was opened";
                 failed(ErrorKind::Unavailable, "open", id, reason, errno)
             }
-            _ => failed(
-                ErrorKind::Storage,
-                "open",
-                id,
-                "cannot open the file",
-                errno,
-            ),
+            _ => failed(ErrorKind::Storage, "open", id, "cannot open the file", errno),
         }
     }
 
@@ -129,12 +123,8 @@ impl Mount {
 
     /// Whether the root has no entry at all.
     pub(crate) fn is_empty(&self) -> Result<bool> {
-        let entries = Dir::open(
-            &self.root,
-            OFlag::O_DIRECTORY | OFlag::O_CLOEXEC,
-            Mode::empty(),
-        )
-        .map_err(|errno| self.root_error(errno))?;
+        let entries = Dir::open(&self.root, OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())
+            .map_err(|errno| self.root_error(errno))?;
         for entry in entries {
             let entry = entry.map_err(|errno| self.root_error(errno))?;
             if !matches!(entry.file_name().to_bytes(), b"." | b"..") {
@@ -173,9 +163,7 @@ fn failed(
     reason: &'static str,
     errno: Errno,
 ) -> Error {
-    Error::new(kind, operation, id.as_str(), reason)
-        .with_errno(errno as i32)
-        .with_source(errno)
+    Error::new(kind, operation, id.as_str(), reason).with_errno(errno as i32).with_source(errno)
 }
 
 /// Never follows a symbolic link and never leaves the directory it starts from.
@@ -184,9 +172,7 @@ fn open_beneath(from: &OwnedFd, path: &str, flags: OFlag) -> nix::Result<OwnedFd
     let resolve = ResolveFlag::RESOLVE_BENEATH
         | ResolveFlag::RESOLVE_NO_SYMLINKS
         | ResolveFlag::RESOLVE_NO_MAGICLINKS;
-    let how = OpenHow::new()
-        .flags(flags | OFlag::O_CLOEXEC)
-        .resolve(resolve);
+    let how = OpenHow::new().flags(flags | OFlag::O_CLOEXEC).resolve(resolve);
     for _ in 0..RETRIES {
         match openat2(from, path, how) {
             // EAGAIN: a rename elsewhere made the kernel unsure of the path.
@@ -211,10 +197,7 @@ fn open_regular(root: &OwnedFd, id: &FileId) -> nix::Result<Opened> {
     if !is_regular(&status) {
         return Err(Errno::EISDIR);
     }
-    Ok(Opened {
-        file: File::from(file),
-        size: status.st_size.cast_unsigned(),
-    })
+    Ok(Opened { file: File::from(file), size: status.st_size.cast_unsigned() })
 }
 
 fn is_regular(status: &FileStat) -> bool {

@@ -34,11 +34,7 @@ pub(crate) struct Index {
 impl Index {
     /// Connects to nothing yet.
     pub(crate) fn new(options: &Options) -> Result<Self> {
-        Ok(Index {
-            pool: Pool::new(options)?,
-            table: options.table.clone(),
-            sql: OnceCell::new(),
-        })
+        Ok(Index { pool: Pool::new(options)?, table: options.table.clone(), sql: OnceCell::new() })
     }
 
     /// Connects and looks at the table, if that has not been done: to fail
@@ -52,9 +48,7 @@ impl Index {
         let hash = name.hash();
         let find = |sql: &Sql| sql.find().bind(hash.clone());
         let rows = self.fetch("find", name.as_str(), find).await?;
-        rows.first()
-            .map(|row| decode(row, name.as_str()))
-            .transpose()
+        rows.first().map(|row| decode(row, name.as_str())).transpose()
     }
 
     /// The rows of these names that exist, live or not, in no order.
@@ -64,11 +58,7 @@ impl Index {
             return Ok(Vec::new());
         }
         let find = |sql: &Sql| {
-            names
-                .iter()
-                .fold(sql.find_many(names.len()), |query, name| {
-                    query.bind(name.hash())
-                })
+            names.iter().fold(sql.find_many(names.len()), |query, name| query.bind(name.hash()))
         };
         let rows = self.fetch("find", &self.table, find).await?;
         rows.iter().map(|row| decode(row, &self.table)).collect()
@@ -82,9 +72,7 @@ impl Index {
         after: Option<&str>,
         limit: usize,
     ) -> Result<Vec<Row>> {
-        let rows = self
-            .fetch("list", beneath, |sql| sql.list(beneath, after, limit))
-            .await?;
+        let rows = self.fetch("list", beneath, |sql| sql.list(beneath, after, limit)).await?;
         rows.iter().map(|row| decode(row, beneath)).collect()
     }
 
@@ -110,13 +98,8 @@ impl Index {
     async fn begin(&self, sql: &Sql) -> Result<PendingWrite> {
         let mut connection = self.pool.get().await?;
         connection.hold();
-        connection
-            .command("begin", &self.table, sql.begin())
-            .await?;
-        Ok(PendingWrite {
-            connection,
-            table: self.table.clone(),
-        })
+        connection.command("begin", &self.table, sql.begin()).await?;
+        Ok(PendingWrite { connection, table: self.table.clone() })
     }
 
     /// Deletes the row, live or not; says whether there was one.
@@ -133,11 +116,7 @@ impl Index {
             return Ok(0);
         }
         let delete = |sql: &Sql| {
-            names
-                .iter()
-                .fold(sql.delete_many(names.len()), |query, name| {
-                    query.bind(name.hash())
-                })
+            names.iter().fold(sql.delete_many(names.len()), |query, name| query.bind(name.hash()))
         };
         self.execute("delete", &self.table, delete).await
     }
@@ -159,9 +138,7 @@ impl Index {
     /// [`ErrorKind::Schema`] where there is no table or ezdfs cannot use it.
     pub(crate) async fn check_schema(&self) -> Result<Shape> {
         let mut connection = self.pool.get().await?;
-        schema::inspect(&mut connection, self.pool.dialect(), &self.table)
-            .await?
-            .check(&self.table)
+        schema::inspect(&mut connection, self.pool.dialect(), &self.table).await?.check(&self.table)
     }
 
     /// Creates the table where there is none.
@@ -230,10 +207,7 @@ pub(crate) struct PendingWrite {
 impl PendingWrite {
     async fn upsert(&mut self, sql: &Sql, name: &FileName, row: &Row) -> Result<()> {
         let subject = name.as_str();
-        let affected = self
-            .connection
-            .execute("store", subject, sql.upsert(name, row))
-            .await?;
+        let affected = self.connection.execute("store", subject, sql.upsert(name, row)).await?;
         if affected == 0 {
             // The kernels' fallback UPDATE reports success where it met no row.
             let reason = "the database accepted the row and stored none";
@@ -246,9 +220,7 @@ impl PendingWrite {
     ///
     /// The outcome is unknown where [`fault::leaves_outcome_unknown`] says so.
     pub(crate) async fn commit(mut self) -> Result<()> {
-        self.connection
-            .command("commit", &self.table, "COMMIT")
-            .await?;
+        self.connection.command("commit", &self.table, "COMMIT").await?;
         self.connection.release();
         Ok(())
     }
@@ -271,8 +243,6 @@ fn decode(row: &AnyRow, subject: &str) -> Result<Row> {
 
 impl std::fmt::Debug for Index {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Index")
-            .field("table", &self.table)
-            .finish_non_exhaustive()
+        f.debug_struct("Index").field("table", &self.table).finish_non_exhaustive()
     }
 }

@@ -125,12 +125,7 @@ pub(crate) fn check_mtime(id: &FileId, mtime: i64) -> Result<i64> {
         return Ok(mtime);
     }
     let reason = format!("mtime {mtime} is outside 1 to {MAX_MTIME}; the row would be invisible");
-    Err(Error::new(
-        ErrorKind::InvalidInput,
-        "store",
-        id.as_str(),
-        reason,
-    ))
+    Err(Error::new(ErrorKind::InvalidInput, "store", id.as_str(), reason))
 }
 
 #[cfg(test)]
@@ -148,12 +143,7 @@ mod tests {
         assert_eq!(area("images-versioned/1/a.jpg").scope(), "UNKNOWN_SCOPE");
         assert_eq!(area("var/site/storage/images/a.jpg"), Area::Images);
         assert_eq!(area("var/storage/images/a.jpg"), Area::Images);
-        for other in [
-            "images",
-            "var/site/storage-x/images/a",
-            "var/site/cache/a",
-            "imagesx/a",
-        ] {
+        for other in ["images", "var/site/storage-x/images/a", "var/site/cache/a", "imagesx/a"] {
             assert_eq!(area(other), Area::Other, "{other}");
         }
         assert_eq!(area("var/a/b/storage/images/x"), Area::Other);
@@ -165,20 +155,8 @@ mod tests {
         let name = crate::name::NamePrefix::default().name(&id).unwrap();
         let row = Row::new(&name, &id, 1, 1, "image/png");
         assert!(row.is_live());
-        assert!(
-            !Row {
-                expired: true,
-                ..row.clone()
-            }
-            .is_live()
-        );
-        assert!(
-            !Row {
-                mtime: 0,
-                ..row.clone()
-            }
-            .is_live()
-        );
+        assert!(!Row { expired: true, ..row.clone() }.is_live());
+        assert!(!Row { mtime: 0, ..row.clone() }.is_live());
         assert!(!Row { mtime: -5, ..row }.is_live());
     }
 

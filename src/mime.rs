@@ -26,29 +26,19 @@ pub fn sniff(head: &[u8]) -> &'static str {
 /// parameters, in printable ASCII of at most 255 bytes.
 pub(crate) fn check(mime: &str) -> Result<&str> {
     let essence = mime.split(';').next().unwrap_or_default().trim_end();
-    let well_formed = essence
-        .split_once('/')
-        .is_some_and(|(kind, sub)| token(kind) && token(sub));
+    let well_formed = essence.split_once('/').is_some_and(|(kind, sub)| token(kind) && token(sub));
     let printable = mime.bytes().all(|byte| (0x20..0x7f).contains(&byte));
     if well_formed && printable && mime.len() <= MAX_MIME_LEN {
         return Ok(mime);
     }
     let reason = format!("not a MIME type of at most {MAX_MIME_LEN} bytes such as image/jpeg");
-    Err(Error::new(
-        ErrorKind::InvalidInput,
-        "mime_type",
-        mime,
-        reason,
-    ))
+    Err(Error::new(ErrorKind::InvalidInput, "mime_type", mime, reason))
 }
 
 /// A token of RFC 9110.
 fn token(text: &str) -> bool {
     let special = |byte: u8| b"!#$%&'*+-.^_`|~".contains(&byte);
-    !text.is_empty()
-        && text
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || special(byte))
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || special(byte))
 }
 
 #[cfg(test)]
@@ -62,10 +52,7 @@ mod tests {
             (b"\xff\xd8\xff\xe0\0\x10JFIF\0", "image/jpeg"),
             (b"GIF89a\x01\0\x01\0", "image/gif"),
             (b"RIFF\x24\0\0\0WEBPVP8 ", "image/webp"),
-            (
-                b"<svg xmlns=\"http://www.w3.org/2000/svg\"/>",
-                "image/svg+xml",
-            ),
+            (b"<svg xmlns=\"http://www.w3.org/2000/svg\"/>", "image/svg+xml"),
             (b"%PDF-1.4\n", "application/pdf"),
             (b"just words\n", "text/plain"),
             (b"", DEFAULT_MIME),
@@ -76,20 +63,10 @@ mod tests {
 
     #[test]
     fn what_would_break_a_header_is_refused() {
-        for bad in [
-            "",
-            "misc",
-            "image/",
-            "image/png\r\nSet-Cookie: a=b",
-            "é/é",
-            "a/b\0",
-        ] {
+        for bad in ["", "misc", "image/", "image/png\r\nSet-Cookie: a=b", "é/é", "a/b\0"] {
             assert!(check(bad).is_err(), "{bad:?}");
         }
         assert!(check(&format!("image/{}", "x".repeat(250))).is_err());
-        assert_eq!(
-            check("text/plain; charset=utf-8").unwrap(),
-            "text/plain; charset=utf-8"
-        );
+        assert_eq!(check("text/plain; charset=utf-8").unwrap(), "text/plain; charset=utf-8");
     }
 }

@@ -33,16 +33,8 @@ impl FileId {
     /// normalised: two spellings would become two rows of one file.
     pub fn parse(text: &str) -> Result<Self> {
         check_path(text).map_err(|rule| invalid("id", text, rule))?;
-        if text
-            .rsplit('/')
-            .next()
-            .is_some_and(|last| last.starts_with(RESERVED_PREFIX))
-        {
-            return Err(invalid(
-                "id",
-                text,
-                "file names beginning with .ezdfs- are reserved",
-            ));
+        if text.rsplit('/').next().is_some_and(|last| last.starts_with(RESERVED_PREFIX)) {
+            return Err(invalid("id", text, "file names beginning with .ezdfs- are reserved"));
         }
         Ok(FileId(text.to_owned()))
     }
@@ -167,11 +159,7 @@ impl NamePrefix {
             prefix => format!("{prefix}/{rest}"),
         };
         if name.len() > MAX_NAME_LEN {
-            return Err(invalid(
-                "name",
-                &name,
-                "longer than 4095 bytes with its prefix",
-            ));
+            return Err(invalid("name", &name, "longer than 4095 bytes with its prefix"));
         }
         Ok(name)
     }
@@ -216,10 +204,7 @@ pub struct UrlPrefix {
 impl Default for UrlPrefix {
     /// The root of the host that is asked.
     fn default() -> Self {
-        UrlPrefix {
-            origin: String::new(),
-            path: "/".to_owned(),
-        }
+        UrlPrefix { origin: String::new(), path: "/".to_owned() }
     }
 }
 
@@ -236,9 +221,7 @@ impl UrlPrefix {
             .find(|scheme| text.starts_with(**scheme))
             .map(|scheme| scheme.len());
         let split = match authority {
-            Some(start) => text[start..]
-                .find('/')
-                .map_or(text.len(), |slash| start + slash),
+            Some(start) => text[start..].find('/').map_or(text.len(), |slash| start + slash),
             None => 0,
         };
         let (origin, path) = text.split_at(split);
@@ -246,15 +229,8 @@ impl UrlPrefix {
         if !path.is_empty() {
             check_path(path).map_err(|rule| invalid("url_prefix", text, rule))?;
         }
-        let path = if path.is_empty() {
-            "/".to_owned()
-        } else {
-            format!("/{path}/")
-        };
-        Ok(UrlPrefix {
-            origin: origin.to_owned(),
-            path,
-        })
+        let path = if path.is_empty() { "/".to_owned() } else { format!("/{path}/") };
+        Ok(UrlPrefix { origin: origin.to_owned(), path })
     }
 
     /// The URI of a file. Not percent-encoded, as in the kernels.
@@ -370,13 +346,7 @@ mod tests {
         assert!(FileId::parse(&"x".repeat(256)).is_err());
         assert!(FileId::parse(&"x/".repeat(2048)).is_err());
         assert!(FileId::parse(&"x".repeat(255)).is_ok());
-        for good in [
-            "a",
-            "images/é.jpg",
-            "a..b/...",
-            "a b/it's+50%25.jpg",
-            "new\nline",
-        ] {
+        for good in ["a", "images/é.jpg", "a..b/...", "a b/it's+50%25.jpg", "new\nline"] {
             assert_eq!(FileId::parse(good).unwrap().as_str(), good);
         }
     }
@@ -386,10 +356,7 @@ mod tests {
         for bad in ["", "/", "//", ".", "/images"] {
             assert!(DirId::parse(bad).is_err(), "{bad:?}");
         }
-        assert_eq!(
-            DirId::parse("images/_aliases/").unwrap().as_str(),
-            "images/_aliases"
-        );
+        assert_eq!(DirId::parse("images/_aliases/").unwrap().as_str(), "images/_aliases");
     }
 
     #[test]
@@ -410,10 +377,7 @@ mod tests {
             ("", "/images/a b.jpg"),
             ("storage", "/storage/images/a b.jpg"),
             ("/var/site/storage/", "/var/site/storage/images/a b.jpg"),
-            (
-                "http://static.example.com/",
-                "http://static.example.com/images/a b.jpg",
-            ),
+            ("http://static.example.com/", "http://static.example.com/images/a b.jpg"),
             ("//cdn.example.com/x", "//cdn.example.com/x/images/a b.jpg"),
         ] {
             let prefix = UrlPrefix::parse(prefix).unwrap();

@@ -24,9 +24,7 @@ pub(crate) struct PerProcess<T> {
 
 impl<T> PerProcess<T> {
     pub(crate) const fn new() -> Self {
-        PerProcess {
-            slot: Mutex::new(None),
-        }
+        PerProcess { slot: Mutex::new(None) }
     }
 
     pub(crate) fn get_or_try_init(&self, make: impl FnOnce() -> Result<T>) -> Result<Arc<T>> {
@@ -46,10 +44,7 @@ impl<T> PerProcess<T> {
 impl<T> Drop for PerProcess<T> {
     fn drop(&mut self) {
         let slot = self.slot.get_mut().unwrap_or_else(PoisonError::into_inner);
-        if slot
-            .as_ref()
-            .is_some_and(|(owner, _)| *owner != std::process::id())
-        {
+        if slot.as_ref().is_some_and(|(owner, _)| *owner != std::process::id()) {
             std::mem::forget(slot.take());
         }
     }
@@ -74,13 +69,8 @@ pub(crate) fn runtime() -> Result<Arc<Runtime>> {
             .on_thread_start(leave_signals_to_the_host)
             .build()
             .map_err(|error| {
-                Error::new(
-                    ErrorKind::Unavailable,
-                    "start",
-                    "runtime",
-                    "cannot start threads",
-                )
-                .with_source(error)
+                Error::new(ErrorKind::Unavailable, "start", "runtime", "cannot start threads")
+                    .with_source(error)
             })
     })
 }

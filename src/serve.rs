@@ -59,12 +59,7 @@ pub fn candidates(prefix: &UrlPrefix, request: Request<'_>) -> Result<Vec<FileId
 pub fn id_of_path(prefix: &UrlPrefix, path: &[u8]) -> Result<FileId> {
     let rest = prefix.strip_path(path).ok_or_else(|| {
         let reason = "the path does not begin with the url_prefix";
-        Error::new(
-            ErrorKind::InvalidName,
-            "serve",
-            String::from_utf8_lossy(path),
-            reason,
-        )
+        Error::new(ErrorKind::InvalidName, "serve", String::from_utf8_lossy(path), reason)
     })?;
     FileId::from_bytes(rest)
 }
@@ -80,12 +75,7 @@ fn resolve(prefix: &UrlPrefix, path: &[u8], allow: Allow) -> Result<FileId> {
     if allowed {
         return Ok(id);
     }
-    Err(Error::new(
-        ErrorKind::Denied,
-        "serve",
-        id.as_str(),
-        "not served from this location",
-    ))
+    Err(Error::new(ErrorKind::Denied, "serve", id.as_str(), "not served from this location"))
 }
 
 fn check_spelling(raw: &[u8]) -> Result<()> {
@@ -116,10 +106,8 @@ pub struct Presentation {
 
 const NOSNIFF: (&CStr, &CStr) = (c"X-Content-Type-Options", c"nosniff");
 const ATTACHMENT: (&CStr, &CStr) = (c"Content-Disposition", c"attachment");
-const SANDBOX: (&CStr, &CStr) = (
-    c"Content-Security-Policy",
-    c"default-src 'none'; style-src 'unsafe-inline'; sandbox",
-);
+const SANDBOX: (&CStr, &CStr) =
+    (c"Content-Security-Policy", c"default-src 'none'; style-src 'unsafe-inline'; sandbox");
 
 const SVG: &CStr = c"image/svg+xml";
 
@@ -160,20 +148,13 @@ const SYNONYMS: &[(&str, &str)] = &[
 /// image's. Everything else is a download: old trees hold uploads from before
 /// the kernels refused HTML and scripts.
 pub fn present(datatype: &str, file_name: &str) -> Presentation {
-    let image = if datatype.contains('/') {
-        image_type(datatype)
-    } else {
-        image_extension(file_name)
-    };
+    let image =
+        if datatype.contains('/') { image_type(datatype) } else { image_extension(file_name) };
     match image {
-        Some(content_type) if content_type == SVG => Presentation {
-            content_type,
-            headers: &[NOSNIFF, SANDBOX],
-        },
-        Some(content_type) => Presentation {
-            content_type,
-            headers: &[NOSNIFF],
-        },
+        Some(content_type) if content_type == SVG => {
+            Presentation { content_type, headers: &[NOSNIFF, SANDBOX] }
+        }
+        Some(content_type) => Presentation { content_type, headers: &[NOSNIFF] },
         None => Presentation {
             content_type: c"application/octet-stream",
             headers: &[NOSNIFF, ATTACHMENT],
@@ -187,15 +168,9 @@ fn image_type(datatype: &str) -> Option<&'static CStr> {
         return None;
     }
     let essence = datatype.split(';').next()?.trim().to_ascii_lowercase();
-    let synonym = SYNONYMS
-        .iter()
-        .find(|(other, _)| *other == essence)
-        .map(|(_, image)| *image);
+    let synonym = SYNONYMS.iter().find(|(other, _)| *other == essence).map(|(_, image)| *image);
     let wanted = synonym.unwrap_or(&essence).as_bytes();
-    IMAGES
-        .iter()
-        .map(|(image, _)| *image)
-        .find(|image| image.to_bytes() == wanted)
+    IMAGES.iter().map(|(image, _)| *image).find(|image| image.to_bytes() == wanted)
 }
 
 fn image_extension(file_name: &str) -> Option<&'static CStr> {
@@ -217,11 +192,7 @@ mod tests {
     use super::*;
 
     fn ids(prefix: &str, path: &str, raw: &str, allow: Allow) -> Result<Vec<String>> {
-        let request = Request {
-            path: path.as_bytes(),
-            raw_path: Some(raw.as_bytes()),
-            allow,
-        };
+        let request = Request { path: path.as_bytes(), raw_path: Some(raw.as_bytes()), allow };
         let found = candidates(&UrlPrefix::parse(prefix)?, request)?;
         Ok(found.iter().map(|id| id.as_str().to_owned()).collect())
     }
@@ -229,10 +200,7 @@ mod tests {
     #[test]
     fn decoded_first_then_raw_where_it_differs() {
         let none = Allow::default();
-        assert_eq!(
-            ids("/", "/images/a.jpg", "/images/a.jpg", none).unwrap(),
-            ["images/a.jpg"]
-        );
+        assert_eq!(ids("/", "/images/a.jpg", "/images/a.jpg", none).unwrap(), ["images/a.jpg"]);
         assert_eq!(
             ids("/s", "/s/images/50%.jpg", "/s/images/50%25.jpg", none).unwrap(),
             ["images/50%.jpg", "images/50%25.jpg"]
@@ -243,35 +211,18 @@ mod tests {
     fn default_deny() {
         let kind = |path: &str, allow| ids("/", path, path, allow).map_err(|error| error.kind());
         let nothing = Allow::default();
-        let drafts = Allow {
-            drafts: true,
-            originals: false,
-        };
-        let originals = Allow {
-            drafts: false,
-            originals: true,
-        };
+        let drafts = Allow { drafts: true, originals: false };
+        let originals = Allow { drafts: false, originals: true };
         assert_eq!(kind("/original/a/b.pdf", drafts), Err(ErrorKind::Denied));
         assert!(kind("/original/a/b.pdf", originals).is_ok());
-        assert_eq!(
-            kind("/images-versioned/1/a.jpg", nothing),
-            Err(ErrorKind::Denied)
-        );
+        assert_eq!(kind("/images-versioned/1/a.jpg", nothing), Err(ErrorKind::Denied));
         assert!(kind("/images-versioned/1/a.jpg", drafts).is_ok());
-        assert_eq!(
-            kind("/var/site/cache/a.jpg", drafts),
-            Err(ErrorKind::Denied)
-        );
+        assert_eq!(kind("/var/site/cache/a.jpg", drafts), Err(ErrorKind::Denied));
     }
 
     #[test]
     fn paths_that_proxies_read_differently_are_refused() {
-        for raw in [
-            "/images/%2e%2e/a",
-            "/images%2Fa",
-            "/images/../a",
-            "/images/.%2E/a",
-        ] {
+        for raw in ["/images/%2e%2e/a", "/images%2Fa", "/images/../a", "/images/.%2E/a"] {
             let error = ids("/", "/images/a", raw, Allow::default()).expect_err(raw);
             assert_eq!(error.kind(), ErrorKind::InvalidName);
         }
@@ -284,30 +235,10 @@ mod tests {
             ("IMAGE/JPG; q=1", "a", c"image/jpeg", None),
             ("misc", "a.PNG", c"image/png", None),
             ("", "a.webp", c"image/webp", None),
-            (
-                "php",
-                "a.php",
-                c"application/octet-stream",
-                Some(ATTACHMENT),
-            ),
-            (
-                "misc",
-                "noextension",
-                c"application/octet-stream",
-                Some(ATTACHMENT),
-            ),
-            (
-                "text/html",
-                "a.jpg",
-                c"application/octet-stream",
-                Some(ATTACHMENT),
-            ),
-            (
-                "image/png\r\nX: y",
-                "a.png",
-                c"application/octet-stream",
-                Some(ATTACHMENT),
-            ),
+            ("php", "a.php", c"application/octet-stream", Some(ATTACHMENT)),
+            ("misc", "noextension", c"application/octet-stream", Some(ATTACHMENT)),
+            ("text/html", "a.jpg", c"application/octet-stream", Some(ATTACHMENT)),
+            ("image/png\r\nX: y", "a.png", c"application/octet-stream", Some(ATTACHMENT)),
             ("image/svg+xml", "a.svg", SVG, Some(SANDBOX)),
         ] {
             let shown = present(datatype, file);

@@ -59,10 +59,7 @@ pub(crate) struct Process {
 impl Store {
     /// Makes a store.
     pub fn new(options: Options) -> Self {
-        Store {
-            options: Arc::new(options),
-            process: Arc::new(PerProcess::new()),
-        }
+        Store { options: Arc::new(options), process: Arc::new(PerProcess::new()) }
     }
 
     /// The URI of a file. Does not block.
@@ -129,8 +126,7 @@ impl Store {
     /// How many opened files had another length than their row says, in this
     /// process. Does not block.
     pub fn size_mismatches(&self) -> u64 {
-        self.process()
-            .map_or(0, |process| process.size_mismatches.load(Ordering::Relaxed))
+        self.process().map_or(0, |process| process.size_mismatches.load(Ordering::Relaxed))
     }
 
     pub(crate) fn process(&self) -> Result<Arc<Process>> {
@@ -166,24 +162,12 @@ impl Process {
                 outcome
             });
             task.await.unwrap_or_else(|panic| {
-                Err(Error::new(
-                    ErrorKind::Internal,
-                    operation,
-                    "mount",
-                    panic.to_string(),
-                ))
+                Err(Error::new(ErrorKind::Internal, operation, "mount", panic.to_string()))
             })
         };
-        tokio::time::timeout(self.mount_timeout, working)
-            .await
-            .unwrap_or_else(|_| {
-                let reason = format!("the mount did not answer within {:?}", self.mount_timeout);
-                Err(Error::new(
-                    ErrorKind::Unavailable,
-                    operation,
-                    "mount",
-                    reason,
-                ))
-            })
+        tokio::time::timeout(self.mount_timeout, working).await.unwrap_or_else(|_| {
+            let reason = format!("the mount did not answer within {:?}", self.mount_timeout);
+            Err(Error::new(ErrorKind::Unavailable, operation, "mount", reason))
+        })
     }
 }

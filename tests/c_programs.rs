@@ -50,27 +50,16 @@ pub(crate) fn register(trials: &mut Trials) {
         add("c99", &[], C99, Link::Static, &[]);
         add("cxx", &[], CXX, Link::Static, &[]);
         add("shared", &[], C99, Link::Shared, &[]);
-        add(
-            "address_sanitizer",
-            &[],
-            C99,
-            Link::Static,
-            &["-fsanitize=address,undefined"],
-        );
+        add("address_sanitizer", &[], C99, Link::Static, &["-fsanitize=address,undefined"]);
         add("valgrind", VALGRIND, C99, Link::Static, &[]);
     }
 }
 
 fn sources() -> Vec<PathBuf> {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/c");
-    let files = fs::read_dir(dir)
-        .into_iter()
-        .flatten()
-        .flatten()
-        .map(|entry| entry.path());
-    let mut sources: Vec<_> = files
-        .filter(|file| file.extension().is_some_and(|e| e == "c"))
-        .collect();
+    let files = fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path());
+    let mut sources: Vec<_> =
+        files.filter(|file| file.extension().is_some_and(|e| e == "c")).collect();
     sources.sort();
     sources
 }
@@ -85,11 +74,7 @@ fn compile_and_run(
     let dir = scratch();
     let program = dir.path().join("program");
     let mut cc = Command::new(compiler[0]);
-    cc.args(&compiler[1..])
-        .args(STRICT)
-        .args(extra)
-        .arg("-I")
-        .arg(include_dir());
+    cc.args(&compiler[1..]).args(STRICT).args(extra).arg("-I").arg(include_dir());
     cc.arg(source).arg("-o").arg(&program);
     // After a source marked as C++ the compiler would take the library for C++, too.
     cc.args(["-x", "none"]);

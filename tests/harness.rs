@@ -9,47 +9,26 @@ pub(crate) fn register(trials: &mut Trials) {
     let mut group = trials.group("harness", &[]);
     group.per_database("every_value_comes_as_text", every_value_comes_as_text);
     let mut group = trials.group("harness", &[Need::MARIADB]);
-    group.add(
-        "mariadb_database_has_its_collation",
-        mariadb_database_has_its_collation,
-    );
-    group.add(
-        "mariadb_keeps_port_and_rows_over_a_restart",
-        mariadb_restart,
-    );
+    group.add("mariadb_database_has_its_collation", mariadb_database_has_its_collation);
+    group.add("mariadb_keeps_port_and_rows_over_a_restart", mariadb_restart);
     let mut group = trials.group("harness", &[Need::POSTGRES]);
-    group.add(
-        "postgres_keeps_port_and_rows_over_a_restart",
-        postgres_restart,
-    );
+    group.add("postgres_keeps_port_and_rows_over_a_restart", postgres_restart);
     let mut group = trials.group("harness", &[Need::NGINX]);
     group.add("nginx_serves_a_file", |_| nginx_serves_a_file());
     group.add("nginx_reloads", |_| nginx_reloads());
-    group.add("nginx_names_a_bad_directive", |_| {
-        nginx_names_a_bad_directive()
-    });
+    group.add("nginx_names_a_bad_directive", |_| nginx_names_a_bad_directive());
     group.add("http_reads_chunks_and_keeps_alive", |_| http_reads_chunks());
 }
 
 fn every_value_comes_as_text(db: TestDb) {
-    assert_eq!(
-        db.sql("SELECT 1 FROM (SELECT 1 AS a) t WHERE a = 2"),
-        Vec::<Vec<_>>::new()
-    );
-    let boolean = if db.backend == Backend::Postgres {
-        "boolean"
-    } else {
-        "int"
-    };
+    assert_eq!(db.sql("SELECT 1 FROM (SELECT 1 AS a) t WHERE a = 2"), Vec::<Vec<_>>::new());
+    let boolean = if db.backend == Backend::Postgres { "boolean" } else { "int" };
     db.sql(&format!(
         "CREATE TABLE t (name varchar(50), size bigint, expired {boolean});
          INSERT INTO t VALUES ('living room é', 3000000000, NULL);"
     ));
     let row = ["living room é", "3000000000"].map(|text| Some(text.to_owned()));
-    assert_eq!(
-        db.sql("SELECT name, size, expired FROM t"),
-        [[&row[..], &[None]].concat()]
-    );
+    assert_eq!(db.sql("SELECT name, size, expired FROM t"), [[&row[..], &[None]].concat()]);
 }
 
 fn mariadb_database_has_its_collation(servers: &Servers) -> Result {
@@ -64,15 +43,9 @@ fn mariadb_restart(_: &Servers) -> Result {
     let name = server.create_database("utf8mb4", "utf8mb4_bin")?;
     server.sql(&name, "CREATE TABLE t (a int); INSERT INTO t VALUES (7)")?;
     server.stop();
-    assert!(
-        server.sql(&name, "SELECT a FROM t").is_err(),
-        "a stopped server answered"
-    );
+    assert!(server.sql(&name, "SELECT a FROM t").is_err(), "a stopped server answered");
     server.restart_on_same_port()?;
-    assert_eq!(
-        server.sql(&name, "SELECT a FROM t")?,
-        [[Some("7".to_owned())]]
-    );
+    assert_eq!(server.sql(&name, "SELECT a FROM t")?, [[Some("7".to_owned())]]);
     Ok(())
 }
 
@@ -81,15 +54,9 @@ fn postgres_restart(_: &Servers) -> Result {
     let name = server.create_database()?;
     server.sql(&name, "CREATE TABLE t (a int); INSERT INTO t VALUES (7)")?;
     server.stop();
-    assert!(
-        server.sql(&name, "SELECT a FROM t").is_err(),
-        "a stopped server answered"
-    );
+    assert!(server.sql(&name, "SELECT a FROM t").is_err(), "a stopped server answered");
     server.restart_on_same_port()?;
-    assert_eq!(
-        server.sql(&name, "SELECT a FROM t")?,
-        [[Some("7".to_owned())]]
-    );
+    assert_eq!(server.sql(&name, "SELECT a FROM t")?, [[Some("7".to_owned())]]);
     Ok(())
 }
 
@@ -104,41 +71,26 @@ fn nginx_serves_a_file() -> Result {
     assert_eq!((answer.status, answer.body == bytes), (200, true));
     let length = bytes.len().to_string();
     let answer = http::head(nginx.port(), &target);
-    assert_eq!(
-        (answer.status, answer.header("content-length")),
-        (200, Some(&*length))
-    );
+    assert_eq!((answer.status, answer.header("content-length")), (200, Some(&*length)));
     assert_eq!(http::get(nginx.port(), "/nothing").status, 404);
-    assert!(
-        nginx.error_log().contains("/nothing"),
-        "{}",
-        nginx.error_log()
-    );
+    assert!(nginx.error_log().contains("/nothing"), "{}", nginx.error_log());
     Ok(())
 }
 
 fn nginx_reloads() -> Result {
-    let mut nginx = Nginx::builder()
-        .workers(2)
-        .server("return 200 one;")
-        .start()?;
+    let mut nginx = Nginx::builder().workers(2).server("return 200 one;").start()?;
     wait_for("two workers", || nginx.worker_pids().len() == 2)?;
     let old = nginx.worker_pids();
     assert_eq!(http::get(nginx.port(), "/").text(), "one");
     nginx.reload(|config| config.server = "return 200 two;".to_owned())?;
-    wait_for("the old workers' end", || {
-        nginx.worker_pids().is_disjoint(&old)
-    })?;
+    wait_for("the old workers' end", || nginx.worker_pids().is_disjoint(&old))?;
     assert_eq!(http::get(nginx.port(), "/").text(), "two");
     Ok(())
 }
 
 fn nginx_names_a_bad_directive() -> Result {
     let (passes, output) = Nginx::builder().http("no_such_directive on;").test()?;
-    assert!(
-        !passes && output.contains("\"no_such_directive\""),
-        "{output}"
-    );
+    assert!(!passes && output.contains("\"no_such_directive\""), "{output}");
     let (passes, output) = Nginx::builder().test()?;
     assert!(passes, "{output}");
     Ok(())
@@ -147,10 +99,7 @@ fn nginx_names_a_bad_directive() -> Result {
 fn http_reads_chunks() -> Result {
     // A filter that changes the length makes nginx send chunks.
     let text = "return 200 'a b a'; sub_filter a long; sub_filter_once off;";
-    let nginx = Nginx::builder()
-        .http("sub_filter_types *;")
-        .server(text)
-        .start()?;
+    let nginx = Nginx::builder().http("sub_filter_types *;").server(text).start()?;
     let mut connection = http::Connection::open(nginx.port())?;
     for _ in 0..2 {
         let answer = connection.request("GET", "/", &[])?;

@@ -8,11 +8,7 @@ use libtest_mimic::Arguments;
 
 mod c_programs;
 mod harness;
-#[allow(
-    dead_code,
-    unreachable_pub,
-    reason = "not every trial needs every part"
-)]
+#[allow(dead_code, unreachable_pub, reason = "not every trial needs every part")]
 mod support;
 
 use support::{Trials, process};
@@ -43,12 +39,8 @@ fn warn_of_stale_build() {
         return;
     }
     let mut make = Command::new("make");
-    make.args(["--question", "--silent", "build"])
-        .current_dir(env!("CARGO_MANIFEST_DIR"));
-    if make
-        .output()
-        .is_ok_and(|output| output.status.code() == Some(1))
-    {
+    make.args(["--question", "--silent", "build"]).current_dir(env!("CARGO_MANIFEST_DIR"));
+    if make.output().is_ok_and(|output| output.status.code() == Some(1)) {
         eprintln!(
             "build/ is older than its sources: trials of the module and of C use it as it is"
         );

@@ -32,11 +32,7 @@ pub struct ezdfs_info {
 
 impl ezdfs_info {
     pub(super) fn new(info: &FileInfo, size: u64) -> Self {
-        let mut filled = ezdfs_info {
-            size,
-            mtime: info.mtime,
-            mime_type: [0; 256],
-        };
+        let mut filled = ezdfs_info { size, mtime: info.mtime, mime_type: [0; 256] };
         fill(&mut filled.mime_type, &info.mime_type);
         filled
     }
@@ -76,17 +72,9 @@ impl ezdfs_file {
         let headers = presentation
             .headers
             .iter()
-            .map(|(name, value)| ezdfs_header {
-                name: name.as_ptr(),
-                value: value.as_ptr(),
-            })
+            .map(|(name, value)| ezdfs_header { name: name.as_ptr(), value: value.as_ptr() })
             .collect();
-        Box::into_raw(Box::new(ezdfs_file {
-            file,
-            name,
-            headers,
-            presentation,
-        }))
+        Box::into_raw(Box::new(ezdfs_file { file, name, headers, presentation }))
     }
 }
 

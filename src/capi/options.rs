@@ -60,9 +60,7 @@ pub unsafe extern "C" fn ezdfs_options_set(
         guard(err, || {
             let key = text(bytes(key, key_len))?;
             let value = text(bytes(value, value_len))?;
-            let options = options
-                .as_mut()
-                .ok_or_else(|| super::store::null("options"))?;
+            let options = options.as_mut().ok_or_else(|| super::store::null("options"))?;
             options.0.set(key, value).map(drop)
         })
     }
@@ -82,9 +80,7 @@ pub unsafe extern "C" fn ezdfs_options_check(
     // SAFETY: promised by the caller.
     unsafe {
         guard(err, || {
-            let options = options
-                .as_ref()
-                .ok_or_else(|| super::store::null("options"))?;
+            let options = options.as_ref().ok_or_else(|| super::store::null("options"))?;
             options.0.build().map(drop)
         })
     }

@@ -105,12 +105,7 @@ impl Queue {
         let Some(Pending { data, store, .. }) = state.pending.remove(&ticket) else {
             return;
         };
-        state.ready.push_back(Outcome {
-            ticket,
-            data,
-            store,
-            result,
-        });
+        state.ready.push_back(Outcome { ticket, data, store, result });
         if state.ready.len() == 1 {
             // Cannot fail: the counter is 0 or 1.
             let _ = self.signal.write(1);
@@ -147,21 +142,14 @@ impl Queue {
             let mut state = self.state();
             state.last_ticket += 1;
             let ticket = state.last_ticket;
-            let pending = Pending {
-                data,
-                store: store.clone(),
-                task: None,
-            };
+            let pending = Pending { data, store: store.clone(), task: None };
             state.pending.insert(ticket, pending);
             ticket
         };
         let queue = Arc::clone(self);
         let task = runtime.spawn(async move {
             let result = AssertUnwindSafe(look_up).catch_unwind().await;
-            queue.complete(
-                ticket,
-                result.unwrap_or_else(|panic| Err(from_panic(&*panic))),
-            );
+            queue.complete(ticket, result.unwrap_or_else(|panic| Err(from_panic(&*panic))));
         });
         if let Some(pending) = self.state().pending.get_mut(&ticket) {
             pending.task = Some(task.abort_handle());
@@ -192,10 +180,7 @@ pub unsafe extern "C" fn ezdfs_queue_new(
                     .with_errno(errno as i32)
                     .with_source(errno)
             })?;
-            let queue = Arc::new(Queue {
-                signal,
-                state: Mutex::default(),
-            });
+            let queue = Arc::new(Queue { signal, state: Mutex::default() });
             queue_out.write(Box::into_raw(Box::new(ezdfs_queue(queue))));
             Ok(())
         })
@@ -251,13 +236,7 @@ pub unsafe extern "C" fn ezdfs_queue_next(
 ) -> bool {
     // SAFETY: promised by the caller.
     guard_or(false, || unsafe {
-        let Some(Outcome {
-            ticket,
-            data,
-            store,
-            result,
-        }) = (&*queue).0.next()
-        else {
+        let Some(Outcome { ticket, data, store, result }) = (&*queue).0.next() else {
             return false;
         };
         completion_out.write(completion(&store, data.0, ticket, result));
@@ -378,12 +357,7 @@ fn completion(
     result: Result<OpenFile>,
 ) -> ezdfs_completion {
     match result.and_then(|file| raw_file(store, file)) {
-        Ok(file) => ezdfs_completion {
-            data,
-            ticket,
-            file,
-            error: ezdfs_error::ok(),
-        },
+        Ok(file) => ezdfs_completion { data, ticket, file, error: ezdfs_error::ok() },
         Err(error) => ezdfs_completion {
             data,
             ticket,

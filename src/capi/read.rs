@@ -153,10 +153,7 @@ pub unsafe extern "C" fn ezdfs_store_name_of_path(
     guard_or(0, || unsafe {
         let name = || {
             let store = borrow(store)?;
-            store.name(&serve::id_of_path(
-                store.url_prefix(),
-                bytes(path, path_len),
-            )?)
+            store.name(&serve::id_of_path(store.url_prefix(), bytes(path, path_len))?)
         };
         name().map_or(0, |name| super::copy_out(name.as_str(), buffer, capacity))
     })

@@ -64,11 +64,7 @@ pub struct ezdfs_error {
 
 impl ezdfs_error {
     pub(super) fn ok() -> Self {
-        ezdfs_error {
-            code: ezdfs_result::Ok,
-            os_errno: 0,
-            message: [0; 512],
-        }
+        ezdfs_error { code: ezdfs_result::Ok, os_errno: 0, message: [0; 512] }
     }
 
     pub(super) fn from_error(error: &Error) -> Self {
@@ -168,11 +164,7 @@ pub extern "C" fn ezdfs_result_http_status(result: u32) -> u32 {
 #[unsafe(no_mangle)]
 pub extern "C" fn ezdfs_result_retry_after(result: u32) -> u32 {
     const SECONDS: u32 = 5;
-    if ezdfs_result_http_status(result) == 503 {
-        SECONDS
-    } else {
-        0
-    }
+    if ezdfs_result_http_status(result) == 503 { SECONDS } else { 0 }
 }
 
 #[cfg(test)]

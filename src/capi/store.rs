@@ -138,9 +138,7 @@ pub unsafe extern "C" fn ezdfs_store_id_from_uri(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ezdfs_store_size_mismatches(store: *const ezdfs_store) -> u64 {
     // SAFETY: promised by the caller.
-    guard_or(0, || unsafe {
-        borrow(store).map_or(0, Store::size_mismatches)
-    })
+    guard_or(0, || unsafe { borrow(store).map_or(0, Store::size_mismatches) })
 }
 
 /// # Safety
@@ -148,16 +146,9 @@ pub unsafe extern "C" fn ezdfs_store_size_mismatches(store: *const ezdfs_store) 
 /// `store` is NULL or a live handle.
 pub(super) unsafe fn borrow<'a>(store: *const ezdfs_store) -> Result<&'a Store> {
     // SAFETY: promised by the caller.
-    unsafe { store.as_ref() }
-        .map(|store| &store.0)
-        .ok_or_else(|| null("store"))
+    unsafe { store.as_ref() }.map(|store| &store.0).ok_or_else(|| null("store"))
 }
 
 pub(super) fn null(what: &'static str) -> Error {
-    Error::new(
-        ErrorKind::InvalidInput,
-        "call",
-        what,
-        "the argument is NULL",
-    )
+    Error::new(ErrorKind::InvalidInput, "call", what, "the argument is NULL")
 }

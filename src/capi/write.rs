@@ -130,11 +130,7 @@ pub unsafe extern "C" fn ezdfs_store_delete(
     err: *mut ezdfs_error,
 ) -> ezdfs_result {
     // SAFETY: promised by the caller.
-    unsafe {
-        guard(err, || {
-            borrow(store)?.delete(&FileId::from_bytes(bytes(id, id_len))?)
-        })
-    }
+    unsafe { guard(err, || borrow(store)?.delete(&FileId::from_bytes(bytes(id, id_len))?)) }
 }
 
 /// Deletes all files below a directory, names compared byte for byte. An empty
@@ -185,12 +181,7 @@ unsafe fn create(
                 let mime = bytes(options.mime_type, options.mime_type_len);
                 known.mime_type = Some(std::str::from_utf8(mime).map_err(|_| {
                     let subject = String::from_utf8_lossy(mime);
-                    Error::new(
-                        ErrorKind::InvalidInput,
-                        "mime_type",
-                        subject,
-                        "is not UTF-8",
-                    )
+                    Error::new(ErrorKind::InvalidInput, "mime_type", subject, "is not UTF-8")
                 })?);
             }
         }
@@ -216,13 +207,9 @@ impl Read for Callback {
         let count = unsafe { (self.read)(self.context, buffer.as_mut_ptr().cast(), buffer.len()) };
         match usize::try_from(count) {
             Ok(count) if count <= buffer.len() => Ok(count),
-            Ok(_) => Err(io::Error::other(
-                "the callback returned more than it was asked for",
-            )),
+            Ok(_) => Err(io::Error::other("the callback returned more than it was asked for")),
             Err(_) => {
-                let errno = count
-                    .checked_neg()
-                    .and_then(|errno| i32::try_from(errno).ok());
+                let errno = count.checked_neg().and_then(|errno| i32::try_from(errno).ok());
                 Err(io::Error::from_raw_os_error(errno.unwrap_or(5)))
             }
         }

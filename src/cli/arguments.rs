@@ -87,58 +87,37 @@ pub(super) fn command() -> Command {
                 ),
         )
         .subcommand(
-            Command::new("get")
-                .about("Write a stored file's bytes")
-                .arg(file("Which"))
-                .arg(
-                    Arg::new("file")
-                        .value_name("FILE")
-                        .default_value("-")
-                        .help("Where to write; - is standard output"),
-                ),
+            Command::new("get").about("Write a stored file's bytes").arg(file("Which")).arg(
+                Arg::new("file")
+                    .value_name("FILE")
+                    .default_value("-")
+                    .help("Where to write; - is standard output"),
+            ),
         )
         .subcommand(
-            Command::new("stat")
-                .about("Show what the table says of a file")
-                .arg(file("Which")),
+            Command::new("stat").about("Show what the table says of a file").arg(file("Which")),
         )
         .subcommand(
             Command::new("ls")
                 .about("List live files in the byte order of their ids")
-                .arg(
-                    Arg::new("dir")
-                        .value_name("DIR")
-                        .help("Only below this directory"),
-                )
+                .arg(Arg::new("dir").value_name("DIR").help("Only below this directory"))
                 .arg(flag("long", "Size, time and type too").short('l')),
         )
         .subcommand(
             Command::new("rm")
                 .about("Delete files: row first, then bytes")
-                .arg(
-                    file("Which")
-                        .num_args(1..)
-                        .help("Files, or with -r directories"),
-                )
+                .arg(file("Which").num_args(1..).help("Files, or with -r directories"))
                 .arg(flag("recursive", "Delete everything below these directories").short('r'))
                 .arg(flag("force", "Say nothing of files that do not exist").short('f')),
         )
         .subcommand(
             Command::new("import")
                 .about("Register the files of a tree that lies in the root already")
-                .arg(
-                    Arg::new("dir")
-                        .required(true)
-                        .value_name("DIR")
-                        .help("The tree"),
-                )
+                .arg(Arg::new("dir").required(true).value_name("DIR").help("The tree"))
                 .arg(flag("dry-run", "Only look and count").short('n')),
         )
 }
 
 fn flag(name: &'static str, help: &'static str) -> Arg {
-    Arg::new(name)
-        .long(name)
-        .action(ArgAction::SetTrue)
-        .help(help)
+    Arg::new(name).long(name).action(ArgAction::SetTrue).help(help)
 }

@@ -111,12 +111,7 @@ fn get(store: &Store, arguments: &Arguments<'_>) -> Result<ExitCode> {
     sink.flush().map_err(failed)?;
     if copied != opened.size {
         let reason = format!("read {copied} of {} bytes: the file changed", opened.size);
-        return Err(Error::new(
-            ErrorKind::Storage,
-            "get",
-            opened.info.id.as_str(),
-            reason,
-        ));
+        return Err(Error::new(ErrorKind::Storage, "get", opened.info.id.as_str(), reason));
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -150,10 +145,7 @@ fn ls(store: &Store, arguments: &Arguments<'_>) -> Result<ExitCode> {
             output::json(&output::File::from(&info))?;
         } else if arguments.flag("long") {
             let mime_type = output::printable(&info.mime_type);
-            output::line(&format!(
-                "{:>12} {:>10} {mime_type:<16} {id}",
-                info.size, info.mtime
-            ))?;
+            output::line(&format!("{:>12} {:>10} {mime_type:<16} {id}", info.size, info.mtime))?;
         } else {
             output::line(&id)?;
         }
@@ -166,12 +158,7 @@ fn ls(store: &Store, arguments: &Arguments<'_>) -> Result<ExitCode> {
 fn rm(store: &Store, arguments: &Arguments<'_>) -> Result<ExitCode> {
     let mut code = ExitCode::SUCCESS;
     let mut failed = false;
-    for text in arguments
-        .matches
-        .get_many::<String>("id")
-        .into_iter()
-        .flatten()
-    {
+    for text in arguments.matches.get_many::<String>("id").into_iter().flatten() {
         match remove(store, text, arguments) {
             Ok(()) => {}
             Err(error) if error.kind() == ErrorKind::NotFound && arguments.flag("force") => {}
@@ -200,10 +187,7 @@ fn remove(store: &Store, text: &str, arguments: &Arguments<'_>) -> Result<()> {
         let (rows, files, left) = (deleted.rows, deleted.files, deleted.left);
         output::json(&json!({ "dir": text, "rows": rows, "files": files, "left": left }))?;
     } else if deleted.left > 0 {
-        eprintln!(
-            "ezdfs: rm {text:?}: {} files or directories are left",
-            deleted.left
-        );
+        eprintln!("ezdfs: rm {text:?}: {} files or directories are left", deleted.left);
     }
     Ok(())
 }

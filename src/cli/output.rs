@@ -63,10 +63,7 @@ pub(super) fn printable(text: &str) -> String {
     text.chars()
         .flat_map(|c| {
             let escaped = c.is_control().then(|| c.escape_default());
-            escaped
-                .into_iter()
-                .flatten()
-                .chain((!c.is_control()).then_some(c))
+            escaped.into_iter().flatten().chain((!c.is_control()).then_some(c))
         })
         .collect()
 }

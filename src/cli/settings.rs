@@ -47,10 +47,7 @@ fn refuse_unknown_variables() -> Result<()> {
         // EZDFS_TEST_ and EZDFS_NFS_ are read by the test suite.
         let reserved = name.starts_with("EZDFS_TEST_") || name.starts_with("EZDFS_NFS_");
         if name.starts_with("EZDFS_") && !reserved && !known(&name) {
-            return Err(config_error(
-                &name,
-                "this environment variable is no option",
-            ));
+            return Err(config_error(&name, "this environment variable is no option"));
         }
     }
     Ok(())
@@ -61,12 +58,7 @@ fn config_file(matches: &ArgMatches) -> Option<PathBuf> {
         .get_one::<PathBuf>("config")
         .cloned()
         .or_else(|| std::env::var_os("EZDFS_CONFIG").map(PathBuf::from))
-        .or_else(|| {
-            DEFAULT_FILES
-                .iter()
-                .map(PathBuf::from)
-                .find(|path| path.exists())
-        })
+        .or_else(|| DEFAULT_FILES.iter().map(PathBuf::from).find(|path| path.exists()))
 }
 
 fn read_file(path: &Path, options: &mut OptionsBuilder) -> Result<()> {

@@ -49,9 +49,7 @@ impl Dsn {
             "postgres" | "postgresql" => Dsn::networked(Dialect::Postgres, "postgres", rest)?,
             "sqlite" => Dsn::sqlite(rest)?,
             _ => {
-                return Err(format!(
-                    "unknown database {scheme:?}; use mysql, postgres or sqlite"
-                ));
+                return Err(format!("unknown database {scheme:?}; use mysql, postgres or sqlite"));
             }
         };
         Ok(dsn)
@@ -60,22 +58,15 @@ impl Dsn {
     fn sqlite(rest: &str) -> Result<Self, String> {
         let path = rest.strip_prefix("//").unwrap_or(rest);
         if !path.starts_with('/') {
-            return Err(format!(
-                "sqlite:{rest} is not an absolute path such as sqlite:/db.sqlite"
-            ));
+            return Err(format!("sqlite:{rest} is not an absolute path such as sqlite:/db.sqlite"));
         }
         let url = Url::parse(&format!("sqlite://{path}")).map_err(|error| error.to_string())?;
-        Ok(Dsn {
-            dialect: Dialect::Sqlite,
-            servers: vec![url],
-        })
+        Ok(Dsn { dialect: Dialect::Sqlite, servers: vec![url] })
     }
 
     /// `//user:password@host1:port,host2/database?parameters`
     fn networked(dialect: Dialect, scheme: &str, rest: &str) -> Result<Self, String> {
-        let rest = rest
-            .strip_prefix("//")
-            .ok_or_else(|| format!("{scheme}: lacks //host"))?;
+        let rest = rest.strip_prefix("//").ok_or_else(|| format!("{scheme}: lacks //host"))?;
         let (authority, tail) = rest
             .split_once('/')
             .filter(|(_, tail)| !tail.is_empty() && !tail.starts_with('?'))
@@ -101,10 +92,7 @@ impl Dsn {
     }
 
     pub(super) fn unset() -> Self {
-        Dsn {
-            dialect: Dialect::Sqlite,
-            servers: Vec::new(),
-        }
+        Dsn { dialect: Dialect::Sqlite, servers: Vec::new() }
     }
 
     pub(super) fn is_unset(&self) -> bool {
@@ -166,10 +154,7 @@ mod tests {
                 "mysql://u:p%40x@db2:3307/ezdfs?ssl-mode=disabled"
             ]
         );
-        assert_eq!(
-            dsn.to_string(),
-            "mysql://u:***@db1/ezdfs,mysql://u:***@db2:3307/ezdfs"
-        );
+        assert_eq!(dsn.to_string(), "mysql://u:***@db1/ezdfs,mysql://u:***@db2:3307/ezdfs");
     }
 
     #[test]

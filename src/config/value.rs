@@ -11,9 +11,7 @@ pub(super) fn table(text: &str) -> Result<String, String> {
     if parts.len() <= 2 && parts.iter().all(|part| is_identifier(part)) {
         Ok(text.to_owned())
     } else {
-        Err(format!(
-            "{text:?} is not a table name (letters, digits, underscore; at most 64)"
-        ))
+        Err(format!("{text:?} is not a table name (letters, digits, underscore; at most 64)"))
     }
 }
 
@@ -41,9 +39,7 @@ fn mode(text: &str, owner_needs: u32) -> Result<u32, String> {
     if mode & owner_needs == owner_needs {
         Ok(mode)
     } else {
-        Err(format!(
-            "{text:?} would lock out its own owner (needs at least 0{owner_needs:o})"
-        ))
+        Err(format!("{text:?} would lock out its own owner (needs at least 0{owner_needs:o})"))
     }
 }
 

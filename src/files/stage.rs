@@ -48,10 +48,7 @@ impl Mount {
         if missing && self.is_empty()? && !is_new_store()? {
             self.require_alive()?;
         }
-        let mut directories = Directories {
-            root,
-            created: Vec::new(),
-        };
+        let mut directories = Directories { root, created: Vec::new() };
         for _ in 1..PRUNED_RETRIES {
             match self.stage_once(&mut directories, id) {
                 Err(Errno::ENOENT) => {}
@@ -118,10 +115,7 @@ impl Directories {
     /// `mkdir -p`
     fn make(&mut self, mount: &Mount, path: &str) -> nix::Result<OwnedFd> {
         let mut directory = open_directory(&self.root, "")?;
-        let ends = path
-            .match_indices('/')
-            .map(|(slash, _)| slash)
-            .chain([path.len()]);
+        let ends = path.match_indices('/').map(|(slash, _)| slash).chain([path.len()]);
         let mut start = 0;
         for end in ends {
             let segment = &path[start..end];
@@ -190,12 +184,7 @@ impl Staged {
         nix::unistd::close(file).map_err(|errno| storage("cannot close the file", errno))?;
         if status.st_size.cast_unsigned() != written {
             let reason = format!("wrote {written} bytes, the file has {}", status.st_size);
-            return Err(Error::new(
-                ErrorKind::Storage,
-                "store",
-                self.id.as_str(),
-                reason,
-            ));
+            return Err(Error::new(ErrorKind::Storage, "store", self.id.as_str(), reason));
         }
         Ok(())
     }
@@ -240,13 +229,7 @@ impl Staged {
     /// the write goes on, but cannot be undone.
     fn keep_old(&self, name: &str) -> Result<Option<String>> {
         let backup = reserved_name("old")?;
-        match linkat(
-            &self.parent,
-            name,
-            &self.parent,
-            backup.as_str(),
-            AtFlags::empty(),
-        ) {
+        match linkat(&self.parent, name, &self.parent, backup.as_str(), AtFlags::empty()) {
             Ok(()) => Ok(Some(backup)),
             Err(Errno::ENOENT | Errno::EPERM | Errno::EOPNOTSUPP | Errno::EMLINK) => Ok(None),
             Err(errno) => {
@@ -288,12 +271,9 @@ impl Published {
     pub(crate) fn undo(self) {
         let ours = inode(&self.parent, &self.name) == Ok(Some(self.inode));
         let undone = match (&self.backup, ours) {
-            (Some(backup), true) => renameat(
-                &self.parent,
-                backup.as_str(),
-                &self.parent,
-                self.name.as_str(),
-            ),
+            (Some(backup), true) => {
+                renameat(&self.parent, backup.as_str(), &self.parent, self.name.as_str())
+            }
             (Some(backup), false) => {
                 remove_reserved(&self.parent, backup);
                 Ok(())
@@ -319,13 +299,8 @@ fn inode(parent: &OwnedFd, name: &str) -> nix::Result<Option<(u64, u64)>> {
 /// A name that no id can have and no other process will choose.
 fn reserved_name(purpose: &str) -> Result<String> {
     let random = getrandom::u64().map_err(|error| {
-        Error::new(
-            ErrorKind::Internal,
-            "store",
-            "staging file",
-            "no random numbers",
-        )
-        .with_source(error)
+        Error::new(ErrorKind::Internal, "store", "staging file", "no random numbers")
+            .with_source(error)
     })?;
     Ok(format!("{RESERVED_PREFIX}{purpose}-{random:016x}"))
 }

@@ -96,10 +96,7 @@ fn remove_directory(parent: &OwnedFd, name: &CStr, swept: &mut Swept) -> nix::Re
         Err(Errno::ENOENT) => return Ok(true),
         Err(_) => return Ok(false),
     }
-    Ok(matches!(
-        unlinkat(parent, name, UnlinkatFlags::RemoveDir),
-        Ok(()) | Err(Errno::ENOENT)
-    ))
+    Ok(matches!(unlinkat(parent, name, UnlinkatFlags::RemoveDir), Ok(()) | Err(Errno::ENOENT)))
 }
 
 fn remove_file(parent: &OwnedFd, name: &CStr, status: &FileStat, swept: &mut Swept) -> bool {
@@ -116,7 +113,5 @@ fn remove_file(parent: &OwnedFd, name: &CStr, status: &FileStat, swept: &mut Swe
 
 fn is_old(mtime: i64) -> bool {
     let changed = SystemTime::UNIX_EPOCH + Duration::from_secs(mtime.max(0).cast_unsigned());
-    SystemTime::now()
-        .duration_since(changed)
-        .is_ok_and(|age| age > GRACE)
+    SystemTime::now().duration_since(changed).is_ok_and(|age| age > GRACE)
 }

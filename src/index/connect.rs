@@ -44,10 +44,8 @@ impl Opener {
         DRIVERS.call_once(sqlx::any::install_default_drivers);
         let subject = dsn::redacted(server);
         let connecting = async {
-            let mut connection = AnyConnectOptions::from_url(server)?
-                .disable_statement_logging()
-                .connect()
-                .await?;
+            let mut connection =
+                AnyConnectOptions::from_url(server)?.disable_statement_logging().connect().await?;
             connection.execute(AssertSqlSafe(self.session())).await?;
             Ok(connection)
         };
@@ -105,10 +103,7 @@ impl Manager for Opener {
         last: &Metrics,
     ) -> RecycleResult<Error> {
         if last.last_used() > TRUSTED_IDLE {
-            connection
-                .ping()
-                .await
-                .map_err(|error| fault::convert(error, "ping", "database"))?;
+            connection.ping().await.map_err(|error| fault::convert(error, "ping", "database"))?;
         }
         Ok(())
     }
@@ -157,18 +152,9 @@ impl Pool {
                 );
                 Error::new(ErrorKind::Unavailable, "connect", "database", reason)
             }
-            other => Error::new(
-                ErrorKind::Internal,
-                "connect",
-                "database",
-                other.to_string(),
-            ),
+            other => Error::new(ErrorKind::Internal, "connect", "database", other.to_string()),
         })?;
-        Ok(Guard {
-            object: Some(object),
-            timeout: opener.query_timeout,
-            state: State::Idle,
-        })
+        Ok(Guard { object: Some(object), timeout: opener.query_timeout, state: State::Idle })
     }
 
     /// A connection opened just now: where one is dead the others are as well.
@@ -231,8 +217,7 @@ impl Guard {
         subject: &str,
         query: Query<'_>,
     ) -> Result<Vec<AnyRow>> {
-        self.run(operation, subject, async |c| query.fetch_all(c).await)
-            .await
+        self.run(operation, subject, async |c| query.fetch_all(c).await).await
     }
 
     /// Says how many rows were affected.
@@ -242,10 +227,7 @@ impl Guard {
         subject: &str,
         query: Query<'_>,
     ) -> Result<u64> {
-        self.run(operation, subject, async |c| {
-            Ok(query.execute(c).await?.rows_affected())
-        })
-        .await
+        self.run(operation, subject, async |c| Ok(query.execute(c).await?.rows_affected())).await
     }
 
     /// Runs a statement that takes no parameters, unprepared.
@@ -256,10 +238,7 @@ impl Guard {
         statement: impl SqlSafeStr + Send,
     ) -> Result<()> {
         let statement = statement.into_sql_str();
-        self.run(operation, subject, async |c| {
-            c.execute(statement).await.map(drop)
-        })
-        .await
+        self.run(operation, subject, async |c| c.execute(statement).await.map(drop)).await
     }
 
     async fn run<T>(
@@ -269,12 +248,7 @@ impl Guard {
         work: impl AsyncFnOnce(&mut AnyConnection) -> Result<T, sqlx::Error>,
     ) -> Result<T> {
         let Some(object) = &mut self.object else {
-            return Err(Error::new(
-                ErrorKind::Internal,
-                operation,
-                subject,
-                "no connection",
-            ));
+            return Err(Error::new(ErrorKind::Internal, operation, subject, "no connection"));
         };
         // Stays so if the caller goes away meanwhile.
         let before = std::mem::replace(&mut self.state, State::Busy);
@@ -284,11 +258,7 @@ impl Guard {
                 Ok(value)
             }
             Ok(Err(error)) => {
-                self.state = if fault::is_connection_lost(&error) {
-                    State::Lost
-                } else {
-                    before
-                };
+                self.state = if fault::is_connection_lost(&error) { State::Lost } else { before };
                 Err(fault::convert(error, operation, subject))
             }
             Err(_) => Err(silent(operation, subject, self.timeout)),

@@ -65,10 +65,9 @@ pub(super) fn convert(error: sqlx::Error, operation: &'static str, subject: &str
             Meaning::Input => (ErrorKind::InvalidInput, "the table cannot hold this"),
             Meaning::Schema => (ErrorKind::Schema, "the table has the wrong shape"),
         },
-        sqlx::Error::Configuration(_) => (
-            ErrorKind::InvalidConfig,
-            "the dsn is not one that the database understands",
-        ),
+        sqlx::Error::Configuration(_) => {
+            (ErrorKind::InvalidConfig, "the dsn is not one that the database understands")
+        }
         sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) => {
             (ErrorKind::Schema, "a column holds what ezdfs cannot read")
         }

@@ -24,16 +24,8 @@ pub(crate) struct Shape {
     unique: bool,
 }
 
-const REQUIRED: [&str; 8] = [
-    "name",
-    "name_trunk",
-    "name_hash",
-    "datatype",
-    "scope",
-    "size",
-    "mtime",
-    "expired",
-];
+const REQUIRED: [&str; 8] =
+    ["name", "name_trunk", "name_hash", "datatype", "scope", "size", "mtime", "expired"];
 
 impl Shape {
     /// Refuses a table that ezdfs cannot use, naming what is wrong.
@@ -59,20 +51,14 @@ pub(super) async fn inspect(
 ) -> Result<Shape> {
     let columns = columns(connection, dialect, table).await?;
     let type_of = |wanted: &str| {
-        columns
-            .iter()
-            .find(|(name, _)| name == wanted)
-            .map(|(_, column_type)| column_type.as_str())
+        columns.iter().find(|(name, _)| name == wanted).map(|(_, column_type)| column_type.as_str())
     };
     let is_boolean = |column_type: &str| column_type == "boolean" && dialect == Dialect::Postgres;
     Ok(Shape {
         expired_is_boolean: type_of("expired").is_some_and(is_boolean),
         status_is_boolean: type_of("status").map(is_boolean),
         hash_is_padded: type_of("name_hash") == Some("character"),
-        missing: REQUIRED
-            .into_iter()
-            .filter(|name| type_of(name).is_none())
-            .collect(),
+        missing: REQUIRED.into_iter().filter(|name| type_of(name).is_none()).collect(),
         exists: !columns.is_empty(),
         unique: is_unique(connection, dialect, table).await?,
     })
@@ -99,13 +85,9 @@ async fn columns(
             "SELECT LOWER(name), LOWER(type) FROM pragma_table_info(?2, COALESCE(?1, 'main'))"
         }
     };
-    let rows = connection
-        .fetch_all("inspect", table, about(text, table))
-        .await?;
-    let columns: Result<_, sqlx::Error> = rows
-        .iter()
-        .map(|row| Ok((row.try_get(0)?, row.try_get(1)?)))
-        .collect();
+    let rows = connection.fetch_all("inspect", table, about(text, table)).await?;
+    let columns: Result<_, sqlx::Error> =
+        rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect();
     columns.map_err(|error| fault::convert(error, "inspect", table))
 }
 
@@ -137,10 +119,7 @@ async fn is_unique(connection: &mut Guard, dialect: Dialect, table: &str) -> Res
                (SELECT group_concat(LOWER(x.name)) FROM pragma_index_info(l.name) x) = 'name_hash'"
         }
     };
-    Ok(!connection
-        .fetch_all("inspect", table, about(text, table))
-        .await?
-        .is_empty())
+    Ok(!connection.fetch_all("inspect", table, about(text, table)).await?.is_empty())
 }
 
 /// Binds the schema, if one is named, and the table.
@@ -180,10 +159,7 @@ pub(super) fn create(dialect: Dialect, table: &str) -> Vec<AssertSqlSafe<String>
         Dialect::Postgres | Dialect::Sqlite => {
             let (columns, journal) = match dialect {
                 Dialect::Sqlite => (columns("text", "boolean", "bigint", "0"), true),
-                _ => (
-                    columns("text COLLATE \"C\"", "boolean", "bigint", "FALSE"),
-                    false,
-                ),
+                _ => (columns("text COLLATE \"C\"", "boolean", "bigint", "FALSE"), false),
             };
             let index = |name: &str, on: &str| {
                 format!("CREATE INDEX IF NOT EXISTS {local}_{name} ON {table} ({on})")

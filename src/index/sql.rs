@@ -51,9 +51,7 @@ impl Sql {
             dialect,
             table: table.to_owned(),
             columns,
-            find: Arc::from(format!(
-                "SELECT {columns} FROM {table} WHERE name_hash = {hash}"
-            )),
+            find: Arc::from(format!("SELECT {columns} FROM {table} WHERE name_hash = {hash}")),
             upsert: Arc::from(upsert(dialect, table, shape)),
             delete: Arc::from(format!("DELETE FROM {table} WHERE name_hash = {hash}")),
             padded_hash: shape.hash_is_padded,
@@ -78,9 +76,7 @@ impl Sql {
     pub(super) fn find_many(&self, count: usize) -> Query<'static> {
         let Sql { columns, table, .. } = self;
         let hashes = self.hash_parameters(count);
-        once(format!(
-            "SELECT {columns} FROM {table} WHERE name_hash IN ({hashes})"
-        ))
+        once(format!("SELECT {columns} FROM {table} WHERE name_hash IN ({hashes})"))
     }
 
     pub(super) fn upsert(&self, name: &FileName, row: &Row) -> Query<'static> {
@@ -103,10 +99,7 @@ impl Sql {
     /// To bind: so many hashes.
     pub(super) fn delete_many(&self, count: usize) -> Query<'static> {
         let hashes = self.hash_parameters(count);
-        once(format!(
-            "DELETE FROM {} WHERE name_hash IN ({hashes})",
-            self.table
-        ))
+        once(format!("DELETE FROM {} WHERE name_hash IN ({hashes})", self.table))
     }
 
     /// Rows below a prefix (which ends in a slash, or is empty for all), in
@@ -148,12 +141,9 @@ impl Sql {
             false => format!(" WHERE {}", conditions.join(" AND ")),
         };
         let Sql { columns, table, .. } = self;
-        let query = once(format!(
-            "SELECT {columns} FROM {table}{filter} ORDER BY {exact} LIMIT {limit}"
-        ));
-        arguments
-            .into_iter()
-            .fold(query, |query, argument| query.bind(argument))
+        let query =
+            once(format!("SELECT {columns} FROM {table}{filter} ORDER BY {exact} LIMIT {limit}"));
+        arguments.into_iter().fold(query, |query, argument| query.bind(argument))
     }
 
     /// The name as something that compares by bytes.
@@ -185,11 +175,7 @@ fn once(text: String) -> Query<'static> {
 
 fn hash_parameter(dialect: Dialect, padded: bool, number: usize) -> String {
     let parameter = parameter(dialect, number);
-    if padded {
-        format!("CAST({parameter} AS bpchar)")
-    } else {
-        parameter
-    }
+    if padded { format!("CAST({parameter} AS bpchar)") } else { parameter }
 }
 
 fn parameter(dialect: Dialect, number: usize) -> String {
@@ -202,15 +188,7 @@ fn parameter(dialect: Dialect, number: usize) -> String {
 /// Inserts or overwrites all columns. `expired` is reset: the kernels leave it,
 /// so that a file that legacy had deleted stays invisible when stored again.
 fn upsert(dialect: Dialect, table: &str, shape: &Shape) -> String {
-    let columns = [
-        "name",
-        "name_trunk",
-        "name_hash",
-        "datatype",
-        "scope",
-        "size",
-        "mtime",
-    ];
+    let columns = ["name", "name_trunk", "name_hash", "datatype", "scope", "size", "mtime"];
     let mut names: Vec<&str> = columns.to_vec();
     let mut values: Vec<String> = (1..=columns.len()).map(|n| parameter(dialect, n)).collect();
     let zero = |boolean| if boolean { "FALSE" } else { "0" }.to_owned();

@@ -68,14 +68,9 @@ impl<'s> Import<'s> {
             path.canonicalize().map_err(|error| {
                 let subject = path.to_string_lossy();
                 let errno = error.raw_os_error().unwrap_or_default();
-                Error::new(
-                    ErrorKind::Storage,
-                    "import",
-                    subject,
-                    "cannot read the directory",
-                )
-                .with_errno(errno)
-                .with_source(error)
+                Error::new(ErrorKind::Storage, "import", subject, "cannot read the directory")
+                    .with_errno(errno)
+                    .with_source(error)
             })
         };
         let root = real(store.root())?;
@@ -83,19 +78,9 @@ impl<'s> Import<'s> {
         if !directory.starts_with(&root) {
             let reason = format!("lies outside the root {}", root.display());
             let subject = directory.to_string_lossy();
-            return Err(Error::new(
-                ErrorKind::InvalidInput,
-                "import",
-                subject,
-                reason,
-            ));
+            return Err(Error::new(ErrorKind::InvalidInput, "import", subject, reason));
         }
-        Ok(Import {
-            store,
-            options,
-            directory,
-            root,
-        })
+        Ok(Import { store, options, directory, root })
     }
 
     /// Registers each file: id from its path, size and mtime from the file,
@@ -115,10 +100,7 @@ impl<'s> Import<'s> {
         let mut imported = Imported::default();
         let mut batch = Vec::with_capacity(BATCH);
         for entry in WalkDir::new(&self.directory).sort_by_file_name() {
-            match entry
-                .map_err(|error| unreadable(&error))
-                .and_then(|e| self.candidate(&e))
-            {
+            match entry.map_err(|error| unreadable(&error)).and_then(|e| self.candidate(&e)) {
                 Ok(Some(candidate)) => batch.push(candidate),
                 Ok(None) => {}
                 Err(Skip::Silently) => imported.skipped += 1,
@@ -158,10 +140,7 @@ impl<'s> Import<'s> {
         if !entry.file_type().is_file() || is_temporary(entry) {
             return Err(Skip::Silently);
         }
-        let path = entry
-            .path()
-            .strip_prefix(&self.root)
-            .unwrap_or(entry.path());
+        let path = entry.path().strip_prefix(&self.root).unwrap_or(entry.path());
         let id = FileId::from_bytes(path.as_os_str().as_encoded_bytes()).map_err(Skip::Failed)?;
         self.store.name(&id).map_err(Skip::Failed)?;
         let (metadata, head) = look_into(entry.path()).map_err(|error| {
@@ -172,12 +151,7 @@ impl<'s> Import<'s> {
             Skip::Failed(failed)
         })?;
         let mtime = check_mtime(&id, metadata.mtime()).map_err(Skip::Failed)?;
-        Ok(Some(Candidate {
-            id,
-            size: metadata.len(),
-            mtime,
-            mime_type: mime::sniff(&head),
-        }))
+        Ok(Some(Candidate { id, size: metadata.len(), mtime, mime_type: mime::sniff(&head) }))
     }
 }
 
@@ -188,15 +162,8 @@ enum Skip {
 }
 
 fn unreadable(error: &walkdir::Error) -> Skip {
-    let subject = error
-        .path()
-        .map_or(String::new(), |path| path.to_string_lossy().into_owned());
-    Skip::Failed(Error::new(
-        ErrorKind::Storage,
-        "import",
-        subject,
-        error.to_string(),
-    ))
+    let subject = error.path().map_or(String::new(), |path| path.to_string_lossy().into_owned());
+    Skip::Failed(Error::new(ErrorKind::Storage, "import", subject, error.to_string()))
 }
 
 /// Staging files of ezdfs, atomic writes of legacy, deleted files that some

@@ -37,9 +37,7 @@ impl Store {
         runtime::block_on(async {
             let missing = || Error::not_found("delete", id.as_str());
             process.index.find(&name).await?.ok_or_else(missing)?;
-            process
-                .on_mount("delete", |mount| mount.require_alive())
-                .await?;
+            process.on_mount("delete", |mount| mount.require_alive()).await?;
             let deleted = process.index.delete(&name).await;
             process.cache.forget(&name.digest());
             if deleted? { Ok(()) } else { Err(missing()) }
@@ -78,8 +76,7 @@ impl Process {
     fn delete_batch(&self, rows: &[Row], deleted: &mut Deleted) -> Result<()> {
         let names: Vec<FileName> = rows.iter().map(|row| FileName::stored(&row.name)).collect();
         runtime::block_on(async {
-            self.on_mount("delete_directory", |mount| mount.require_alive())
-                .await?;
+            self.on_mount("delete_directory", |mount| mount.require_alive()).await?;
             let outcome = self.index.delete_many(&names).await;
             for name in &names {
                 self.cache.forget(&name.digest());

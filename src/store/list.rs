@@ -36,13 +36,7 @@ impl Store {
     pub fn list(&self, dir: Option<&DirId>) -> Result<List> {
         let process = self.process()?;
         let beneath = process.name_prefix.beneath(dir)?;
-        Ok(List {
-            process,
-            beneath,
-            after: None,
-            batch: VecDeque::new(),
-            ended: false,
-        })
+        Ok(List { process, beneath, after: None, batch: VecDeque::new(), ended: false })
     }
 }
 

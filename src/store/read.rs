@@ -134,10 +134,7 @@ impl Process {
                 };
                 if size != row.size {
                     self.size_mismatches.fetch_add(1, Ordering::Relaxed);
-                    log::warn!(
-                        "ezdfs: {name:?} has {size} bytes, its row says {}",
-                        row.size
-                    );
+                    log::warn!("ezdfs: {name:?} has {size} bytes, its row says {}", row.size);
                 }
                 Ok(open_file(file, size, id, &row))
             }
@@ -166,9 +163,7 @@ impl Process {
     }
 
     async fn find_again(&self, name: &FileName) -> Result<Option<Arc<Row>>> {
-        self.cache
-            .find_again(name.digest(), self.read_row(name))
-            .await
+        self.cache.find_again(name.digest(), self.read_row(name)).await
     }
 
     fn read_row(
@@ -185,11 +180,7 @@ fn live(found: Option<Arc<Row>>) -> Option<Arc<Row>> {
 }
 
 fn open_file(file: File, size: u64, id: &FileId, row: &Row) -> OpenFile {
-    OpenFile {
-        file,
-        size,
-        info: FileInfo::new(id.clone(), row),
-    }
+    OpenFile { file, size, info: FileInfo::new(id.clone(), row) }
 }
 
 /// No live row, as opposed to a row whose file is missing.

@@ -39,10 +39,8 @@ impl Store {
     /// A live row of the right size is left as it is, whatever it says of type
     /// and time: it was written by somebody who knew.
     pub(crate) fn register(&self, files: &[Candidate], dry_run: bool) -> Result<Vec<Registered>> {
-        let names = files
-            .iter()
-            .map(|file| self.name(&file.id))
-            .collect::<Result<Vec<FileName>>>()?;
+        let names =
+            files.iter().map(|file| self.name(&file.id)).collect::<Result<Vec<FileName>>>()?;
         let process = self.process()?;
         runtime::block_on(async {
             let mut attempts = Attempts::default();

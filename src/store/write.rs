@@ -56,13 +56,7 @@ impl Store {
         let mut staged = process.mount.stage(id, || process.has_no_rows())?;
         let sniffed = copy(source, &mut staged, id, options.size)?;
         staged.finish()?;
-        let row = Row::new(
-            &name,
-            id,
-            staged.written(),
-            mtime,
-            mime_type.unwrap_or(sniffed),
-        );
+        let row = Row::new(&name, id, staged.written(), mtime, mime_type.unwrap_or(sniffed));
         process.put_in_place(&name, &row, staged)?;
         Ok(FileInfo::new(id.clone(), &row))
     }
@@ -113,10 +107,8 @@ impl Process {
             // under a reserved name.
             Err(_) => {
                 let reason = "the outcome is unknown: the database went away during the commit";
-                Err(
-                    Error::new(ErrorKind::Unavailable, "store", name.as_str(), reason)
-                        .with_source(error),
-                )
+                Err(Error::new(ErrorKind::Unavailable, "store", name.as_str(), reason)
+                    .with_source(error))
             }
         }
     }
@@ -153,21 +145,12 @@ fn copy(
     }
     match declared {
         Some(declared) if declared != staged.written() => {
-            let more = if staged.written() > declared {
-                "at least "
-            } else {
-                ""
-            };
+            let more = if staged.written() > declared { "at least " } else { "" };
             let reason = format!(
                 "{declared} bytes were declared, the source has {more}{}",
                 staged.written()
             );
-            Err(Error::new(
-                ErrorKind::InvalidInput,
-                "store",
-                id.as_str(),
-                reason,
-            ))
+            Err(Error::new(ErrorKind::InvalidInput, "store", id.as_str(), reason))
         }
         _ => Ok(sniffed),
     }
@@ -183,10 +166,8 @@ fn fill(source: &mut dyn Read, buffer: &mut [u8], id: &FileId) -> Result<usize> 
             Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
             Err(error) => {
                 let reason = "cannot read the source";
-                return Err(
-                    Error::new(ErrorKind::InvalidInput, "store", id.as_str(), reason)
-                        .with_source(error),
-                );
+                return Err(Error::new(ErrorKind::InvalidInput, "store", id.as_str(), reason)
+                    .with_source(error));
             }
         }
     }

@@ -39,18 +39,11 @@ const NOTICE: &str = "\
 /// The module's main file first, for its items introduce the others; the rest by name.
 fn sources(dir: &Path) -> Result<Vec<PathBuf>, Box<dyn Error>> {
     let entries = fs::read_dir(dir).map_err(|e| format!("read {}: {e}", dir.display()))?;
-    let mut files = entries
-        .map(|entry| Ok(entry?.path()))
-        .collect::<std::io::Result<Vec<_>>>()?;
+    let mut files = entries.map(|entry| Ok(entry?.path())).collect::<std::io::Result<Vec<_>>>()?;
     files.retain(|file| file.extension().is_some_and(|extension| extension == "rs"));
     files.sort_by_key(|file| (!file.ends_with("mod.rs"), file.clone()));
     let main = dir.with_extension("rs");
-    Ok(main
-        .is_file()
-        .then_some(main)
-        .into_iter()
-        .chain(files)
-        .collect())
+    Ok(main.is_file().then_some(main).into_iter().chain(files).collect())
 }
 
 fn version_macros() -> String {

@@ -52,11 +52,7 @@ impl Backend {
                 (server.dsn(&name), Home::Postgres(server, name))
             }
         };
-        Ok(TestDb {
-            backend: self,
-            dsn,
-            home,
-        })
+        Ok(TestDb { backend: self, dsn, home })
     }
 }
 
@@ -83,11 +79,7 @@ impl TestDb {
         let server = servers.mariadb()?;
         let name = server.create_database(charset, collation)?;
         let (dsn, backend) = (server.dsn(&name), Backend::MariaDb);
-        Ok(Self {
-            backend,
-            dsn,
-            home: Home::MariaDb(server, name),
-        })
+        Ok(Self { backend, dsn, home: Home::MariaDb(server, name) })
     }
 
     /// Runs statements, separated by semicolons, on a connection of their own.
@@ -114,11 +106,7 @@ impl Drop for TestDb {
 pub fn sql(dsn: &str, statements: &str) -> Result<Rows> {
     static RUNTIME: LazyLock<tokio::runtime::Runtime> = LazyLock::new(|| {
         let mut builder = tokio::runtime::Builder::new_multi_thread();
-        builder
-            .worker_threads(1)
-            .enable_all()
-            .build()
-            .expect("start a runtime for SQL")
+        builder.worker_threads(1).enable_all().build().expect("start a runtime for SQL")
     });
 
     macro_rules! run {
@@ -128,9 +116,7 @@ pub fn sql(dsn: &str, statements: &str) -> Result<Rows> {
             let rows = query.fetch_all(&mut connection).await?;
             connection.close().await?;
             let cell = |row: &_, i| Row::try_get_unchecked::<Option<String>, _>(row, i);
-            rows.iter()
-                .map(|row| (0..row.len()).map(|i| Ok(cell(row, i)?)).collect())
-                .collect()
+            rows.iter().map(|row| (0..row.len()).map(|i| Ok(cell(row, i)?)).collect()).collect()
         }};
     }
     RUNTIME.block_on(async {

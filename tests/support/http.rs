@@ -27,10 +27,7 @@ impl Response {
     }
 
     pub fn header_all(&self, name: &str) -> Vec<&str> {
-        let named = self
-            .headers
-            .iter()
-            .filter(|(n, _)| n.eq_ignore_ascii_case(name));
+        let named = self.headers.iter().filter(|(n, _)| n.eq_ignore_ascii_case(name));
         named.map(|(_, value)| value.as_str()).collect()
     }
 
@@ -46,11 +43,7 @@ impl Response {
 pub fn request(port: u16, method: &str, target: &str, headers: Headers) -> Response {
     let ask = || -> Result<Response> {
         let mut connection = Connection::open(port)?;
-        connection.send(
-            method,
-            target,
-            &[&[("Connection", "close")], headers].concat(),
-        )?;
+        connection.send(method, target, &[&[("Connection", "close")], headers].concat())?;
         let response = connection.receive(method)?;
         let mut rest = Vec::new();
         connection.stream.read_to_end(&mut rest)?;
@@ -84,18 +77,13 @@ impl Connection {
         let stream = TcpStream::connect(("127.0.0.1", port))?;
         stream.set_read_timeout(Some(READ_TIMEOUT))?;
         stream.set_nodelay(true)?;
-        Ok(Self {
-            stream: BufReader::new(stream),
-        })
+        Ok(Self { stream: BufReader::new(stream) })
     }
 
     /// Sends a request without a body. `Host: localhost` unless `headers` name one.
     pub fn send(&mut self, method: &str, target: &str, headers: Headers) -> Result {
         let mut head = format!("{method} {target} HTTP/1.1\r\n");
-        if !headers
-            .iter()
-            .any(|(name, _)| name.eq_ignore_ascii_case("host"))
-        {
+        if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("host")) {
             head.push_str("Host: localhost\r\n");
         }
         for (name, value) in headers {
@@ -119,11 +107,7 @@ impl Connection {
         }
         let status = status.parse()?;
         let headers = self.headers()?;
-        let mut response = Response {
-            status,
-            headers,
-            body: Vec::new(),
-        };
+        let mut response = Response { status, headers, body: Vec::new() };
         response.body = self.body(method, &response)?;
         Ok(response)
     }
@@ -137,9 +121,7 @@ impl Connection {
     fn line(&mut self) -> Result<String> {
         let mut line = Vec::new();
         self.stream.read_until(b'\n', &mut line)?;
-        let text = line
-            .strip_suffix(b"\r\n")
-            .ok_or("the connection closed inside a line")?;
+        let text = line.strip_suffix(b"\r\n").ok_or("the connection closed inside a line")?;
         Ok(String::from_utf8_lossy(text).into_owned())
     }
 
@@ -160,9 +142,7 @@ impl Connection {
         if method == "HEAD" || response.status < 200 || matches!(response.status, 204 | 304) {
             return Ok(body);
         }
-        let chunked = response
-            .header("Transfer-Encoding")
-            .is_some_and(|te| te == "chunked");
+        let chunked = response.header("Transfer-Encoding").is_some_and(|te| te == "chunked");
         if chunked {
             while let length @ 1.. = usize::from_str_radix(self.line()?.trim(), 16)? {
                 body.extend(self.exactly(length)?);

@@ -30,23 +30,14 @@ impl Server {
         let dir = scratch();
         let mut install = Command::new(found("mariadb-install-db")?);
         install
-            .args([
-                "--no-defaults",
-                "--auth-root-authentication-method=normal",
-                "--skip-test-db",
-            ])
+            .args(["--no-defaults", "--auth-root-authentication-method=normal", "--skip-test-db"])
             .arg(format!("--datadir={}", dir.path().join("data").display()));
         if is_root() {
             install.arg("--user=root");
         }
         run(&mut install)?;
         let (port, databases) = (free_port(), AtomicUsize::new(0));
-        let server = Self {
-            daemon: Mutex::default(),
-            dir,
-            port,
-            databases,
-        };
+        let server = Self { daemon: Mutex::default(), dir, port, databases };
         server.launch()?;
         db::sql(
             &server.root_dsn(),
@@ -108,10 +99,7 @@ impl Server {
 
     fn signal(&self, signal: Signal) -> Result {
         let daemon = self.daemon.lock().unwrap();
-        daemon
-            .as_ref()
-            .ok_or("the MariaDB server is stopped")?
-            .signal(signal)
+        daemon.as_ref().ok_or("the MariaDB server is stopped")?.signal(signal)
     }
 
     pub fn port(&self) -> u16 {
@@ -123,10 +111,7 @@ impl Server {
     }
 
     fn root_dsn(&self) -> String {
-        format!(
-            "mysql://root@localhost/mysql?socket={}/socket",
-            self.dir.path().display()
-        )
+        format!("mysql://root@localhost/mysql?socket={}/socket", self.dir.path().display())
     }
 
     pub fn sql(&self, database: &str, statements: &str) -> Result<Rows> {
@@ -143,10 +128,7 @@ impl Server {
 
     pub fn drop_database(&self, name: &str) -> Result {
         // A trial that left a transaction open must not hold up the run.
-        self.sql(
-            "",
-            &format!("SET lock_wait_timeout = 1; DROP DATABASE {name}"),
-        )?;
+        self.sql("", &format!("SET lock_wait_timeout = 1; DROP DATABASE {name}"))?;
         Ok(())
     }
 }

@@ -55,9 +55,7 @@ impl Need {
 
 /// Where `make build` leaves its results.
 pub fn built(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("build")
-        .join(name)
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("build").join(name)
 }
 
 /// The servers that the whole run shares, each started by the first trial that asks for it.
@@ -69,20 +67,12 @@ pub struct Servers {
 
 impl Servers {
     pub fn mariadb(&self) -> Result<Arc<mariadb::Server>> {
-        let start = || {
-            mariadb::Server::start()
-                .map(Arc::new)
-                .map_err(|e| e.to_string())
-        };
+        let start = || mariadb::Server::start().map(Arc::new).map_err(|e| e.to_string());
         Ok(self.mariadb.get_or_init(start).clone()?)
     }
 
     pub fn postgres(&self) -> Result<Arc<postgres::Server>> {
-        let start = || {
-            postgres::Server::start()
-                .map(Arc::new)
-                .map_err(|e| e.to_string())
-        };
+        let start = || postgres::Server::start().map(Arc::new).map_err(|e| e.to_string());
         Ok(self.postgres.get_or_init(start).clone()?)
     }
 
@@ -109,11 +99,7 @@ impl Trials {
     /// Opens the part of the list for one module: its trials' names start with `name::`, and all
     /// of them need `needs`.
     pub fn group(&mut self, name: &'static str, needs: &[Need]) -> Group<'_> {
-        Group {
-            trials: self,
-            name,
-            needs: needs.to_vec(),
-        }
+        Group { trials: self, name, needs: needs.to_vec() }
     }
 
     /// The servers, the trials, and a line for every reason to ignore some.
@@ -157,9 +143,7 @@ impl Group<'_> {
         run: impl FnOnce(&Servers) -> O + Send + 'static,
     ) {
         let name = format!("{}::{name}", self.name);
-        self.trials.push(name, &self.needs, move |servers| {
-            run(servers).into_outcome()
-        });
+        self.trials.push(name, &self.needs, move |servers| run(servers).into_outcome());
     }
 
     /// Adds a trial for every database, each on an empty database of its own.
@@ -178,11 +162,10 @@ impl Group<'_> {
             }
             let run = Arc::clone(&run);
             let name = format!("{}::{name}::{}", self.name, backend.name());
-            self.trials
-                .push(name, &needs, move |servers| match backend.fresh(servers) {
-                    Ok(db) => run(db).into_outcome(),
-                    Err(e) => Err(Failed::from(e)),
-                });
+            self.trials.push(name, &needs, move |servers| match backend.fresh(servers) {
+                Ok(db) => run(db).into_outcome(),
+                Err(e) => Err(Failed::from(e)),
+            });
         }
     }
 }

@@ -13,10 +13,7 @@ use super::Result;
 use super::process::{Daemon, free_port, is_root, program, scratch, wait_for};
 
 /// The module under test.
-pub const MODULE: &str = concat!(
-    env!("CARGO_MANIFEST_DIR"),
-    "/build/ngx_http_ezdfs_module.so"
-);
+pub const MODULE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/build/ngx_http_ezdfs_module.so");
 
 /// What goes into nginx.conf, beside what every private server needs.
 #[derive(Debug)]
@@ -78,21 +75,9 @@ impl Builder {
 
     /// The whole nginx.conf.
     pub fn config(&self) -> String {
-        let Self {
-            port,
-            workers,
-            main,
-            events,
-            http,
-            server,
-            ..
-        } = self;
+        let Self { port, workers, main, events, http, server, .. } = self;
         let dir = self.dir.path().display();
-        let load: String = self
-            .modules
-            .iter()
-            .map(|m| format!("load_module {m};\n"))
-            .collect();
+        let load: String = self.modules.iter().map(|m| format!("load_module {m};\n")).collect();
         // Workers run as whoever runs the tests, so that they can read the trial's files.
         let user = if is_root() { "user root;\n" } else { "" };
         let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
@@ -111,14 +96,8 @@ impl Builder {
     pub fn test(&self) -> Result<(bool, String)> {
         let file = self.dir.path().join("test.conf");
         fs::write(&file, self.config())?;
-        let output = nginx(self.dir.path(), &file)?
-            .arg("-t")
-            .stdin(Stdio::null())
-            .output()?;
-        Ok((
-            output.status.success(),
-            String::from_utf8_lossy(&output.stderr).into_owned(),
-        ))
+        let output = nginx(self.dir.path(), &file)?.arg("-t").stdin(Stdio::null()).output()?;
+        Ok((output.status.success(), String::from_utf8_lossy(&output.stderr).into_owned()))
     }
 
     pub fn start(self) -> Result<Nginx> {
@@ -130,10 +109,7 @@ impl Builder {
         let mut daemon = Daemon::start(&command, None, Signal::TERM, &log)?;
         let port = self.port;
         daemon.wait_until_ready(|| TcpStream::connect(("127.0.0.1", port)).is_ok())?;
-        Ok(Nginx {
-            daemon,
-            setup: self,
-        })
+        Ok(Nginx { daemon, setup: self })
     }
 }
 
@@ -213,24 +189,14 @@ impl Drop for Nginx {
 fn nginx(prefix: &Path, config: &Path) -> Result<Command> {
     let program: PathBuf = program("nginx").ok_or("nginx is not installed")?;
     let mut command = Command::new(program);
-    command
-        .arg("-p")
-        .arg(prefix)
-        .arg("-c")
-        .arg(config)
-        .args(["-e", "stderr"]);
+    command.arg("-p").arg(prefix).arg("-c").arg(config).args(["-e", "stderr"]);
     Ok(command)
 }
 
 fn parent_of(pid: u32) -> Option<u32> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
     // The command's name, in parentheses, may hold spaces; the parent is the second field after it.
-    stat.rsplit_once(')')?
-        .1
-        .split_whitespace()
-        .nth(1)?
-        .parse()
-        .ok()
+    stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
 }
 
 fn title_of(pid: u32) -> String {

@@ -41,24 +41,14 @@ impl Server {
             .args(server_user().map(become_user).into_iter().flatten())
             .arg("--")
             .arg(found("initdb")?)
-            .args([
-                "--username=ezdfs",
-                "--auth=scram-sha-256",
-                "--encoding=UTF8",
-                "--no-locale",
-            ])
+            .args(["--username=ezdfs", "--auth=scram-sha-256", "--encoding=UTF8", "--no-locale"])
             .args(["--no-sync", "--no-instructions"])
             .arg(format!("--pwfile={}", password.display()))
             .arg(format!("--pgdata={}", dir.path().join("data").display()))
             .current_dir("/");
         run(&mut initdb)?;
         let (port, databases) = (free_port(), AtomicUsize::new(0));
-        let server = Self {
-            daemon: Mutex::default(),
-            dir,
-            port,
-            databases,
-        };
+        let server = Self { daemon: Mutex::default(), dir, port, databases };
         server.launch()?;
         Ok(server)
     }
@@ -66,11 +56,7 @@ impl Server {
     fn launch(&self) -> Result {
         let dir = self.dir.path().display();
         let mut command = Command::new(found("postgres")?);
-        command
-            .arg("-D")
-            .arg(format!("{dir}/data"))
-            .arg("-p")
-            .arg(self.port.to_string());
+        command.arg("-D").arg(format!("{dir}/data")).arg("-p").arg(self.port.to_string());
         for setting in [
             "listen_addresses=127.0.0.1",
             "unix_socket_directories=",
@@ -116,10 +102,7 @@ impl Server {
     /// Creates an empty database and returns its name.
     pub fn create_database(&self) -> Result<String> {
         let name = format!("trial_{}", self.databases.fetch_add(1, Ordering::Relaxed));
-        self.sql(
-            "postgres",
-            &format!("CREATE DATABASE {name} TEMPLATE template0"),
-        )?;
+        self.sql("postgres", &format!("CREATE DATABASE {name} TEMPLATE template0"))?;
         Ok(name)
     }
 
@@ -138,13 +121,8 @@ fn server_user() -> Option<&'static str> {
 
 fn ids_of(user: &str) -> Result<(u32, u32)> {
     let passwd = std::fs::read_to_string("/etc/passwd")?;
-    let line = passwd
-        .lines()
-        .find(|line| line.split(':').next() == Some(user));
-    let fields: Vec<&str> = line
-        .ok_or_else(|| format!("no user {user}"))?
-        .split(':')
-        .collect();
+    let line = passwd.lines().find(|line| line.split(':').next() == Some(user));
+    let fields: Vec<&str> = line.ok_or_else(|| format!("no user {user}"))?.split(':').collect();
     Ok((fields[2].parse()?, fields[3].parse()?))
 }
 

@@ -31,9 +31,7 @@ pub fn program(name: &str) -> Option<PathBuf> {
     let postgres = Path::new("/usr/lib/postgresql");
     let entries = fs::read_dir(postgres).into_iter().flatten().flatten();
     let versions = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
-    let newest = versions
-        .max()
-        .map(|version| postgres.join(format!("{version}/bin")));
+    let newest = versions.max().map(|version| postgres.join(format!("{version}/bin")));
     let path = std::env::var_os("PATH").unwrap_or_default();
     let fixed = ["/usr/sbin", "/usr/local/sbin"].map(PathBuf::from);
     newest
@@ -78,11 +76,7 @@ pub fn scratch() -> TempDir {
 /// Everything that this run writes; its name tells the next run whether we are still alive.
 static RUN_DIR: LazyLock<PathBuf> = LazyLock::new(|| {
     let dir = std::env::temp_dir().join(format!("{RUN_PREFIX}{}", std::process::id()));
-    DirBuilder::new()
-        .mode(0o755)
-        .recursive(true)
-        .create(&dir)
-        .expect("create the run's directory");
+    DirBuilder::new().mode(0o755).recursive(true).create(&dir).expect("create the run's directory");
     dir
 });
 const RUN_PREFIX: &str = "ezdfs-tests-";
@@ -94,11 +88,7 @@ pub fn remove_run_dir() {
 
 /// Removes the directories of runs that were killed before they could do it.
 pub fn remove_dead_run_dirs() {
-    for entry in fs::read_dir(std::env::temp_dir())
-        .into_iter()
-        .flatten()
-        .flatten()
-    {
+    for entry in fs::read_dir(std::env::temp_dir()).into_iter().flatten().flatten() {
         let name = entry.file_name();
         let pid = name.to_str().and_then(|name| name.strip_prefix(RUN_PREFIX));
         let pid = pid.and_then(|pid| pid.parse::<u32>().ok());
@@ -115,10 +105,7 @@ pub fn become_user(user: &str) -> [&str; 5] {
 
 /// Runs a command to its end; fails with its output unless it succeeds.
 pub fn run(command: &mut Command) -> Result<String> {
-    let output = command
-        .stdin(Stdio::null())
-        .output()
-        .map_err(|e| format!("{command:?}: {e}"))?;
+    let output = command.stdin(Stdio::null()).output().map_err(|e| format!("{command:?}: {e}"))?;
     let text = [output.stdout, output.stderr].concat();
     let text = String::from_utf8_lossy(&text).into_owned();
     if output.status.success() {
@@ -155,12 +142,7 @@ impl Daemon {
             .stdout(output.try_clone()?)
             .stderr(output);
         let child = spawn(wrapped).map_err(|e| format!("start {name}: {e}"))?;
-        Ok(Self {
-            name,
-            child,
-            stop,
-            log: log.to_owned(),
-        })
+        Ok(Self { name, child, stop, log: log.to_owned() })
     }
 
     pub fn pid(&self) -> u32 {
@@ -235,8 +217,6 @@ fn spawn(command: Command) -> io::Result<Child> {
         sender
     });
     let (reply, child) = channel();
-    SPAWNER
-        .send((command, reply))
-        .expect("the spawner lives as long as the process");
+    SPAWNER.send((command, reply)).expect("the spawner lives as long as the process");
     child.recv().expect("the spawner answers every request")
 }
