@@ -109,6 +109,7 @@ impl Process {
     }
 
     /// What is known of these ids without waiting: that none has a live row.
+    #[cfg(feature = "capi")]
     pub(crate) fn known_missing(&self, ids: &[FileId]) -> Option<Error> {
         for id in ids {
             let name = self.name_prefix.name(id).ok()?;
