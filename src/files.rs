@@ -177,10 +177,24 @@ fn open_beneath(from: &OwnedFd, path: &str, flags: OFlag) -> nix::Result<OwnedFd
         match openat2(from, path, how) {
             // EAGAIN: a rename elsewhere made the kernel unsure of the path.
             Err(Errno::EAGAIN | Errno::EINTR) => {}
+            Err(Errno::ENOSYS) => return walk_beneath(from, path, flags),
             outcome => return outcome,
         }
     }
     Err(Errno::EAGAIN)
+}
+
+/// The same, segment by segment, where there is no openat2(2): kernels before
+/// 5.6, some sandboxes, older valgrind. Sound because no id, and so no path
+/// here, has a `..` segment.
+fn walk_beneath(from: &OwnedFd, path: &str, flags: OFlag) -> nix::Result<OwnedFd> {
+    let through = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    let (parent, name) = path.rsplit_once('/').unwrap_or((".", path));
+    let mut directory = openat(from, ".", through, Mode::empty())?;
+    for segment in parent.split('/') {
+        directory = openat(&directory, segment, through, Mode::empty())?;
+    }
+    openat(&directory, name, flags | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC, Mode::empty())
 }
 
 /// The directory at `path`, which may be empty: then `from` itself.

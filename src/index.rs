@@ -77,10 +77,19 @@ impl Index {
     }
 
     /// Opens a transaction and writes the row in it, so that the row's lock is
-    /// held until the caller has put the file in place.
-    pub(crate) async fn begin_upsert(&self, name: &FileName, row: &Row) -> Result<PendingWrite> {
+    /// held until the caller has put the file in place. `instead_of` is a name
+    /// whose row is deleted in the same transaction: it must be there.
+    pub(crate) async fn begin_upsert(
+        &self,
+        name: &FileName,
+        row: &Row,
+        instead_of: Option<&FileName>,
+    ) -> Result<PendingWrite> {
         let sql = self.sql().await?;
         let mut pending = self.begin(sql).await?;
+        if let Some(old) = instead_of {
+            pending.delete(sql, old).await?;
+        }
         pending.upsert(sql, name, row).await?;
         Ok(pending)
     }
@@ -214,6 +223,14 @@ impl PendingWrite {
             return Err(Error::new(ErrorKind::Unavailable, "store", subject, reason));
         }
         Ok(())
+    }
+
+    async fn delete(&mut self, sql: &Sql, name: &FileName) -> Result<()> {
+        let query = sql.delete().bind(name.hash());
+        match self.connection.execute("rename", name.as_str(), query).await? {
+            0 => Err(Error::not_found("rename", name.as_str())),
+            _ => Ok(()),
+        }
     }
 
     /// # Errors

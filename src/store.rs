@@ -2,6 +2,7 @@
 //! nowhere else: reading in `read`, writing in `write`, deleting in `delete`.
 
 mod delete;
+mod halves;
 mod list;
 mod read;
 mod register;

@@ -209,8 +209,8 @@ pub unsafe extern "C" fn ezdfs_queue_free(queue: *mut ezdfs_queue) {
     if queue.is_null() {
         return;
     }
-    // SAFETY: promised by the caller.
     guard_or((), || {
+        // SAFETY: promised by the caller.
         let queue = unsafe { Box::from_raw(queue) };
         let mut state = queue.0.state();
         for (_, pending) in state.pending.drain() {

@@ -151,7 +151,7 @@ impl Process {
         }
     }
 
-    async fn open_file(&self, id: &FileId) -> Result<(File, u64)> {
+    pub(super) async fn open_file(&self, id: &FileId) -> Result<(File, u64)> {
         let id = id.clone();
         let opened = self.on_mount("open", move |mount| mount.open(&id)).await?;
         Ok((opened.file, opened.size))

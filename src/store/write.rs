@@ -3,7 +3,6 @@
 //! goes back.
 
 use std::io::{Read, Write};
-use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::{Process, Store};
@@ -57,17 +56,51 @@ impl Store {
         let sniffed = copy(source, &mut staged, id, options.size)?;
         staged.finish()?;
         let row = Row::new(&name, id, staged.written(), mtime, mime_type.unwrap_or(sniffed));
-        process.put_in_place(&name, &row, staged)?;
+        process.put_in_place(&name, &row, None, staged)?;
         Ok(FileInfo::new(id.clone(), &row))
+    }
+
+    /// Gives a file another id, replacing what that had before. Size, time and
+    /// type stay.
+    ///
+    /// The bytes are under both ids until the row has moved, then the old name
+    /// goes: a crash leaves a file without a row at most.
+    ///
+    /// # Errors
+    ///
+    /// - [`ErrorKind::NotFound`]: no live row for `from`, or its file is missing.
+    /// - As [`Store::create`].
+    pub fn rename(&self, from: &FileId, to: &FileId) -> Result<FileInfo> {
+        let (old_name, new_name) = (self.name(from)?, self.name(to)?);
+        let process = self.process()?;
+        let mut source = runtime::block_on(async { process.open(from).await })?;
+        if from == to {
+            return Ok(source.info);
+        }
+        let mut staged = process.mount.stage(to, || Ok(false))?;
+        copy(&mut source.file, &mut staged, to, Some(source.size))?;
+        staged.finish()?;
+        let info = source.info;
+        let row = Row::new(&new_name, to, staged.written(), info.mtime, &info.mime_type);
+        process.put_in_place(&new_name, &row, Some(&old_name), staged)?;
+        process.mount.remove(from)?;
+        Ok(FileInfo::new(to.clone(), &row))
     }
 }
 
 impl Process {
-    fn put_in_place(self: &Arc<Self>, name: &FileName, row: &Row, staged: Staged) -> Result<()> {
+    /// Row, file, commit; `instead_of` is a name whose row goes at the same time.
+    fn put_in_place(
+        &self,
+        name: &FileName,
+        row: &Row,
+        instead_of: Option<&FileName>,
+        staged: Staged,
+    ) -> Result<()> {
         let pending = runtime::block_on(async {
             let mut attempts = Attempts::default();
             loop {
-                match self.index.begin_upsert(name, row).await {
+                match self.index.begin_upsert(name, row, instead_of).await {
                     Ok(pending) => return Ok(pending),
                     Err(error) => attempts.pause_or_fail(error).await?,
                 }
@@ -88,7 +121,9 @@ impl Process {
                 Err(error)
             }
         };
-        self.cache.forget(&name.digest());
+        for name in instead_of.into_iter().chain([name]) {
+            self.cache.forget(&name.digest());
+        }
         outcome
     }
 
@@ -121,7 +156,7 @@ impl Process {
 }
 
 /// Copies the source, no further than declared; says what its beginning is.
-fn copy(
+pub(super) fn copy(
     source: &mut dyn Read,
     staged: &mut Staged,
     id: &FileId,
@@ -174,7 +209,7 @@ fn fill(source: &mut dyn Read, buffer: &mut [u8], id: &FileId) -> Result<usize> 
     Ok(filled)
 }
 
-fn now() -> i64 {
+pub(super) fn now() -> i64 {
     let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     since_epoch.map_or(0, |time| time.as_secs().cast_signed())
 }

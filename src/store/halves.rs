@@ -1,0 +1,142 @@
+//! The two halves by themselves, for kernels that pair one of them with another
+//! handler: rows here and bytes on S3, or the reverse. Nothing keeps row and
+//! file together then but the order in which the kernel calls.
+
+use std::fs::File;
+use std::io::Read;
+
+use super::Store;
+use super::write::{copy, now};
+use crate::error::{Error, Result};
+use crate::index::{Attempts, BATCH};
+use crate::metadata::{DEFAULT_MIME, FileInfo, Row, check_mtime};
+use crate::mime;
+use crate::name::{DirId, FileId, FileName};
+use crate::runtime;
+
+impl Store {
+    /// Writes a row, live, replacing what the id had before. Does not touch the
+    /// mount.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Store::create`] that speak of metadata and database.
+    pub fn put_metadata(
+        &self,
+        id: &FileId,
+        size: u64,
+        mtime: Option<i64>,
+        mime_type: Option<&str>,
+    ) -> Result<FileInfo> {
+        let name = self.name(id)?;
+        let mime_type = mime_type.map(mime::check).transpose()?.unwrap_or(DEFAULT_MIME);
+        let mtime = check_mtime(id, mtime.unwrap_or_else(now))?;
+        let row = Row::new(&name, id, size, mtime, mime_type);
+        let rows = [(name, row)];
+        let process = self.process()?;
+        runtime::block_on(async {
+            let mut attempts = Attempts::default();
+            while let Err(error) = process.index.upsert_many(&rows).await {
+                attempts.pause_or_fail(error).await?;
+            }
+            Ok(())
+        })?;
+        let [(name, row)] = &rows;
+        process.cache.forget(&name.digest());
+        Ok(FileInfo::new(id.clone(), row))
+    }
+
+    /// Deletes a row, live or not. Does not touch the mount.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) where there is none.
+    pub fn delete_metadata(&self, id: &FileId) -> Result<()> {
+        let name = self.name(id)?;
+        let process = self.process()?;
+        let deleted = runtime::block_on(async { process.index.delete(&name).await });
+        process.cache.forget(&name.digest());
+        if deleted? { Ok(()) } else { Err(Error::not_found("delete", id.as_str())) }
+    }
+
+    /// Deletes all rows below a directory, names compared byte for byte; says
+    /// how many. Does not touch the mount.
+    ///
+    /// # Errors
+    ///
+    /// Those of the database.
+    pub fn delete_metadata_directory(&self, dir: &DirId) -> Result<u64> {
+        let process = self.process()?;
+        let beneath = process.name_prefix.beneath(Some(dir))?;
+        let mut deleted = 0;
+        loop {
+            let list = async { process.index.list(&beneath, None, BATCH).await };
+            let rows = runtime::block_on(list)?;
+            if rows.is_empty() {
+                return Ok(deleted);
+            }
+            let names: Vec<_> = rows.iter().map(|row| FileName::stored(&row.name)).collect();
+            let outcome = runtime::block_on(async { process.index.delete_many(&names).await });
+            for name in &names {
+                process.cache.forget(&name.digest());
+            }
+            deleted += outcome?;
+        }
+    }
+
+    /// Writes a file, staged and renamed, without a row; says how many bytes.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Store::create`] that speak of bytes and mount.
+    pub fn put_data(
+        &self,
+        id: &FileId,
+        source: &mut dyn Read,
+        declared: Option<u64>,
+    ) -> Result<u64> {
+        let process = self.process()?;
+        // An empty root may be a new store: without the table nobody can tell.
+        let mut staged = process.mount.stage(id, || Ok(true))?;
+        copy(source, &mut staged, id, declared)?;
+        staged.finish()?;
+        let written = staged.written();
+        staged.publish()?.keep();
+        Ok(written)
+    }
+
+    /// Opens a file whatever the table says of it; gives its length too.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) only where it is
+    /// missing from a live mount.
+    pub fn open_data(&self, id: &FileId) -> Result<(File, u64)> {
+        let process = self.process()?;
+        runtime::block_on(async { process.open_file(id).await })
+    }
+
+    /// Removes a file whatever the table says of it; nothing where it is gone.
+    ///
+    /// # Errors
+    ///
+    /// Those of the mount.
+    pub fn delete_data(&self, id: &FileId) -> Result<()> {
+        let process = self.process()?;
+        runtime::block_on(async {
+            process.on_mount("delete", |mount| mount.require_alive()).await
+        })?;
+        process.mount.remove(id).map(drop)
+    }
+
+    /// Removes what lies below a directory, but for files so young that their
+    /// rows may be about to be written.
+    ///
+    /// # Errors
+    ///
+    /// Those of the mount.
+    pub fn delete_data_directory(&self, dir: &DirId) -> Result<()> {
+        let process = self.process()?;
+        process.mount.sweep(dir).map(drop)
+    }
+}
