@@ -5,7 +5,7 @@ use std::process::Command;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use rustix::process::Signal;
+use nix::sys::signal::Signal;
 use tempfile::TempDir;
 
 use super::Result;
@@ -72,7 +72,7 @@ impl Server {
             command.arg("--user=root");
         }
         let log = self.dir.path().join("mariadbd.log");
-        let mut daemon = Daemon::start(&command, None, Signal::KILL, &log)?;
+        let mut daemon = Daemon::start(&command, None, Signal::SIGKILL, &log)?;
         daemon.wait_until_ready(|| db::sql(&self.root_dsn(), "SELECT 1").is_ok())?;
         *self.daemon.lock().unwrap() = Some(daemon);
         Ok(())
@@ -90,11 +90,11 @@ impl Server {
 
     /// Stops the server's process without closing its sockets: it accepts and never answers.
     pub fn freeze(&self) -> Result {
-        self.signal(Signal::STOP)
+        self.signal(Signal::SIGSTOP)
     }
 
     pub fn thaw(&self) -> Result {
-        self.signal(Signal::CONT)
+        self.signal(Signal::SIGCONT)
     }
 
     fn signal(&self, signal: Signal) -> Result {

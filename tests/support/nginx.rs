@@ -6,7 +6,7 @@ use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use rustix::process::Signal;
+use nix::sys::signal::Signal;
 use tempfile::TempDir;
 
 use super::Result;
@@ -106,7 +106,7 @@ impl Builder {
         let command = nginx(self.dir.path(), &file)?;
         // TERM, for the master must live long enough to end its workers.
         let log = self.dir.path().join("stderr.log");
-        let mut daemon = Daemon::start(&command, None, Signal::TERM, &log)?;
+        let mut daemon = Daemon::start(&command, None, Signal::SIGTERM, &log)?;
         let port = self.port;
         daemon.wait_until_ready(|| TcpStream::connect(("127.0.0.1", port)).is_ok())?;
         Ok(Nginx { daemon, setup: self })
@@ -166,7 +166,7 @@ impl Nginx {
         let old = self.worker_pids();
         edit(&mut self.setup);
         fs::write(self.dir().join("nginx.conf"), self.setup.config())?;
-        self.daemon.signal(Signal::HUP)?;
+        self.daemon.signal(Signal::SIGHUP)?;
         let reloaded = wait_for("new workers", || !self.worker_pids().is_subset(&old));
         reloaded.map_err(|e| format!("{e}\n{}", self.error_log()).into())
     }

@@ -6,7 +6,7 @@ use std::process::Command;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use rustix::process::Signal;
+use nix::sys::signal::Signal;
 use tempfile::TempDir;
 
 use super::Result;
@@ -71,7 +71,7 @@ impl Server {
         }
         // QUIT ends the server at once, but lets it take its children and shared memory along.
         let log = self.dir.path().join("postgres.log");
-        let mut daemon = Daemon::start(&command, server_user(), Signal::QUIT, &log)?;
+        let mut daemon = Daemon::start(&command, server_user(), Signal::SIGQUIT, &log)?;
         daemon.wait_until_ready(|| self.sql("postgres", "SELECT 1").is_ok())?;
         *self.daemon.lock().unwrap() = Some(daemon);
         Ok(())

@@ -12,7 +12,8 @@ use std::sync::{LazyLock, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, getuid, kill_process};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::{Pid, getuid};
 use tempfile::TempDir;
 
 use super::Result;
@@ -132,7 +133,7 @@ impl Daemon {
         let output = File::options().create(true).append(true).open(log)?;
         let mut wrapped = Command::new("setpriv");
         wrapped
-            .args(["--pdeathsig", signal_name(stop)])
+            .args(["--pdeathsig", stop.as_str().trim_start_matches("SIG")])
             // One call for both: a later change of user would clear the death signal.
             .args(user.map(become_user).into_iter().flatten())
             .arg("--")
@@ -169,14 +170,14 @@ impl Daemon {
 
     pub fn signal(&self, signal: Signal) -> Result {
         // Nobody else waits for this child, so the pid is its own until `stop` has reaped it.
-        Ok(kill_process(Pid::from_child(&self.child), signal)?)
+        Ok(kill(Pid::from_raw(self.child.id() as i32), signal)?)
     }
 
     fn stop(&mut self) {
         if matches!(self.child.try_wait(), Ok(Some(_))) {
             return;
         }
-        let _ = self.signal(Signal::CONT);
+        let _ = self.signal(Signal::SIGCONT);
         let _ = self.signal(self.stop);
         let child = &mut self.child;
         if wait_for("a server's end", || !matches!(child.try_wait(), Ok(None))).is_err() {
@@ -189,15 +190,6 @@ impl Daemon {
 impl Drop for Daemon {
     fn drop(&mut self) {
         self.stop();
-    }
-}
-
-fn signal_name(signal: Signal) -> &'static str {
-    match signal {
-        Signal::KILL => "KILL",
-        Signal::QUIT => "QUIT",
-        Signal::TERM => "TERM",
-        other => panic!("no server is stopped by {other:?}"),
     }
 }
 
