@@ -7,7 +7,9 @@ use std::process::{Command, ExitCode};
 use libtest_mimic::Arguments;
 
 mod c_programs;
+mod command;
 mod harness;
+mod store;
 #[allow(dead_code, unreachable_pub, reason = "not every trial needs every part")]
 mod support;
 
@@ -18,6 +20,8 @@ fn main() -> ExitCode {
     let mut trials = Trials::default();
     harness::register(&mut trials);
     c_programs::register(&mut trials);
+    store::register(&mut trials);
+    command::register(&mut trials);
 
     let (servers, trials, unmet) = trials.into_parts();
     if !arguments.list {

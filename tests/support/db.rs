@@ -76,7 +76,16 @@ enum Home {
 impl TestDb {
     /// A MariaDB database with a character set and collation of the trial's choice.
     pub fn mariadb(servers: &Servers, charset: &str, collation: &str) -> Result<Self> {
-        let server = servers.mariadb()?;
+        Self::on_mariadb(&servers.mariadb()?, charset, collation)
+    }
+
+    /// The same on a server of the trial's own.
+    pub fn on_mariadb(
+        server: &Arc<mariadb::Server>,
+        charset: &str,
+        collation: &str,
+    ) -> Result<Self> {
+        let server = Arc::clone(server);
         let name = server.create_database(charset, collation)?;
         let (dsn, backend) = (server.dsn(&name), Backend::MariaDb);
         Ok(Self { backend, dsn, home: Home::MariaDb(server, name) })

@@ -1,0 +1,129 @@
+/* Look-ups whose outcomes an event loop waits for. */
+
+#include "common.h"
+
+#include <poll.h>
+
+#define LOOK_UPS 50
+
+static ezdfs_queue *queue;
+
+/* Waits for the descriptor, as an event loop does. */
+static bool
+next(ezdfs_completion *completion)
+{
+    struct pollfd ready = {0, POLLIN, 0};
+
+    ready.fd = ezdfs_queue_fd(queue);
+    CHECK(poll(&ready, 1, 60000) == 1);
+    return ezdfs_queue_next(queue, completion);
+}
+
+static void
+nothing_waits(void)
+{
+    ezdfs_completion completion;
+    struct pollfd ready = {0, POLLIN, 0};
+
+    ready.fd = ezdfs_queue_fd(queue);
+    CHECK(!ezdfs_queue_next(queue, &completion));
+    CHECK(poll(&ready, 1, 0) == 0);
+}
+
+static void
+serve(ezdfs_store *store, const char *path, const char *raw, uint32_t flags,
+      ezdfs_result expected)
+{
+    uint64_t ticket;
+    ezdfs_error error;
+    ezdfs_request request;
+    ezdfs_completion completion;
+
+    memset(&request, 0, sizeof(request));
+    request.path = path;
+    request.path_len = strlen(path);
+    request.raw_path = raw;
+    request.raw_path_len = raw == NULL ? 0 : strlen(raw);
+    request.flags = flags;
+    CHECK_OK(ezdfs_store_serve_start(store, queue, &request, &request,
+                                     &ticket, &completion, &error), error);
+    if (ticket != 0) {
+        CHECK(next(&completion));
+        CHECK(completion.ticket == ticket);
+    }
+    CHECK(completion.data == &request);
+    CHECK(completion.error.code == expected);
+    CHECK((completion.file != NULL) == (expected == EZDFS_RESULT_OK));
+    ezdfs_file_free(completion.file);
+}
+
+int
+main(int argc, char **argv)
+{
+    int i, seen = 0, numbers[LOOK_UPS];
+    uint64_t tickets[LOOK_UPS];
+    ezdfs_error error;
+    ezdfs_store *store;
+    ezdfs_completion completion;
+
+    CHECK(argc > 1);
+    store = store_in(argv[1]);
+    CHECK_OK(ezdfs_queue_new(&queue, &error), error);
+    nothing_waits();
+
+    CHECK_OK(ezdfs_store_create_from_memory(store, TEXT("images/a.png"), "x",
+                                            1, NULL, NULL, &error), error);
+    CHECK_OK(ezdfs_store_create_from_memory(store, TEXT("images/50%25.png"),
+                                            "x", 1, NULL, NULL, &error),
+             error);
+    CHECK_OK(ezdfs_store_create_from_memory(store, TEXT("original/a/b"), "x",
+                                            1, NULL, NULL, &error), error);
+
+    serve(store, "/images/a.png", "/images/a.png", 0, EZDFS_RESULT_OK);
+    serve(store, "/images/a.png", NULL, 0, EZDFS_RESULT_OK);
+    serve(store, "/images/50%.png", "/images/50%25.png", 0, EZDFS_RESULT_OK);
+    serve(store, "/images/50%25.png", "/images/50%2525.png", 0,
+          EZDFS_RESULT_OK);
+    serve(store, "/images/b.png", NULL, 0, EZDFS_RESULT_NOT_FOUND);
+    serve(store, "/images/b.png", NULL, 0, EZDFS_RESULT_NOT_FOUND);
+    serve(store, "/original/a/b", NULL, EZDFS_SERVE_DRAFTS,
+          EZDFS_RESULT_DENIED);
+    serve(store, "/original/a/b", NULL, EZDFS_SERVE_ORIGINALS,
+          EZDFS_RESULT_OK);
+    serve(store, "/images/../original/a/b", NULL, 0,
+          EZDFS_RESULT_INVALID_NAME);
+    serve(store, "/images/a.png", "/images%2Fa.png", 0,
+          EZDFS_RESULT_INVALID_NAME);
+
+    /* Every look-up that is not cancelled comes once, with its own data. */
+    for (i = 0; i < LOOK_UPS; i++) {
+        numbers[i] = i;
+        CHECK_OK(ezdfs_store_open_start(store, queue, TEXT("images/a.png"),
+                                        &numbers[i], &tickets[i], &error),
+                 error);
+    }
+    for (i = 0; i < LOOK_UPS; i += 2) {
+        ezdfs_queue_cancel(queue, tickets[i]);
+    }
+    while (seen < LOOK_UPS / 2) {
+        while (ezdfs_queue_next(queue, &completion)) {
+            i = *(int *) completion.data;
+            CHECK(i % 2 == 1 && completion.ticket == tickets[i]);
+            numbers[i] = 0;
+            CHECK_OK(completion.error.code, completion.error);
+            ezdfs_file_free(completion.file);
+            seen++;
+        }
+    }
+    nothing_waits();
+    ezdfs_queue_cancel(queue, tickets[1]);
+
+    /* What is under way when the queue goes is given up. */
+    for (i = 0; i < LOOK_UPS; i++) {
+        CHECK_OK(ezdfs_store_open_start(store, queue, TEXT("images/a.png"),
+                                        NULL, &tickets[i], &error), error);
+    }
+    ezdfs_queue_free(queue);
+    ezdfs_store_free(store);
+    return 0;
+}

@@ -1,0 +1,248 @@
+//! The `ezdfs` command: options, output, exit codes.
+
+use std::fs;
+use std::os::unix::net::UnixListener;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::support::db::TestDb;
+use crate::support::process::scratch;
+use crate::support::{Need, Trials, built, fixtures};
+
+pub(crate) fn register(trials: &mut Trials) {
+    let mut group = trials.group("command", &[Need::COMMAND]);
+    group.per_database("put_get_stat_ls_rm", put_get_stat_ls_rm);
+    group.per_database("import_is_complete_and_idempotent", import_is_complete_and_idempotent);
+    group.per_database("import_does_not_revive_the_deleted", import_does_not_revive_the_deleted);
+    group.add("import_skips_and_counts_what_is_no_file", |_| import_skips());
+    group.add("flags_go_before_environment_before_file", |_| precedence());
+    group.add("exit_codes_tell_what_to_do", |_| exit_codes());
+    group.add("no_message_holds_the_password", |_| no_message_holds_the_password());
+}
+
+/// A command line on a store of its own.
+struct Cli {
+    dir: TempDir,
+    dsn: String,
+    _db: Option<TestDb>,
+}
+
+impl Cli {
+    fn new(db: Option<TestDb>) -> Self {
+        let dir = scratch();
+        fs::create_dir(dir.path().join("root")).unwrap();
+        let dsn = match &db {
+            Some(db) => db.dsn.clone(),
+            None => format!("sqlite:{}/db.sqlite", dir.path().display()),
+        };
+        let cli = Cli { dir, dsn, _db: db };
+        assert_eq!(cli.code(&["schema", "--create"]), 0);
+        cli
+    }
+
+    fn root(&self) -> std::path::PathBuf {
+        self.dir.path().join("root")
+    }
+
+    fn bare(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(built("ezdfs"));
+        command.args(arguments).current_dir(self.dir.path()).env_clear().stdin(Stdio::null());
+        command
+    }
+
+    fn run(&self, arguments: &[&str]) -> Output {
+        let mut command = self.bare(arguments);
+        command.env("EZDFS_DSN", &self.dsn).env("EZDFS_ROOT", self.root());
+        command.output().unwrap()
+    }
+
+    fn code(&self, arguments: &[&str]) -> i32 {
+        self.run(arguments).status.code().unwrap()
+    }
+
+    #[track_caller]
+    fn text(&self, arguments: &[&str]) -> String {
+        let output = self.run(arguments);
+        assert!(output.status.success(), "{arguments:?}: {}", stderr(&output));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    #[track_caller]
+    fn json(&self, arguments: &[&str]) -> Vec<Value> {
+        let text = self.text(arguments);
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+fn copy_tree(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap().flatten() {
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy_tree(&entry.path(), &target);
+        } else {
+            fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
+
+fn put_get_stat_ls_rm(db: TestDb) {
+    let cli = Cli::new(Some(db));
+    let source = cli.dir.path().join("source file");
+    fs::write(&source, b"\x89PNG\r\n\x1a\n picture").unwrap();
+    let source = source.to_str().unwrap();
+    let put = cli.json(&["put", "images/é b.png", source, "--json", "--mtime", "1500000000"]);
+    let expected = json!({
+        "id": "images/é b.png", "size": 16, "mtime": 1_500_000_000,
+        "mime_type": "image/png", "scope": "image",
+    });
+    assert_eq!(put, std::slice::from_ref(&expected));
+    assert_eq!(cli.json(&["stat", "images/é b.png", "--json"]), [expected.clone()]);
+    assert_eq!(cli.json(&["ls", "--json"]), [expected]);
+    assert_eq!(cli.text(&["ls", "images"]), "images/é b.png\n");
+    assert!(cli.text(&["ls", "-l"]).contains("image/png"));
+    let got = cli.run(&["get", "images/é b.png"]);
+    assert_eq!(got.stdout, b"\x89PNG\r\n\x1a\n picture");
+    let target = cli.dir.path().join("target");
+    cli.text(&["get", "images/é b.png", target.to_str().unwrap()]);
+    assert_eq!(fs::read(target).unwrap(), got.stdout);
+
+    cli.text(&["put", "images/d/1", source]);
+    assert_eq!(cli.code(&["rm", "images/é b.png", "images/missing"]), 1);
+    assert_eq!(cli.code(&["rm", "-f", "images/missing"]), 0);
+    let removed = cli.json(&["rm", "-r", "images/d", "--json"]);
+    assert_eq!(removed[0]["rows"], 1);
+    assert_eq!(cli.text(&["ls"]), "");
+}
+
+fn import_is_complete_and_idempotent(db: TestDb) {
+    let cli = Cli::new(Some(db));
+    copy_tree(&fixtures(), &cli.root());
+    let root = cli.root();
+    let root = root.to_str().unwrap();
+    let dry = cli.json(&["import", root, "--dry-run", "--json"]);
+    assert_eq!((&dry[0]["dry_run"], cli.text(&["ls"]).as_str()), (&json!(true), ""));
+    let first = cli.json(&["import", root, "--json"]);
+    let added = first[0]["added"].as_u64().unwrap();
+    assert_eq!((&dry[0]["added"], &first[0]["failed"]), (&first[0]["added"], &json!(0)));
+    let files = cli.json(&["ls", "--json"]);
+    assert_eq!(files.len() as u64, added);
+    for file in files {
+        let path = cli.root().join(file["id"].as_str().unwrap());
+        assert_eq!(file["size"], fs::metadata(&path).unwrap().len(), "{file}");
+        let image = ["jpg", "png", "gif", "webp", "svg"]
+            .contains(&path.extension().unwrap().to_str().unwrap());
+        assert_eq!(file["mime_type"].as_str().unwrap().starts_with("image/"), image, "{file}");
+    }
+    let again = cli.json(&["import", root, "--json"]);
+    assert_eq!((&again[0]["added"], &again[0]["unchanged"]), (&json!(0), &json!(added)));
+    let changed = cli.text(&["ls"]).lines().next().unwrap().to_owned();
+    fs::write(cli.root().join(&changed), b"now of another size").unwrap();
+    assert_eq!(cli.json(&["import", root, "--json"])[0]["updated"], 1);
+    assert_eq!(cli.json(&["stat", &changed, "--json"])[0]["size"], 19);
+}
+
+/// Legacy leaves the files of soft-deleted rows on the mount until a purge.
+fn import_does_not_revive_the_deleted(db: TestDb) {
+    let cli = Cli::new(Some(db));
+    cli.text(&["put", "images/a", "/dev/null"]);
+    let db = cli._db.as_ref().unwrap();
+    db.sql("UPDATE ezdfsfile SET mtime = -mtime");
+    let imported = cli.json(&["import", cli.root().to_str().unwrap(), "--json"]);
+    assert_eq!((&imported[0]["soft_deleted"], &imported[0]["added"]), (&json!(1), &json!(0)));
+    assert_eq!(cli.code(&["stat", "images/a"]), 1);
+}
+
+fn import_skips() {
+    let cli = Cli::new(None);
+    let images = cli.root().join("images");
+    fs::create_dir_all(&images).unwrap();
+    fs::write(images.join("a.txt"), b"text").unwrap();
+    for temporary in [".ezdfs-stage-0123", ".nfs0001", "ezfile-tmp.0123"] {
+        fs::write(images.join(temporary), b"x").unwrap();
+    }
+    std::os::unix::fs::symlink("/etc/passwd", images.join("link")).unwrap();
+    let _socket = UnixListener::bind(images.join("socket")).unwrap();
+    let bad_name = <std::ffi::OsStr as std::os::unix::ffi::OsStrExt>::from_bytes(b"\xff.jpg");
+    fs::write(images.join(bad_name), b"x").unwrap();
+    let output = cli.run(&["import", cli.root().to_str().unwrap(), "--json"]);
+    assert_eq!(output.status.code(), Some(2), "a file that cannot be registered");
+    assert!(stderr(&output).contains("not UTF-8"), "{}", stderr(&output));
+    let counts: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(
+        (&counts["added"], &counts["skipped"], &counts["failed"]),
+        (&json!(1), &json!(5), &json!(1))
+    );
+    let elsewhere = cli.run(&["import", "/etc"]);
+    assert_eq!(elsewhere.status.code(), Some(2));
+    assert!(stderr(&elsewhere).contains("lies outside the root"), "{}", stderr(&elsewhere));
+}
+
+fn precedence() {
+    let cli = Cli::new(None);
+    let write = |text: &str| fs::write(cli.dir.path().join("ezdfs.toml"), text).unwrap();
+    let root = cli.root();
+    let root = root.to_str().unwrap();
+    write(&format!("dsn = {:?}\nroot = {root:?}\nmax_connections = 2\n", cli.dsn));
+    assert!(cli.bare(&["ls"]).output().unwrap().status.success(), "by the file alone");
+    write(&format!("dsn = {:?}\nroot = \"/nonexistent\"\n", cli.dsn));
+    let put = ["put", "images/a"];
+    assert_eq!(cli.bare(&put).output().unwrap().status.code(), Some(3));
+    assert_eq!(cli.bare(&put).env("EZDFS_ROOT", root).output().unwrap().status.code(), Some(0));
+    let output = cli.bare(&put).env("EZDFS_ROOT", root).args(["--root", "/nonexistent"]).output();
+    assert_eq!(output.unwrap().status.code(), Some(3));
+    write("tabel = \"x\"\n");
+    let output = cli.run(&["ls"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(stderr(&output).contains("tabel"), "{}", stderr(&output));
+    write("");
+    let output = cli.bare(&["ls"]).env("EZDFS_CASHE_TTL", "1s").output().unwrap();
+    assert!(stderr(&output).contains("EZDFS_CASHE_TTL"), "{}", stderr(&output));
+    fs::write(cli.dir.path().join("dsn"), format!("{}\n", cli.dsn)).unwrap();
+    let file = format!("file:{}/dsn", cli.dir.path().display());
+    assert!(cli.bare(&["ls", "--dsn", &file, "--root", root]).output().unwrap().status.success());
+}
+
+fn exit_codes() {
+    let cli = Cli::new(None);
+    for (arguments, code) in [
+        (&["ls"][..], 0),
+        (&["--version"], 0),
+        (&["get", "images/missing"], 1),
+        (&["stat", "a/../b"], 2),
+        (&["put", "images/x", "/nonexistent"], 2),
+        (&["rm", "-r", "/"], 2),
+        (&["frobnicate"], 2),
+        (&["ls", "--cache-ttl", "soon"], 2),
+        (&["ls", "--dsn", "mysql://u:p@127.0.0.1:1/db"], 3),
+        (&["put", "images/x", "--root", "/nonexistent"], 3),
+        (&["ls", "--table", "no_such_table"], 4),
+        (&["import", "/nonexistent"], 5),
+    ] {
+        let output = cli.run(arguments);
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {}", stderr(&output));
+        assert_eq!(code == 0, output.stderr.is_empty(), "{arguments:?}: {}", stderr(&output));
+    }
+}
+
+fn no_message_holds_the_password() {
+    let cli = Cli::new(None);
+    for dsn in [
+        "mysql://u:hunter2@127.0.0.1:1/db",
+        "postgres://u:hunter2@127.0.0.1:1/db",
+        "mysql://u:hunter2@127.0.0.1:1",
+        "mysql://u:hunter2@127.0.0.1:port/db",
+        "oracle://u:hunter2@h/db",
+    ] {
+        let output = cli.run(&["ls", "--dsn", dsn]);
+        assert!(!output.status.success());
+        assert!(!stderr(&output).contains("hunter2"), "{}", stderr(&output));
+    }
+}

@@ -1,0 +1,168 @@
+//! Deleting: rows first, names compared byte for byte, files afterwards.
+
+use std::fs;
+use std::time::{Duration, SystemTime};
+
+use ezdfs::{DirId, ErrorKind};
+
+use super::{Site, id, refused, texts};
+use crate::support::Trials;
+use crate::support::db::TestDb;
+
+pub(crate) fn register(trials: &mut Trials) {
+    let mut group = trials.group("delete", &[]);
+    group.per_database("row_and_file_go_and_a_second_time_is_not_found", twice);
+    group.per_database("a_file_that_is_gone_already_is_no_error", gone_already);
+    group.per_database("a_directory_goes_byte_for_byte", a_directory_goes_byte_for_byte);
+    group.per_database("wildcards_in_names_are_plain_characters", wildcards);
+    group.per_database("the_whole_store_is_refused", the_whole_store_is_refused);
+    group.per_database("more_than_one_batch_goes", more_than_one_batch_goes);
+    group.per_database("old_orphans_go_and_young_files_stay", orphans);
+    group.per_database("listing_is_in_byte_order_and_complete", listing);
+    group.per_database("a_write_of_this_process_is_seen_at_once", seen_at_once);
+}
+
+fn dir(text: &str) -> DirId {
+    DirId::parse(text).unwrap()
+}
+
+fn twice(db: TestDb) {
+    let site = Site::new(db);
+    site.create("images/a", b"x").unwrap();
+    site.create("images/b", b"y").unwrap();
+    site.store.delete(&id("images/a")).unwrap();
+    assert!(!site.exists("images/a"));
+    assert_eq!(site.tree(), ["images", "images/b"]);
+    refused(site.store.delete(&id("images/a")), ErrorKind::NotFound);
+    refused(site.store.open(&id("images/a")), ErrorKind::NotFound);
+    assert_eq!(site.db.sql("SELECT COUNT(*) FROM ezdfsfile"), texts(["1"]));
+    // A file without a row is somebody else's upload until fsck knows better.
+    site.foreign_file("images/rowless", b"z");
+    refused(site.store.delete(&id("images/rowless")), ErrorKind::NotFound);
+    assert!(site.path("images/rowless").exists());
+}
+
+fn gone_already(db: TestDb) {
+    let site = Site::new(db);
+    site.create("images/a", b"x").unwrap();
+    site.create("images/b", b"x").unwrap();
+    fs::remove_file(site.path("images/a")).unwrap();
+    site.store.delete(&id("images/a")).unwrap();
+    assert!(!site.exists("images/a"));
+}
+
+fn a_directory_goes_byte_for_byte(db: TestDb) {
+    let site = Site::new(db);
+    for alias in ["large", "Large", "l\u{e4}rge", "larger", "large "] {
+        site.create(&format!("images/_aliases/{alias}/1/a.jpg"), b"x").unwrap();
+    }
+    site.foreign_row("images/_aliases/large/soft-deleted.jpg", 1, -5, true);
+    let deleted = site.store.delete_directory(&dir("images/_aliases/large")).unwrap();
+    assert_eq!((deleted.rows, deleted.files, deleted.left), (2, 1, 0));
+    assert!(!site.exists("images/_aliases/large/1/a.jpg"));
+    assert!(!site.path("images/_aliases/large").exists());
+    for alias in ["Large", "l\u{e4}rge", "larger", "large "] {
+        let file = format!("images/_aliases/{alias}/1/a.jpg");
+        assert_eq!(site.read(&file).unwrap(), b"x", "{file}");
+    }
+    let again = site.store.delete_directory(&dir("images/_aliases/large")).unwrap();
+    assert_eq!(again, ezdfs::Deleted::default());
+}
+
+fn wildcards(db: TestDb) {
+    let site = Site::new(db);
+    let files = [
+        "images/a_b/1",
+        "images/aXb/1",
+        "images/a%/1",
+        "images/ab/1",
+        "images/a|/1",
+        "images/a\\/1",
+    ];
+    for file in files {
+        site.create(file, b"x").unwrap();
+    }
+    for (gone, victim) in [("images/a_b", 0), ("images/a%", 2), ("images/a|", 4), ("images/a\\", 5)]
+    {
+        assert_eq!(site.store.delete_directory(&dir(gone)).unwrap().rows, 1, "{gone}");
+        assert!(!site.exists(files[victim]));
+    }
+    assert!(site.exists("images/aXb/1") && site.exists("images/ab/1"));
+}
+
+fn the_whole_store_is_refused(db: TestDb) {
+    let site = Site::new(db);
+    site.create("images/a", b"x").unwrap();
+    for nothing in ["", "/", "//", ".", "..", "images/.."] {
+        refused(DirId::parse(nothing), ErrorKind::InvalidName);
+    }
+    assert!(site.exists("images/a"));
+}
+
+fn more_than_one_batch_goes(db: TestDb) {
+    let site = Site::new(db);
+    site.create("images/_aliases/large/3/real", b"x").unwrap();
+    for number in 0..1203 {
+        let file = id(&format!("images/_aliases/large/{}/{number}", number % 7));
+        site.store.put_metadata(&file, 1, None, None).unwrap();
+    }
+    site.create("images/_aliases/small/1", b"x").unwrap();
+    let deleted = site.store.delete_directory(&dir("images/_aliases/large")).unwrap();
+    assert_eq!((deleted.rows, deleted.files), (1204, 1));
+    assert_eq!(site.db.sql("SELECT COUNT(*) FROM ezdfsfile"), texts(["1"]));
+    assert!(!site.path("images/_aliases/large").exists());
+}
+
+fn orphans(db: TestDb) {
+    let site = Site::new(db);
+    site.create("images/_aliases/large/a", b"x").unwrap();
+    site.foreign_file("images/_aliases/large/old", b"orphan");
+    site.foreign_file("images/_aliases/large/deep/young", b"an upload whose row comes next");
+    let an_hour_ago = SystemTime::now() - Duration::from_secs(3600);
+    let old = fs::File::open(site.path("images/_aliases/large/old")).unwrap();
+    old.set_modified(an_hour_ago).unwrap();
+    std::os::unix::fs::symlink(site.root(), site.path("images/_aliases/large/link")).unwrap();
+    let deleted = site.store.delete_directory(&dir("images/_aliases/large")).unwrap();
+    assert_eq!((deleted.rows, deleted.files), (1, 2));
+    assert!(site.path("images/_aliases/large/deep/young").exists());
+    assert!(!site.path("images/_aliases/large/old").exists());
+    assert!(deleted.left > 0);
+}
+
+fn listing(db: TestDb) {
+    let site = Site::new(db);
+    let mut files: Vec<String> = ["B", "a", "Z/x", "a-b", "a/b", "\u{e9}", "e", "a%"]
+        .iter()
+        .map(|name| format!("images/{name}"))
+        .filter(|name| name != "images/a")
+        .collect();
+    for file in &files {
+        site.create(file, b"x").unwrap();
+    }
+    for number in 0..1100 {
+        let file = format!("images/many/{number:05}");
+        site.store.put_metadata(&id(&file), 1, None, None).unwrap();
+        files.push(file);
+    }
+    site.foreign_row("images/soft-deleted", 1, -5, true);
+    files.sort();
+    let list = |dir: Option<&DirId>| -> Vec<String> {
+        let ids = site.store.list(dir).unwrap().map(|info| info.unwrap().id);
+        ids.map(|id| id.as_str().to_owned()).collect()
+    };
+    assert_eq!(list(None), files);
+    assert_eq!(list(Some(&dir("images/a"))), ["images/a/b"]);
+    assert_eq!(list(Some(&dir("images/many/"))).len(), 1100);
+    assert_eq!(list(Some(&dir("image"))), Vec::<String>::new());
+}
+
+fn seen_at_once(db: TestDb) {
+    let site = Site::new(db);
+    assert!(!site.exists("images/a"));
+    site.create("images/a", b"x").unwrap();
+    assert!(site.exists("images/a"), "a remembered absence was dropped");
+    site.create("images/a", b"longer").unwrap();
+    assert_eq!(site.store.stat(&id("images/a")).unwrap().size, 6);
+    site.store.delete_directory(&dir("images")).unwrap();
+    assert!(!site.exists("images/a"));
+}
