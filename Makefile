@@ -92,7 +92,8 @@ header:
 	$(CARGO) run --quiet --locked --example header -- include/ezdfs.h
 
 bench: build
-	benches/run.sh
+	tests/deps.sh bench
+	benches/run.py
 
 # Keeps build/tools, which depends on nothing here.
 clean:

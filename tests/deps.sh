@@ -1,15 +1,16 @@
 #!/bin/bash
-# Installs the Debian packages that are missing for `build`, `demo` or `test`, and says so.
+# Installs the Debian packages that are missing for `build`, `demo`, `test` or `bench`, and says so.
 # Rust itself comes from rustup. Services of the packages are installed, never started.
 set -euo pipefail
 
 build=(gcc libc6-dev make pkg-config nginx nginx-dev)
 demo=("${build[@]}")
 test=("${build[@]}" g++ mariadb-server postgresql valgrind)
+bench=("${build[@]}" python3 wrk)
 
 case "${1:-}" in
-    build | demo | test) declare -n packages=$1 ;;
-    *) echo "usage: $0 build|demo|test" >&2; exit 2 ;;
+    build | demo | test | bench) declare -n packages=$1 ;;
+    *) echo "usage: $0 build|demo|test|bench" >&2; exit 2 ;;
 esac
 
 if ! command -v cargo > /dev/null; then
