@@ -18,6 +18,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::name::FileId;
 
 pub(crate) use stage::{Published, Staged};
+pub(crate) use sweep::Swept;
 
 /// The mounted directory beneath which all files lie.
 ///

@@ -5,6 +5,8 @@ mod fault;
 mod schema;
 mod sql;
 
+use std::collections::HashSet;
+
 use sqlx::Row as _;
 use sqlx::any::AnyRow;
 use tokio::sync::OnceCell;
@@ -17,7 +19,7 @@ use crate::name::FileName;
 use connect::{Guard, Pool, Query};
 use sql::Sql;
 
-pub(crate) use fault::{Attempts, leaves_outcome_unknown};
+pub(crate) use fault::Attempts;
 pub(crate) use schema::Shape;
 
 /// Rows that one statement deletes or looks up.
@@ -57,9 +59,7 @@ impl Index {
         if names.is_empty() {
             return Ok(Vec::new());
         }
-        let find = |sql: &Sql| {
-            names.iter().fold(sql.find_many(names.len()), |query, name| query.bind(name.hash()))
-        };
+        let find = |sql: &Sql| bind_all(sql.find_many(names.len()), names);
         let rows = self.fetch("find", &self.table, find).await?;
         rows.iter().map(|row| decode(row, &self.table)).collect()
     }
@@ -78,7 +78,7 @@ impl Index {
 
     /// Opens a transaction and writes the row in it, so that the row's lock is
     /// held until the caller has put the file in place. `instead_of` is a name
-    /// whose row is deleted in the same transaction: it must be there.
+    /// whose row, which must be there, is soft-deleted in the same transaction.
     pub(crate) async fn begin_upsert(
         &self,
         name: &FileName,
@@ -88,7 +88,7 @@ impl Index {
         let sql = self.sql().await?;
         let mut pending = self.begin(sql).await?;
         if let Some(old) = instead_of {
-            pending.delete(sql, old).await?;
+            pending.soft_delete(sql, old).await?;
         }
         pending.upsert(sql, name, row).await?;
         Ok(pending)
@@ -118,15 +118,38 @@ impl Index {
         Ok(self.execute("delete", name.as_str(), delete).await? > 0)
     }
 
+    /// Makes rows invisible to every kind of node; says how many there were.
+    /// What lies behind them is then removed under [`Index::begin_purge`].
+    pub(crate) async fn soft_delete(&self, names: &[FileName]) -> Result<u64> {
+        debug_assert!(names.len() <= BATCH);
+        let update = |sql: &Sql| bind_all(sql.soft_delete(names.len()), names);
+        self.execute("delete", subject(names), update).await
+    }
+
+    /// Opens a transaction and locks those of these rows that are soft-deleted
+    /// still; nobody can store such a name again until it ends.
+    pub(crate) async fn begin_purge(
+        &self,
+        names: &[FileName],
+    ) -> Result<(PendingWrite, Vec<FileName>)> {
+        let sql = self.sql().await?;
+        let mut pending = self.begin(sql).await?;
+        let query = bind_all(sql.lock_soft_deleted(names.len()), names);
+        let rows = pending.connection.fetch_all("delete", subject(names), query).await?;
+        let locked: Result<HashSet<String>, sqlx::Error> =
+            rows.iter().map(|row| Ok(row.try_get::<String, _>(0)?.trim_end().to_owned())).collect();
+        let locked = locked.map_err(|error| fault::convert(error, "delete", &self.table))?;
+        let names = names.iter().filter(|name| locked.contains(&name.hash())).cloned().collect();
+        Ok((pending, names))
+    }
+
     /// Deletes rows by their names; says how many there were.
     pub(crate) async fn delete_many(&self, names: &[FileName]) -> Result<u64> {
         debug_assert!(names.len() <= BATCH);
         if names.is_empty() {
             return Ok(0);
         }
-        let delete = |sql: &Sql| {
-            names.iter().fold(sql.delete_many(names.len()), |query, name| query.bind(name.hash()))
-        };
+        let delete = |sql: &Sql| bind_all(sql.delete_many(names.len()), names);
         self.execute("delete", &self.table, delete).await
     }
 
@@ -225,22 +248,40 @@ impl PendingWrite {
         Ok(())
     }
 
-    async fn delete(&mut self, sql: &Sql, name: &FileName) -> Result<()> {
-        let query = sql.delete().bind(name.hash());
+    async fn soft_delete(&mut self, sql: &Sql, name: &FileName) -> Result<()> {
+        let query = sql.soft_delete(1).bind(name.hash());
         match self.connection.execute("rename", name.as_str(), query).await? {
             0 => Err(Error::not_found("rename", name.as_str())),
             _ => Ok(()),
         }
     }
 
+    /// Deletes rows within the transaction.
+    pub(crate) async fn delete(&mut self, index: &Index, names: &[FileName]) -> Result<()> {
+        if names.is_empty() {
+            return Ok(());
+        }
+        let query = bind_all(index.sql().await?.delete_many(names.len()), names);
+        self.connection.execute("delete", &self.table, query).await.map(drop)
+    }
+
     /// # Errors
     ///
-    /// The outcome is unknown where [`fault::leaves_outcome_unknown`] says so.
+    /// After any error the outcome is unknown: ask for the row.
     pub(crate) async fn commit(mut self) -> Result<()> {
         self.connection.command("commit", &self.table, "COMMIT").await?;
         self.connection.release();
         Ok(())
     }
+}
+
+fn bind_all(query: Query<'static>, names: &[FileName]) -> Query<'static> {
+    names.iter().fold(query, |query, name| query.bind(name.hash()))
+}
+
+/// What an error about these names speaks of.
+fn subject(names: &[FileName]) -> &str {
+    names.first().map_or("", FileName::as_str)
 }
 
 fn decode(row: &AnyRow, subject: &str) -> Result<Row> {

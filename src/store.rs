@@ -146,6 +146,13 @@ impl Store {
 }
 
 impl Process {
+    /// Drops what is remembered of names that are being written.
+    fn forget(&self, names: &[FileName]) {
+        for name in names {
+            self.cache.forget(&name.digest());
+        }
+    }
+
     /// Does something on the mount, giving up at the deadline. What hangs keeps
     /// its thread and its slot, so that no more than [`MOUNT_THREADS`] hang.
     async fn on_mount<T: Send + 'static>(

@@ -91,15 +91,6 @@ pub(super) fn is_connection_lost(error: &sqlx::Error) -> bool {
     }
 }
 
-/// Whether a failed commit may have happened all the same.
-pub(crate) fn leaves_outcome_unknown(error: &Error) -> bool {
-    match source(error) {
-        Some(sqlx::Error::Database(database)) => meaning(&**database) != Meaning::Repeat,
-        // Nothing was heard, or the connection broke.
-        _ => error.kind() == ErrorKind::Unavailable,
-    }
-}
-
 fn source(error: &Error) -> Option<&sqlx::Error> {
     std::error::Error::source(error)?.downcast_ref()
 }

@@ -19,6 +19,7 @@ pub(super) struct Sql {
     find: Arc<str>,
     upsert: Arc<str>,
     delete: Arc<str>,
+    expired_is_boolean: bool,
     /// `name_hash` is `char(32)`, compared as such so that the key is used.
     padded_hash: bool,
 }
@@ -54,6 +55,7 @@ impl Sql {
             find: Arc::from(format!("SELECT {columns} FROM {table} WHERE name_hash = {hash}")),
             upsert: Arc::from(upsert(dialect, table, shape)),
             delete: Arc::from(format!("DELETE FROM {table} WHERE name_hash = {hash}")),
+            expired_is_boolean: shape.expired_is_boolean,
             padded_hash: shape.hash_is_padded,
         }
     }
@@ -94,6 +96,34 @@ impl Sql {
     /// To bind: the hash.
     pub(super) fn delete(&self) -> Query<'static> {
         kept(&self.delete)
+    }
+
+    /// To bind: so many hashes. Marks rows as legacy does, which hides them from
+    /// every kind of node; the zero of the epoch would stay visible to legacy.
+    pub(super) fn soft_delete(&self, count: usize) -> Query<'static> {
+        let expired = if self.expired_is_boolean { "TRUE" } else { "1" };
+        let hashes = self.hash_parameters(count);
+        once(format!(
+            "UPDATE {} SET expired = {expired}, mtime = CASE WHEN mtime > 0 THEN -mtime \
+             WHEN mtime = 0 THEN -1 ELSE mtime END WHERE name_hash IN ({hashes})",
+            self.table
+        ))
+    }
+
+    /// To bind: so many hashes. Locks those of the rows that are soft-deleted,
+    /// always in the same order; SQLite's transaction has the whole table.
+    pub(super) fn lock_soft_deleted(&self, count: usize) -> Query<'static> {
+        let hashes = self.hash_parameters(count);
+        let (text, lock) = match self.dialect {
+            Dialect::MySql => ("CHAR", " FOR UPDATE"),
+            Dialect::Postgres => ("text", " FOR UPDATE"),
+            Dialect::Sqlite => ("TEXT", ""),
+        };
+        once(format!(
+            "SELECT CAST(name_hash AS {text}) FROM {} \
+             WHERE name_hash IN ({hashes}) AND mtime < 0 ORDER BY name_hash{lock}",
+            self.table
+        ))
     }
 
     /// To bind: so many hashes.

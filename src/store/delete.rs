@@ -1,12 +1,18 @@
-//! Deleting. The row first, so that no reader finds the name any more; then
-//! the file. A crash between leaves a file that nobody sees and `fsck` finds.
+//! Deleting, in two steps. First the row is soft-deleted, as legacy does it, and
+//! committed: from then on no node of any kind finds the name. Then, while the
+//! row is locked, so that nobody can store the name again meanwhile, the file is
+//! removed and the row with it. A crash between leaves a soft-deleted row and
+//! its file, which nobody sees, and which deleting again or `fsck` finishes.
 
 use super::{Process, Store};
-use crate::error::{Error, Result};
-use crate::index::BATCH;
-use crate::metadata::Row;
+use crate::error::{Error, ErrorKind, Result};
+use crate::files::Swept;
+use crate::index::Attempts;
 use crate::name::{DirId, FileId, FileName};
 use crate::runtime;
+
+/// Rows that are locked at a time while their files are removed.
+const PURGE_BATCH: usize = 100;
 
 /// What [`Store::delete_directory`] did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -25,24 +31,24 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// - [`ErrorKind::NotFound`](crate::ErrorKind::NotFound): no row; nothing
-    ///   was touched.
-    /// - [`ErrorKind::Storage`](crate::ErrorKind::Storage): the row is deleted,
-    ///   the file could not be removed.
-    /// - [`ErrorKind::Unavailable`](crate::ErrorKind::Unavailable): database or
-    ///   mount gone; nothing was touched.
+    /// - [`ErrorKind::NotFound`]: no row; nothing was touched.
+    /// - [`ErrorKind::Storage`]: the row is soft-deleted, so that nobody sees the
+    ///   file any more, but the file could not be removed.
+    /// - [`ErrorKind::Unavailable`]: database or mount gone. Either nothing was
+    ///   touched, or the row is soft-deleted; deleting again goes on from there.
     pub fn delete(&self, id: &FileId) -> Result<()> {
-        let name = self.name(id)?;
+        let name = [self.name(id)?];
         let process = self.process()?;
         runtime::block_on(async {
             let missing = || Error::not_found("delete", id.as_str());
-            process.index.find(&name).await?.ok_or_else(missing)?;
+            process.index.find(&name[0]).await?.ok_or_else(missing)?;
             process.on_mount("delete", |mount| mount.require_alive()).await?;
-            let deleted = process.index.delete(&name).await;
-            process.cache.forget(&name.digest());
-            if deleted? { Ok(()) } else { Err(missing()) }
+            match process.soft_delete(&name).await? {
+                0 => Err(missing()),
+                _ => Ok(()),
+            }
         })?;
-        process.mount.remove(id).map(drop)
+        process.purge(&name).map(drop)
     }
 
     /// Deletes all files below a directory, in batches, names compared byte
@@ -57,43 +63,75 @@ impl Store {
         let process = self.process()?;
         let beneath = process.name_prefix.beneath(Some(dir))?;
         let mut deleted = Deleted::default();
+        let mut after = None;
         loop {
-            let rows =
-                runtime::block_on(async { process.index.list(&beneath, None, BATCH).await })?;
-            if rows.is_empty() {
-                break;
+            let names = runtime::block_on(async {
+                let rows = process.index.list(&beneath, after.as_deref(), PURGE_BATCH).await?;
+                Ok(rows.iter().map(|row| FileName::stored(&row.name)).collect::<Vec<_>>())
+            })?;
+            let Some(last) = names.last() else { break };
+            after = Some(last.as_str().to_owned());
+            deleted.rows += runtime::block_on(async {
+                process.on_mount("delete_directory", |mount| mount.require_alive()).await?;
+                process.soft_delete(&names).await
+            })?;
+            match process.purge(&names) {
+                Ok(files) => deleted.files += files,
+                Err(error) if error.kind() == ErrorKind::Storage => {
+                    log::error!("ezdfs: {error:#}");
+                    deleted.left += 1;
+                }
+                Err(error) => return Err(error),
             }
-            process.delete_batch(&rows, &mut deleted)?;
         }
-        let swept = process.mount.sweep(dir)?;
-        deleted.files += swept.removed;
-        deleted.left += swept.left;
+        let Swept { removed, left } = process.mount.sweep(dir)?;
+        deleted.files += removed;
+        deleted.left += left;
         Ok(deleted)
     }
 }
 
 impl Process {
-    fn delete_batch(&self, rows: &[Row], deleted: &mut Deleted) -> Result<()> {
-        let names: Vec<FileName> = rows.iter().map(|row| FileName::stored(&row.name)).collect();
-        runtime::block_on(async {
-            self.on_mount("delete_directory", |mount| mount.require_alive()).await?;
-            let outcome = self.index.delete_many(&names).await;
-            for name in &names {
-                self.cache.forget(&name.digest());
-            }
-            deleted.rows += outcome?;
-            Ok(())
-        })?;
-        // A name that is no id (`a//b`) leads to a file of another name.
-        for id in rows.iter().filter_map(|row| self.name_prefix.id(&row.name)) {
-            match self.mount.remove(&id) {
-                Ok(removed) => deleted.files += u64::from(removed),
-                Err(error) => {
-                    log::error!("ezdfs: {error:#}");
-                    deleted.left += 1;
+    async fn soft_delete(&self, names: &[FileName]) -> Result<u64> {
+        let outcome = self.index.soft_delete(names).await;
+        self.forget(names);
+        outcome
+    }
+
+    /// Removes the files of those of these names that are soft-deleted still,
+    /// then their rows; says how many files. Where a file cannot be removed its
+    /// row stays soft-deleted; the first such error is returned at the end.
+    pub(super) fn purge(&self, names: &[FileName]) -> Result<u64> {
+        let (mut pending, names) = runtime::block_on(async {
+            let mut attempts = Attempts::default();
+            loop {
+                match self.index.begin_purge(names).await {
+                    Ok(locked) => return Ok(locked),
+                    Err(error) => attempts.pause_or_fail(error).await?,
                 }
             }
+        })?;
+        let mut files = 0;
+        let mut failure = None;
+        let mut gone = Vec::with_capacity(names.len());
+        for name in names {
+            // A name that is no id (`a//b`) leads to the file of another name.
+            match self.name_prefix.id(name.as_str()).map(|id| self.mount.remove(&id)) {
+                Some(Err(error)) => {
+                    failure.get_or_insert(error);
+                    continue;
+                }
+                Some(Ok(removed)) => files += u64::from(removed),
+                None => {}
+            }
+            gone.push(name);
         }
-        Ok(())
+        let outcome = runtime::block_on(async {
+            pending.delete(&self.index, &gone).await?;
+            pending.commit().await
+        });
+        self.forget(&gone);
+        outcome?;
+        failure.map_or(Ok(files), Err)
     }
 }

@@ -77,9 +77,7 @@ impl Store {
             }
             let names: Vec<_> = rows.iter().map(|row| FileName::stored(&row.name)).collect();
             let outcome = runtime::block_on(async { process.index.delete_many(&names).await });
-            for name in &names {
-                process.cache.forget(&name.digest());
-            }
+            process.forget(&names);
             deleted += outcome?;
         }
     }

@@ -8,7 +8,7 @@ use std::time::SystemTime;
 use super::{Process, Store};
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::{Published, Staged};
-use crate::index::{Attempts, leaves_outcome_unknown};
+use crate::index::Attempts;
 use crate::metadata::{FileInfo, Row, check_mtime};
 use crate::mime;
 use crate::name::{FileId, FileName};
@@ -63,8 +63,8 @@ impl Store {
     /// Gives a file another id, replacing what that had before. Size, time and
     /// type stay.
     ///
-    /// The bytes are under both ids until the row has moved, then the old name
-    /// goes: a crash leaves a file without a row at most.
+    /// The bytes are under both ids until the row has moved; the old row is
+    /// soft-deleted then, and goes with its file as any deleted one.
     ///
     /// # Errors
     ///
@@ -83,7 +83,7 @@ impl Store {
         let info = source.info;
         let row = Row::new(&new_name, to, staged.written(), info.mtime, &info.mime_type);
         process.put_in_place(&new_name, &row, Some(&old_name), staged)?;
-        process.mount.remove(from)?;
+        process.purge(&[old_name])?;
         Ok(FileInfo::new(to.clone(), &row))
     }
 }
@@ -107,34 +107,36 @@ impl Process {
             }
         })?;
         let published = staged.publish()?;
-        let committed = runtime::block_on(async { pending.commit().await });
-        let outcome = match committed {
+        let outcome = match runtime::block_on(async { pending.commit().await }) {
             Ok(()) => {
                 published.keep();
                 Ok(())
             }
-            Err(error) if leaves_outcome_unknown(&error) => {
-                self.settle(name, row, published, error)
-            }
-            Err(error) => {
-                published.undo();
-                Err(error)
-            }
+            Err(error) => self.settle(name, row, published, error),
         };
-        for name in instead_of.into_iter().chain([name]) {
-            self.cache.forget(&name.digest());
+        self.cache.forget(&name.digest());
+        if let Some(old) = instead_of {
+            self.cache.forget(&old.digest());
         }
         outcome
     }
 
-    /// The database did not say whether it committed: asks for the row.
+    /// After a commit that failed: asks for the row, because the failure may
+    /// have been only in hearing of success. Where the row is not there, undoes
+    /// the file step under the row's lock, which the next writer waits for.
     fn settle(&self, name: &FileName, row: &Row, published: Published, error: Error) -> Result<()> {
-        match runtime::block_on(async { self.index.find(name).await }) {
-            Ok(Some(found)) if found == *row => {
+        let asked = runtime::block_on(async {
+            if self.index.find(name).await?.is_some_and(|found| found == *row) {
+                return Ok(None);
+            }
+            self.index.begin_upsert(name, row, None).await.map(Some)
+        });
+        match asked {
+            Ok(None) => {
                 published.keep();
                 Ok(())
             }
-            Ok(_) => {
+            Ok(Some(_lock)) => {
                 published.undo();
                 Err(error)
             }
