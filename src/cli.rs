@@ -14,6 +14,8 @@ use crate::error::Error;
 
 /// Runs the command line of this process.
 pub fn run() -> ExitCode {
+    #[cfg(feature = "failpoints")]
+    let _scenario = fail::FailScenario::setup();
     let matches = match arguments::command().try_get_matches() {
         Ok(matches) => matches,
         Err(error) => {

@@ -18,6 +18,9 @@
 //! The row decides: a file exists where the table has a live row for it. The
 //! C ABI, the nginx module and the `ezdfs` command are thin doors to [`Store`].
 
+#[macro_use]
+mod step;
+
 mod cache;
 #[cfg(feature = "capi")]
 pub mod capi;

@@ -8,6 +8,8 @@ use libtest_mimic::Arguments;
 
 mod c_programs;
 mod command;
+#[cfg(feature = "failpoints")]
+mod crash;
 mod harness;
 mod store;
 #[allow(dead_code, unreachable_pub, reason = "not every trial needs every part")]
@@ -22,6 +24,8 @@ fn main() -> ExitCode {
     c_programs::register(&mut trials);
     store::register(&mut trials);
     command::register(&mut trials);
+    #[cfg(feature = "failpoints")]
+    crash::register(&mut trials);
 
     let (servers, trials, unmet) = trials.into_parts();
     if !arguments.list {

@@ -104,6 +104,12 @@ pub(super) fn command() -> Command {
                 .arg(flag("long", "Size, time and type too").short('l')),
         )
         .subcommand(
+            Command::new("mv")
+                .about("Give a file another id, replacing what that had")
+                .arg(file("Which"))
+                .arg(Arg::new("to").required(true).value_name("NEW-ID").help("Its new id")),
+        )
+        .subcommand(
             Command::new("rm")
                 .about("Delete files: row first, then bytes")
                 .arg(file("Which").num_args(1..).help("Files, or with -r directories"))

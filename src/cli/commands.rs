@@ -24,6 +24,7 @@ pub(super) fn run(store: &Store, matches: &ArgMatches) -> Result<ExitCode> {
         "get" => get,
         "stat" => stat,
         "ls" => ls,
+        "mv" => mv,
         "rm" => rm,
         _ => import,
     };
@@ -149,6 +150,15 @@ fn ls(store: &Store, arguments: &Arguments<'_>) -> Result<ExitCode> {
         } else {
             output::line(&id)?;
         }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn mv(store: &Store, arguments: &Arguments<'_>) -> Result<ExitCode> {
+    let to = FileId::parse(arguments.text("to").unwrap_or_default())?;
+    let info = store.rename(&arguments.id()?, &to)?;
+    if arguments.flag("json") {
+        output::json(&output::File::from(&info))?;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -4,6 +4,7 @@
 use std::fs::File;
 use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
 
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, openat, renameat};
@@ -198,45 +199,24 @@ impl Staged {
         let inode = inode(&self.parent, &self.staging_name)
             .and_then(|inode| inode.ok_or(Errno::ENOENT))
             .map_err(storage)?;
-        let backup = self.keep_old(name)?;
-        if let Err(errno) = renameat(&self.parent, self.staging_name.as_str(), &self.parent, name) {
-            if let Some(backup) = &backup {
-                remove_reserved(&self.parent, backup);
-            }
-            return Err(storage(errno));
-        }
-        let published = Published {
-            parent: self.parent.try_clone().map_err(|error| {
-                storage(Errno::from_raw(error.raw_os_error().unwrap_or_default()))
-            })?,
-            name: name.to_owned(),
-            inode,
-            backup,
-        };
+        let parent = Arc::new(self.parent.try_clone().map_err(|_| storage(Errno::EMFILE))?);
+        let old = KeptFile::link(&parent, name).map_err(|errno| {
+            let reason = "cannot keep the old file";
+            failed(ErrorKind::Storage, "store", &self.id, reason, errno)
+        })?;
+        step!("old-kept");
+        renameat(&parent, self.staging_name.as_str(), &parent, name).map_err(storage)?;
         self.staging_name.clear();
         self.directories.created.clear();
+        let published = Published { parent, name: name.to_owned(), inode, old };
         if self.durability == Durability::Full
             && let Err(errno) = fsync(&published.parent)
         {
+            let error = failed(ErrorKind::Storage, "store", &self.id, reason, errno);
             published.undo();
-            return Err(failed(ErrorKind::Storage, "store", &self.id, reason, errno));
+            return Err(error);
         }
         Ok(published)
-    }
-
-    /// Links the present file to a reserved name. None where there is no file,
-    /// and where the file system or the file's owner forbids hard links: then
-    /// the write goes on, but cannot be undone.
-    fn keep_old(&self, name: &str) -> Result<Option<String>> {
-        let backup = reserved_name("old")?;
-        match linkat(&self.parent, name, &self.parent, backup.as_str(), AtFlags::empty()) {
-            Ok(()) => Ok(Some(backup)),
-            Err(Errno::ENOENT | Errno::EPERM | Errno::EOPNOTSUPP | Errno::EMLINK) => Ok(None),
-            Err(errno) => {
-                let reason = "cannot keep the old file";
-                Err(failed(ErrorKind::Storage, "store", &self.id, reason, errno))
-            }
-        }
     }
 }
 
@@ -248,41 +228,75 @@ impl Drop for Staged {
     }
 }
 
+/// The file that had the name before, under a reserved name; removed when
+/// dropped.
+#[derive(Debug)]
+struct KeptFile {
+    parent: Arc<OwnedFd>,
+    reserved: String,
+}
+
+impl KeptFile {
+    /// `None` where there is no file, and where the file system or the file's
+    /// owner forbids hard links: then a write goes on, but cannot be undone.
+    fn link(parent: &Arc<OwnedFd>, name: &str) -> nix::Result<Option<Self>> {
+        let reserved = reserved_name("old").map_err(|_| Errno::EAGAIN)?;
+        match linkat(parent, name, parent, reserved.as_str(), AtFlags::empty()) {
+            Ok(()) => Ok(Some(KeptFile { parent: Arc::clone(parent), reserved })),
+            Err(Errno::ENOENT | Errno::EPERM | Errno::EOPNOTSUPP | Errno::EMLINK) => Ok(None),
+            Err(errno) => Err(errno),
+        }
+    }
+
+    fn put_back(mut self, name: &str) -> nix::Result<()> {
+        renameat(&self.parent, self.reserved.as_str(), &self.parent, name)?;
+        self.reserved.clear();
+        Ok(())
+    }
+}
+
+impl Drop for KeptFile {
+    fn drop(&mut self) {
+        if !self.reserved.is_empty() {
+            remove_reserved(&self.parent, &self.reserved);
+        }
+    }
+}
+
 /// A file that has its name, while its row is not committed yet.
 #[derive(Debug)]
-#[must_use = "either keep() or undo()"]
+#[must_use = "keep(), undo() or leave()"]
 pub(crate) struct Published {
-    parent: OwnedFd,
+    parent: Arc<OwnedFd>,
     name: String,
     inode: (u64, u64),
-    backup: Option<String>,
+    old: Option<KeptFile>,
 }
 
 impl Published {
     /// The row is committed: the old file may go.
-    pub(crate) fn keep(self) {
-        if let Some(backup) = &self.backup {
-            remove_reserved(&self.parent, backup);
-        }
-    }
+    pub(crate) fn keep(self) {}
 
     /// The row is not committed: puts the old file back, or removes the new
     /// one, unless another writer has replaced it meanwhile.
     pub(crate) fn undo(self) {
-        let ours = inode(&self.parent, &self.name) == Ok(Some(self.inode));
-        let undone = match (&self.backup, ours) {
-            (Some(backup), true) => {
-                renameat(&self.parent, backup.as_str(), &self.parent, self.name.as_str())
-            }
-            (Some(backup), false) => {
-                remove_reserved(&self.parent, backup);
-                Ok(())
-            }
-            (None, true) => unlinkat(&self.parent, self.name.as_str(), UnlinkatFlags::NoRemoveDir),
-            (None, false) => Ok(()),
+        if inode(&self.parent, &self.name) != Ok(Some(self.inode)) {
+            return;
+        }
+        let undone = match self.old {
+            Some(old) => old.put_back(&self.name),
+            None => unlinkat(&self.parent, self.name.as_str(), UnlinkatFlags::NoRemoveDir),
         };
         if let Err(errno) = undone {
             log::error!("ezdfs: cannot undo the write of {:?}: {errno}", self.name);
+        }
+    }
+
+    /// Nobody knows whether the row is committed: both files stay, the old one
+    /// under its reserved name.
+    pub(crate) fn leave(mut self) {
+        if let Some(old) = &mut self.old {
+            old.reserved.clear();
         }
     }
 }

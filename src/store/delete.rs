@@ -48,6 +48,7 @@ impl Store {
                 _ => Ok(()),
             }
         })?;
+        step!("soft-deleted");
         process.purge(&name).map(drop)
     }
 
@@ -58,12 +59,14 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// As [`Store::delete`]; what was deleted before the error stays deleted.
+    /// As [`Store::delete`]; what was deleted before the error stays deleted. A
+    /// file that cannot be removed does not keep the others.
     pub fn delete_directory(&self, dir: &DirId) -> Result<Deleted> {
         let process = self.process()?;
         let beneath = process.name_prefix.beneath(Some(dir))?;
         let mut deleted = Deleted::default();
         let mut after = None;
+        let mut failure = None;
         loop {
             let names = runtime::block_on(async {
                 let rows = process.index.list(&beneath, after.as_deref(), PURGE_BATCH).await?;
@@ -77,9 +80,9 @@ impl Store {
             })?;
             match process.purge(&names) {
                 Ok(files) => deleted.files += files,
+                // The other files go all the same.
                 Err(error) if error.kind() == ErrorKind::Storage => {
-                    log::error!("ezdfs: {error:#}");
-                    deleted.left += 1;
+                    failure.get_or_insert(error);
                 }
                 Err(error) => return Err(error),
             }
@@ -87,7 +90,7 @@ impl Store {
         let Swept { removed, left } = process.mount.sweep(dir)?;
         deleted.files += removed;
         deleted.left += left;
-        Ok(deleted)
+        failure.map_or(Ok(deleted), Err)
     }
 }
 
@@ -111,6 +114,7 @@ impl Process {
                 }
             }
         })?;
+        step!("locked");
         let mut files = 0;
         let mut failure = None;
         let mut gone = Vec::with_capacity(names.len());
@@ -126,8 +130,10 @@ impl Process {
             }
             gone.push(name);
         }
+        step!("files-removed");
         let outcome = runtime::block_on(async {
             pending.delete(&self.index, &gone).await?;
+            step!("rows-deleted");
             pending.commit().await
         });
         self.forget(&gone);

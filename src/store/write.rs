@@ -53,8 +53,11 @@ impl Store {
         runtime::block_on(async { process.index.ready().await })?;
 
         let mut staged = process.mount.stage(id, || process.has_no_rows())?;
+        step!("staged");
         let sniffed = copy(source, &mut staged, id, options.size)?;
+        step!("written");
         staged.finish()?;
+        step!("finished");
         let row = Row::new(&name, id, staged.written(), mtime, mime_type.unwrap_or(sniffed));
         process.put_in_place(&name, &row, None, staged)?;
         Ok(FileInfo::new(id.clone(), &row))
@@ -106,8 +109,15 @@ impl Process {
                 }
             }
         })?;
+        step!("upserted");
         let published = staged.publish()?;
-        let outcome = match runtime::block_on(async { pending.commit().await }) {
+        let commit = async {
+            step!("published");
+            pending.commit().await?;
+            step!("committed");
+            Ok(())
+        };
+        let outcome = match runtime::block_on(commit) {
             Ok(()) => {
                 published.keep();
                 Ok(())
@@ -140,9 +150,8 @@ impl Process {
                 published.undo();
                 Err(error)
             }
-            // Both files stay: the new one in place, the old one beside it
-            // under a reserved name.
             Err(_) => {
+                published.leave();
                 let reason = "the outcome is unknown: the database went away during the commit";
                 Err(Error::new(ErrorKind::Unavailable, "store", name.as_str(), reason)
                     .with_source(error))
