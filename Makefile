@@ -13,11 +13,12 @@ DENY    := build/tools/bin/cargo-deny
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help build install deps demo test lint audit header bench clean
+.PHONY: help build install deps demo test test-nfs lint audit header bench clean
 
 help:
 	@echo 'make demo      show pictures out of a private nginx; Ctrl-C stops it (DEMO_PORT=8080)'
 	@echo 'make test      install what is missing, build, run every test'
+	@echo 'make test-nfs  play scenarios on real NFS clients (EZDFS_NFS_LAB=folder of a lab)'
 	@echo 'make build     the command, the libraries and the nginx module, into build/'
 	@echo 'make install   copy them into place (DESTDIR, PREFIX, LIBDIR, NGINX_MODULES)'
 	@echo 'make lint      rustfmt, clippy, licences and sources of dependencies, header'
@@ -73,6 +74,12 @@ test:
 	@$(MAKE) --no-print-directory deps
 	@$(MAKE) --no-print-directory build
 	$(CARGO) test --locked --all-features
+
+# Boots virtual machines: about 5 minutes. EZDFS_NFS_LAB names the lab's folder.
+test-nfs:
+	@tests/deps.sh nfs
+	@$(MAKE) --no-print-directory build
+	tests/nfs/run.py
 
 lint: $(DENY)
 	$(CARGO) fmt --check

@@ -1,16 +1,17 @@
 #!/bin/bash
-# Installs the Debian packages that are missing for `build`, `demo`, `test` or `bench`, and says so.
+# Installs the Debian packages that are missing for `build`, `demo`, `test`, `nfs` or `bench`, and says so.
 # Rust itself comes from rustup. Services of the packages are installed, never started.
 set -euo pipefail
 
 build=(gcc libc6-dev make pkg-config nginx nginx-dev)
 demo=("${build[@]}")
 test=("${build[@]}" g++ mariadb-server postgresql valgrind)
+nfs=("${build[@]}" mariadb-server python3 curl qemu-system-x86 e2fsprogs)
 bench=("${build[@]}" python3 wrk)
 
 case "${1:-}" in
-    build | demo | test | bench) declare -n packages=$1 ;;
-    *) echo "usage: $0 build|demo|test|bench" >&2; exit 2 ;;
+    build | demo | test | nfs | bench) declare -n packages=$1 ;;
+    *) echo "usage: $0 build|demo|test|nfs|bench" >&2; exit 2 ;;
 esac
 
 if ! command -v cargo > /dev/null; then
