@@ -12,6 +12,7 @@ mod command;
 mod crash;
 mod harness;
 mod store;
+mod nginx;
 #[allow(dead_code, unreachable_pub, reason = "not every trial needs every part")]
 mod support;
 
@@ -26,6 +27,7 @@ fn main() -> ExitCode {
     command::register(&mut trials);
     #[cfg(feature = "failpoints")]
     crash::register(&mut trials);
+    nginx::register(&mut trials);
 
     let (servers, trials, unmet) = trials.into_parts();
     if !arguments.list {

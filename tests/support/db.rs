@@ -91,6 +91,20 @@ impl TestDb {
         Ok(Self { backend, dsn, home: Home::MariaDb(server, name) })
     }
 
+    /// A database on a server that the trial may stop.
+    pub fn on_mariadb(server: &Arc<mariadb::Server>) -> Result<Self> {
+        let name = server.create_database("utf8mb4", "utf8mb4_bin")?;
+        let (dsn, backend) = (server.dsn(&name), Backend::MariaDb);
+        Ok(Self { backend, dsn, home: Home::MariaDb(Arc::clone(server), name) })
+    }
+
+    /// A database on a server that the trial may stop.
+    pub fn on_postgres(server: &Arc<postgres::Server>) -> Result<Self> {
+        let name = server.create_database()?;
+        let (dsn, backend) = (server.dsn(&name), Backend::Postgres);
+        Ok(Self { backend, dsn, home: Home::Postgres(Arc::clone(server), name) })
+    }
+
     /// Runs statements, separated by semicolons, on a connection of their own.
     ///
     /// Panics when the database refuses them: in a trial that is a failure.

@@ -21,6 +21,7 @@ pub struct Builder {
     dir: TempDir,
     port: u16,
     modules: Vec<String>,
+    user: Option<&'static str>,
     pub workers: usize,
     pub main: String,
     pub events: String,
@@ -41,6 +42,12 @@ impl Builder {
 
     pub fn workers(mut self, workers: usize) -> Self {
         self.workers = workers;
+        self
+    }
+
+    /// Lets the workers run as this user where the tests run as root.
+    pub fn user(mut self, user: &'static str) -> Self {
+        self.user = Some(user);
         self
     }
 
@@ -79,7 +86,8 @@ impl Builder {
         let dir = self.dir.path().display();
         let load: String = self.modules.iter().map(|m| format!("load_module {m};\n")).collect();
         // Workers run as whoever runs the tests, so that they can read the trial's files.
-        let user = if is_root() { "user root;\n" } else { "" };
+        let user = self.user.unwrap_or("root");
+        let user = if is_root() { format!("user {user};\n") } else { String::new() };
         let temporary: String = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
             .map(|name| format!("    {name}_temp_path {dir}/{name};\n"))
             .concat();
@@ -128,6 +136,7 @@ impl Nginx {
             port: free_port(),
             workers: 1,
             modules: Vec::new(),
+            user: None,
             main: String::new(),
             events: String::new(),
             http: String::new(),
@@ -169,6 +178,21 @@ impl Nginx {
         self.daemon.signal(Signal::SIGHUP)?;
         let reloaded = wait_for("new workers", || !self.worker_pids().is_subset(&old));
         reloaded.map_err(|e| format!("{e}\n{}", self.error_log()).into())
+    }
+
+    pub fn signal(&self, signal: Signal) -> Result {
+        self.daemon.signal(signal)
+    }
+
+    /// Waits for the end of the master, which outlives its workers.
+    pub fn wait_for_end(&mut self) -> Result {
+        self.daemon.wait_for_end()
+    }
+
+    /// The requests that nginx has logged.
+    pub fn access_log(&self) -> String {
+        let log = fs::read(self.dir().join("access.log")).unwrap_or_default();
+        String::from_utf8_lossy(&log).into_owned()
     }
 
     /// What nginx has logged, the messages of its start included.

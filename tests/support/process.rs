@@ -173,16 +173,21 @@ impl Daemon {
         Ok(kill(Pid::from_raw(self.child.id() as i32), signal)?)
     }
 
+    /// Waits until the server has ended by itself.
+    pub fn wait_for_end(&mut self) -> Result {
+        let child = &mut self.child;
+        wait_for("a server's end", || !matches!(child.try_wait(), Ok(None)))
+    }
+
     fn stop(&mut self) {
         if matches!(self.child.try_wait(), Ok(Some(_))) {
             return;
         }
         let _ = self.signal(Signal::SIGCONT);
         let _ = self.signal(self.stop);
-        let child = &mut self.child;
-        if wait_for("a server's end", || !matches!(child.try_wait(), Ok(None))).is_err() {
-            let _ = child.kill();
-            let _ = child.wait();
+        if self.wait_for_end().is_err() {
+            let _ = self.child.kill();
+            let _ = self.child.wait();
         }
     }
 }
