@@ -22,6 +22,7 @@ static ngx_http_ezdfs_store_t *ngx_http_ezdfs_find_store(
 static void ngx_http_ezdfs_store_cleanup(void *data);
 static char *ngx_http_ezdfs_option(ngx_conf_t *cf, ngx_command_t *dummy,
     void *conf);
+static ngx_uint_t ngx_http_ezdfs_is_key(ngx_str_t *text);
 static char *ngx_http_ezdfs(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 
 
@@ -285,6 +286,15 @@ ngx_http_ezdfs_option(ngx_conf_t *cf, ngx_command_t *dummy, void *conf)
     value = cf->args->elts;
     store = &block->store->name;
 
+    /* a value whose key was forgotten may hold a password */
+
+    if (!ngx_http_ezdfs_is_key(&value[0])) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "no option name where one is expected "
+                           "in ezdfs_store \"%V\"", store);
+        return NGX_CONF_ERROR;
+    }
+
     if (cf->args->nelts != 2) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
                            "\"%V\" in ezdfs_store \"%V\" takes one value",
@@ -331,6 +341,26 @@ ngx_http_ezdfs_option(ngx_conf_t *cf, ngx_command_t *dummy, void *conf)
     }
 
     return NGX_CONF_OK;
+}
+
+
+static ngx_uint_t
+ngx_http_ezdfs_is_key(ngx_str_t *text)
+{
+    u_char  *p, *last;
+
+    last = text->data + text->len;
+
+    for (p = text->data; p < last; p++) {
+
+        if ((*p < 'a' || *p > 'z') && (*p < 'A' || *p > 'Z')
+            && (*p < '0' || *p > '9') && *p != '_' && *p != '-')
+        {
+            return 0;
+        }
+    }
+
+    return text->len != 0;
 }
 
 
