@@ -8,6 +8,7 @@ demo=("${build[@]}")
 test=("${build[@]}" g++ mariadb-server postgresql valgrind)
 nfs=("${build[@]}" mariadb-server python3 curl qemu-system-x86 e2fsprogs)
 bench=("${build[@]}" python3 wrk)
+test=("${build[@]}" g++ mariadb-server postgresql valgrind curl openssl)
 
 case "${1:-}" in
     build | demo | test | nfs | bench) declare -n packages=$1 ;;

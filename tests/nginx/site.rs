@@ -13,7 +13,7 @@ use tempfile::TempDir;
 
 use crate::support::db::{Backend, TestDb};
 use crate::support::nginx::{Builder, Nginx};
-use crate::support::process::scratch;
+use crate::support::process::{free_port, scratch};
 use crate::support::{Result, Servers};
 
 /// Where the paths that trials name begin, in the table, on the mount and in URLs.
@@ -36,6 +36,15 @@ pub(super) fn url(path: &str) -> String {
 pub(super) fn location(directives: &str) -> String {
     format!(
         "location ~ ^/var/([^/]+/)?storage/images(-versioned)?/ {{ ezdfs main; {directives} }}\n"
+    )
+}
+
+/// A store whose database is not there.
+pub(super) fn dead_store(site: &Site, name: &str) -> String {
+    let (port, root) = (free_port(), site.root());
+    format!(
+        "ezdfs_store {name} {{ dsn mysql://ezdfs:secret@127.0.0.1:{port}/d; root {}; }}\n",
+        root.display()
     )
 }
 
