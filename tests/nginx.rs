@@ -3,9 +3,12 @@
 use crate::support::{Need, Trials};
 
 mod config;
+mod database;
 mod features;
 mod freshness;
 mod http;
+mod lifecycle;
+mod mount;
 mod paths;
 mod redirects;
 mod serving;
@@ -13,15 +16,22 @@ mod site;
 mod types;
 
 pub(crate) fn register(trials: &mut Trials) {
-    let needs = [Need::NGINX, Need::MODULE, Need::COMMAND];
+    let needs = [Need::NGINX, Need::MODULE];
+    let and = |need| [&needs[..], &[need]].concat();
     config::register(&mut trials.group("nginx::config", &needs));
+    database::register_mariadb(&mut trials.group("nginx::database", &and(Need::MARIADB)));
+    database::register_postgres(&mut trials.group("nginx::database", &and(Need::POSTGRES)));
     features::register(&mut trials.group("nginx::features", &needs));
-    let curl = [&needs[..], &[Need::Programs(&["curl", "openssl"])]].concat();
-    features::register_http2(&mut trials.group("nginx::features", &curl));
+    let clients = Need::Programs(&["curl", "openssl"]);
+    features::register_http2(&mut trials.group("nginx::features", &and(clients)));
     freshness::register(&mut trials.group("nginx::freshness", &needs));
     http::register(&mut trials.group("nginx::http", &needs));
+    lifecycle::register(&mut trials.group("nginx::lifecycle", &needs));
+    lifecycle::register_mariadb(&mut trials.group("nginx::lifecycle", &and(Need::MARIADB)));
+    mount::register(&mut trials.group("nginx::mount", &needs));
+    mount::register_unreadable(&mut trials.group("nginx::mount", &and(Need::MARIADB)));
     paths::register(&mut trials.group("nginx::paths", &needs));
     redirects::register(&mut trials.group("nginx::redirects", &needs));
-    serving::register(&mut trials.group("nginx::serving", &needs));
+    serving::register(&mut trials.group("nginx::serving", &and(Need::COMMAND)));
     types::register(&mut trials.group("nginx::types", &needs));
 }

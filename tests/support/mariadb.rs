@@ -1,5 +1,6 @@
 //! A private MariaDB server.
 
+use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Mutex;
@@ -10,7 +11,7 @@ use tempfile::TempDir;
 
 use super::Result;
 use super::db::{self, Rows};
-use super::process::{Daemon, free_port, is_root, program, run, scratch};
+use super::process::{Daemon, free_port, is_root, program, run, scratch, wait_for};
 
 /// The programs without which there is no server.
 pub const PROGRAMS: &[&str] = &["mariadbd", "mariadb-install-db"];
@@ -31,7 +32,8 @@ impl Server {
         let mut install = Command::new(found("mariadb-install-db")?);
         install
             .args(["--no-defaults", "--auth-root-authentication-method=normal", "--skip-test-db"])
-            .arg(format!("--datadir={}", dir.path().join("data").display()));
+            .arg(format!("--datadir={}", dir.path().join("data").display()))
+            .arg(tmpdir(&dir));
         if is_root() {
             install.arg("--user=root");
         }
@@ -55,6 +57,7 @@ impl Server {
             format!("--datadir={dir}/data"),
             format!("--socket={dir}/socket"),
             format!("--pid-file={dir}/pid"),
+            tmpdir(&self.dir),
             format!("--port={}", self.port),
         ]);
         command.args([
@@ -90,7 +93,14 @@ impl Server {
 
     /// Stops the server's process without closing its sockets: it accepts and never answers.
     pub fn freeze(&self) -> Result {
-        self.signal(Signal::SIGSTOP)
+        self.signal(Signal::SIGSTOP)?;
+        let pid = self.daemon.lock().unwrap().as_ref().map(Daemon::pid).unwrap_or_default();
+        // The signal arrives at one thread first, and the others work on meanwhile.
+        wait_for("a frozen server", || {
+            let threads = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+            let stats = threads.map(|thread| fs::read_to_string(thread.path().join("stat")));
+            stats.flatten().all(|stat| stat.rsplit_once(") ").is_some_and(|s| s.1.starts_with('T')))
+        })
     }
 
     pub fn thaw(&self) -> Result {
@@ -131,6 +141,11 @@ impl Server {
         self.sql("", &format!("SET lock_wait_timeout = 1; DROP DATABASE {name}"))?;
         Ok(())
     }
+}
+
+/// A server that starts clears its directory of temporary tables, other servers' as well.
+fn tmpdir(dir: &TempDir) -> String {
+    format!("--tmpdir={}", dir.path().display())
 }
 
 fn found(name: &str) -> Result<PathBuf> {

@@ -45,7 +45,7 @@ impl Builder {
         self
     }
 
-    /// Lets the workers run as this user where the tests run as root.
+    /// Lets the workers run as this user (and group) where the tests run as root.
     pub fn user(mut self, user: &'static str) -> Self {
         self.user = Some(user);
         self

@@ -1,0 +1,273 @@
+//! A database that is gone, full or silent.
+
+use std::sync::Arc;
+
+use crate::support::db::TestDb;
+use crate::support::http::{Connection, Response, get};
+use crate::support::nginx::{Builder, Nginx};
+use crate::support::process::wait_for;
+use crate::support::{Group, Result, mariadb, postgres};
+
+use super::site::{Site, location, url};
+
+/// Each trial has a server of its own, for what it does to it.
+pub(super) fn register_mariadb(group: &mut Group) {
+    group.add("stopped_database_is_503::mariadb", |_| stopped_mariadb());
+    group.add("refused_connections_are_503", |_| refused_connections());
+    group.add("cold_requests_share_one_look_up", |_| one_look_up());
+    group.add("silent_database_is_503_at_the_deadline", |_| silent_database());
+    group.add("clients_leave_while_waiting", |_| clients_leave());
+}
+
+pub(super) fn register_postgres(group: &mut Group) {
+    group.add("stopped_database_is_503::postgres", |_| stopped_postgres());
+}
+
+/// A server that answers nothing until the value goes, also where the trial fails meanwhile.
+pub(super) struct Frozen<'a>(&'a mariadb::Server);
+
+impl<'a> Frozen<'a> {
+    pub(super) fn new(server: &'a mariadb::Server) -> Result<Self> {
+        server.freeze()?;
+        Ok(Self(server))
+    }
+}
+
+impl Drop for Frozen<'_> {
+    fn drop(&mut self) {
+        let _ = self.0.thaw();
+    }
+}
+
+/// A MariaDB server with a site that has `count` files.
+pub(super) fn mariadb_site(count: usize) -> Result<(Arc<mariadb::Server>, Site)> {
+    let server = Arc::new(mariadb::Server::start()?);
+    let site = Site::new(TestDb::on_mariadb(&server)?)?;
+    for i in 0..count {
+        site.put(&path(i), path(i).as_bytes())?;
+    }
+    Ok((server, site))
+}
+
+pub(super) fn path(i: usize) -> String {
+    format!("images/{i}.png")
+}
+
+/// Adds a location that counts connections and one that needs no database.
+pub(super) fn observed(builder: Builder) -> Builder {
+    builder.server("location = /status { stub_status; } location = /static { return 200 static; }")
+}
+
+/// How many requests are under way, this one not counted.
+pub(super) fn under_way(nginx: &Nginx) -> usize {
+    let status = get(nginx.port(), "/status").text();
+    let words: Vec<&str> = status.split_whitespace().collect();
+    let writing = words.iter().position(|word| *word == "Writing:").expect("stub_status");
+    words[writing + 1].parse::<usize>().expect("a number") - 1
+}
+
+/// Sends requests without waiting for their answers.
+pub(super) fn send<'a>(
+    nginx: &Nginx,
+    targets: impl IntoIterator<Item = &'a str>,
+) -> Result<Vec<Connection>> {
+    let send = |target| {
+        let mut connection = Connection::open(nginx.port())?;
+        connection.send("GET", target, &[("Connection", "close")])?;
+        Ok(connection)
+    };
+    targets.into_iter().map(send).collect()
+}
+
+fn assert_unavailable(answer: &Response, what: &str) {
+    assert_eq!(answer.status, 503, "{what}");
+    assert!(answer.header("Retry-After").is_some(), "{what}: {answer:?}");
+    assert_eq!((answer.header("ETag"), answer.header("Expires")), (None, None), "{what}");
+}
+
+fn stopped_mariadb() -> Result {
+    let server = Arc::new(mariadb::Server::start()?);
+    stopped(TestDb::on_mariadb(&server)?, || server.stop(), || server.restart_on_same_port())
+}
+
+fn stopped_postgres() -> Result {
+    let server = Arc::new(postgres::Server::start()?);
+    stopped(TestDb::on_postgres(&server)?, || server.stop(), || server.restart_on_same_port())
+}
+
+fn stopped(db: TestDb, stop: impl Fn(), restart: impl Fn() -> Result) -> Result {
+    let site = Site::new(db)?;
+    for i in 0..3 {
+        site.put(&path(i), path(i).as_bytes())?;
+    }
+    let strict = site.block("strict", "cache_ttl 0;");
+    let nginx = site
+        .builder("cache_ttl 1ms; cache_negative_ttl 1ms; stale_if_error 1h;")
+        .http(&strict)
+        .server(&location("expires 1d;"))
+        .server("location /strict/ { rewrite ^/strict(/.*) $1 break; ezdfs strict; }")
+        .start()?;
+    let ask = |i| get(nginx.port(), &url(&path(i)));
+    let ask_strict = |i| get(nginx.port(), &format!("/strict{}", url(&path(i))));
+    assert_eq!((ask(0).status, ask_strict(0).status, ask(9).status), (200, 200, 404));
+
+    stop();
+    for _ in 0..3 {
+        assert_unavailable(&ask_strict(0), "read before, nothing remembered");
+        assert_unavailable(&ask(1), "never read");
+        assert_unavailable(&ask(9), "known to be missing, too long ago");
+        let answer = ask(0);
+        assert_eq!((answer.status, answer.text()), (200, path(0)), "remembered");
+    }
+
+    restart()?;
+    for i in 0..3 {
+        wait_for("the database's files", || ask(i).status == 200 && ask_strict(i).status == 200)?;
+        assert_eq!((ask(i).text(), ask_strict(i).text()), (path(i), path(i)));
+    }
+    assert_eq!((ask(9).status, ask_strict(9).status), (404, 404));
+    Ok(())
+}
+
+fn counter(server: &mariadb::Server, name: &str) -> Result<u64> {
+    let rows = server.sql("", &format!("SHOW GLOBAL STATUS LIKE '{name}'"))?;
+    let value = rows.first().and_then(|row| row[1].clone());
+    Ok(value.ok_or("no such counter")?.parse()?)
+}
+
+fn refused_connections() -> Result {
+    let (server, site) = mariadb_site(60)?;
+    // Without the administrator's right to one connection more.
+    server.sql(
+        "",
+        "CREATE USER web@'%' IDENTIFIED BY 'secret'; GRANT SELECT ON *.* TO web@'%';
+         SET GLOBAL max_connections = 10; SET GLOBAL connect_timeout = 3600",
+    )?;
+    let (dsn, root) = (site.db.dsn.replace("//ezdfs:", "//web:"), site.root());
+    let store = format!("ezdfs_store web {{ dsn {dsn}; root {}; cache_ttl 0; }}", root.display());
+    let nginx =
+        observed(Nginx::with_module().http(&store)).server("location / { ezdfs web; }").start()?;
+    let targets: Vec<String> = (0..60).map(|i| url(&path(i))).collect();
+    let ask_all = || -> Result<Vec<Response>> {
+        let connections = send(&nginx, targets.iter().map(String::as_str))?;
+        connections.into_iter().map(|mut connection| connection.receive("GET")).collect()
+    };
+
+    // With the one that wrote the files, connections that never log in take all places but the
+    // administrator's. One by one, for a connection that closes still takes a place.
+    let mut taken = Vec::new();
+    for count in 1..=9 {
+        taken.push(std::net::TcpStream::connect(("127.0.0.1", server.port()))?);
+        wait_for("the connection", || {
+            counter(&server, "Threads_connected").is_ok_and(|connected| connected == count + 2)
+        })?;
+    }
+    let mut before = 0;
+    wait_for("the administrator's place", || {
+        counter(&server, "Connections").map(|count| before = count).is_ok()
+    })?;
+    for answer in ask_all()? {
+        assert_unavailable(&answer, "a server that is full");
+    }
+    let (mut own, mut after) = (0, 0);
+    wait_for("the administrator's place", || {
+        own += 1;
+        counter(&server, "Connections").map(|count| after = count).is_ok()
+    })?;
+    let attempts = after - before - own;
+    assert!(attempts <= 60, "{attempts} attempts to connect for 60 requests");
+
+    drop(taken);
+    wait_for("a place", || get(nginx.port(), &targets[0]).status == 200)?;
+    let before = counter(&server, "Connections")?;
+    for (i, answer) in ask_all()?.iter().enumerate() {
+        assert_eq!((answer.status, answer.text()), (200, path(i)));
+    }
+    let opened = counter(&server, "Connections")? - before - 1;
+    assert!(opened <= 4, "{opened} connections, although max_connections is 4");
+    Ok(())
+}
+
+fn one_look_up() -> Result {
+    let (server, site) = mariadb_site(2)?;
+    let patient = "connect_timeout 60s; query_timeout 60s;";
+    let nginx = observed(site.builder(patient)).server(&location("")).start()?;
+    // Connects and looks at the table.
+    assert_eq!(get(nginx.port(), &url(&path(1))).status, 200);
+    let before = counter(&server, "Com_stmt_execute")?;
+
+    let frozen = Frozen::new(&server)?;
+    let connections = send(&nginx, [&*url(&path(0)); 50])?;
+    wait_for("the requests", || under_way(&nginx) == 50)?;
+    for _ in 0..20 {
+        assert_eq!(get(nginx.port(), "/static").text(), "static");
+    }
+    assert_eq!(under_way(&nginx), 50);
+    drop(frozen);
+    for mut connection in connections {
+        let answer = connection.receive("GET")?;
+        assert_eq!((answer.status, answer.text()), (200, path(0)));
+    }
+    assert_eq!(counter(&server, "Com_stmt_execute")? - before, 1);
+    Ok(())
+}
+
+fn silent_database() -> Result {
+    let (server, site) = mariadb_site(30)?;
+    let hasty = "connect_timeout 300ms; query_timeout 300ms; cache_ttl 0;";
+    let nginx = observed(site.builder(hasty)).server(&location("")).start()?;
+    let targets: Vec<String> = (0..30).map(|i| url(&path(i))).collect();
+    assert_eq!(get(nginx.port(), &targets[0]).status, 200);
+
+    let frozen = Frozen::new(&server)?;
+    for _ in 0..2 {
+        let connections = send(&nginx, targets.iter().map(String::as_str))?;
+        assert_eq!(get(nginx.port(), "/static").text(), "static");
+        for mut connection in connections {
+            assert_unavailable(&connection.receive("GET")?, "a frozen server");
+        }
+    }
+    drop(frozen);
+    for (i, target) in targets.iter().enumerate() {
+        wait_for("the thawed server", || get(nginx.port(), target).status == 200)?;
+        assert_eq!(get(nginx.port(), target).text(), path(i));
+    }
+    Ok(())
+}
+
+fn clients_leave() -> Result {
+    let (server, site) = mariadb_site(20)?;
+    let patient = "connect_timeout 60s; query_timeout 60s; cache_ttl 0;";
+    let builder = observed(site.builder(patient));
+    let dir = builder.dir().display().to_string();
+    let includes: String =
+        (0..3).map(|i| format!("<!--# include virtual=\"{}\" -->", url(&path(i)))).collect();
+    std::fs::write(builder.dir().join("page.html"), includes)?;
+    let nginx = builder
+        .server(&location(""))
+        .server(&format!("location = /page.html {{ root {dir}; ssi on; ssi_types *; }}"))
+        .start()?;
+    assert_eq!(get(nginx.port(), "/page.html").text(), path(0) + &path(1) + &path(2));
+
+    for round in 0..3 {
+        let frozen = Frozen::new(&server)?;
+        let mut targets: Vec<String> = (0..20).map(|i| url(&path(i))).collect();
+        targets.extend(std::iter::repeat_n("/page.html".to_owned(), 5));
+        let connections = send(&nginx, targets.iter().map(String::as_str))?;
+        wait_for("the requests", || under_way(&nginx) == 25)?;
+        drop(connections);
+        wait_for("the end of the requests", || under_way(&nginx) == 0)?;
+        drop(frozen);
+        for i in 0..20 {
+            let answer = get(nginx.port(), &url(&path(i)));
+            assert_eq!((answer.status, answer.text()), (200, path(i)), "round {round}");
+        }
+    }
+    let left = nginx.access_log().lines().filter(|line| line.contains(" 499 ")).count();
+    assert_eq!(left, 75, "{}", nginx.access_log());
+    let log = nginx.error_log();
+    for level in ["[emerg]", "[alert]", "[crit]", "[error]"] {
+        assert!(!log.contains(level), "{log}");
+    }
+    Ok(())
+}
