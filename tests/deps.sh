@@ -5,10 +5,9 @@ set -euo pipefail
 
 build=(gcc libc6-dev make pkg-config nginx nginx-dev)
 demo=("${build[@]}")
-test=("${build[@]}" g++ mariadb-server postgresql valgrind)
+test=("${build[@]}" g++ mariadb-server postgresql valgrind curl openssl)
 nfs=("${build[@]}" mariadb-server python3 curl qemu-system-x86 e2fsprogs)
 bench=("${build[@]}" python3 wrk)
-test=("${build[@]}" g++ mariadb-server postgresql valgrind curl openssl)
 
 case "${1:-}" in
     build | demo | test | nfs | bench) declare -n packages=$1 ;;

@@ -11,8 +11,8 @@ mod command;
 #[cfg(feature = "failpoints")]
 mod crash;
 mod harness;
-mod store;
 mod nginx;
+mod store;
 #[allow(dead_code, unreachable_pub, reason = "not every trial needs every part")]
 mod support;
 

@@ -42,7 +42,7 @@ impl Drop for Frozen<'_> {
 /// A MariaDB server with a site that has `count` files.
 pub(super) fn mariadb_site(count: usize) -> Result<(Arc<mariadb::Server>, Site)> {
     let server = Arc::new(mariadb::Server::start()?);
-    let site = Site::new(TestDb::on_mariadb(&server)?)?;
+    let site = Site::new(TestDb::on_mariadb(&server, "utf8mb4", "utf8mb4_bin")?)?;
     for i in 0..count {
         site.put(&path(i), path(i).as_bytes())?;
     }
@@ -87,7 +87,11 @@ fn assert_unavailable(answer: &Response, what: &str) {
 
 fn stopped_mariadb() -> Result {
     let server = Arc::new(mariadb::Server::start()?);
-    stopped(TestDb::on_mariadb(&server)?, || server.stop(), || server.restart_on_same_port())
+    stopped(
+        TestDb::on_mariadb(&server, "utf8mb4", "utf8mb4_bin")?,
+        || server.stop(),
+        || server.restart_on_same_port(),
+    )
 }
 
 fn stopped_postgres() -> Result {

@@ -92,13 +92,6 @@ impl TestDb {
     }
 
     /// A database on a server that the trial may stop.
-    pub fn on_mariadb(server: &Arc<mariadb::Server>) -> Result<Self> {
-        let name = server.create_database("utf8mb4", "utf8mb4_bin")?;
-        let (dsn, backend) = (server.dsn(&name), Backend::MariaDb);
-        Ok(Self { backend, dsn, home: Home::MariaDb(Arc::clone(server), name) })
-    }
-
-    /// A database on a server that the trial may stop.
     pub fn on_postgres(server: &Arc<postgres::Server>) -> Result<Self> {
         let name = server.create_database()?;
         let (dsn, backend) = (server.dsn(&name), Backend::Postgres);
