@@ -3,6 +3,7 @@
 
 mod arguments;
 mod commands;
+mod fsck;
 mod output;
 mod settings;
 

@@ -1,7 +1,9 @@
 //! The bytes: a mounted directory, never left by any path.
 
+mod check;
 mod stage;
 mod sweep;
+mod walk;
 
 use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
@@ -17,8 +19,10 @@ use crate::config::{Durability, Options};
 use crate::error::{Error, ErrorKind, Result};
 use crate::name::FileId;
 
+pub(crate) use check::{Examined, RootIdentity, Unneeded};
 pub(crate) use stage::{Published, Staged};
 pub(crate) use sweep::Swept;
+pub(crate) use walk::{Walk, Walked, shown};
 
 /// The mounted directory beneath which all files lie.
 ///

@@ -1,5 +1,6 @@
 //! The metadata table.
 
+mod check;
 mod connect;
 mod fault;
 mod schema;
@@ -19,6 +20,7 @@ use crate::name::FileName;
 use connect::{Guard, Pool, Query};
 use sql::Sql;
 
+pub(crate) use check::{Keyed, Locked};
 pub(crate) use fault::Attempts;
 pub(crate) use schema::Shape;
 

@@ -1,5 +1,8 @@
 //! What operators do to a whole store.
 
+mod fsck;
 mod import;
 
+pub use crate::store::Fault;
+pub use fsck::{Checked, Finding, Fsck, FsckOptions, Report};
 pub use import::{Import, ImportOptions, Imported};

@@ -256,6 +256,20 @@ impl UrlPrefix {
     }
 }
 
+/// The name that leads to the same path by its own spelling; `None` where the
+/// path would lie outside the directory that names are relative to.
+pub(crate) fn normalised(name: &str) -> Option<String> {
+    let mut segments = Vec::new();
+    for segment in name.split('/') {
+        match segment {
+            "" | "." => {}
+            ".." => drop(segments.pop()?),
+            _ => segments.push(segment),
+        }
+    }
+    Some(segments.join("/"))
+}
+
 /// Checks the rules that ids, directories and prefixes share.
 fn check_path(text: &str) -> Result<(), &'static str> {
     if text.is_empty() {
@@ -349,6 +363,14 @@ mod tests {
         for good in ["a", "images/é.jpg", "a..b/...", "a b/it's+50%25.jpg", "new\nline"] {
             assert_eq!(FileId::parse(good).unwrap().as_str(), good);
         }
+    }
+
+    #[test]
+    fn other_spellings_have_one_normal_form() {
+        for alias in ["a/b", "a//b", "./a/b", "x/../a/b", "/a/b/", "a/./b", "a/b/c/.."] {
+            assert_eq!(normalised(alias).as_deref(), Some("a/b"), "{alias}");
+        }
+        assert_eq!(normalised("a/../../b"), None);
     }
 
     #[test]

@@ -1,8 +1,10 @@
 //! The operations. The order of index steps and file steps stands here and
 //! nowhere else: reading in `read`, writing in `write`, deleting in `delete`.
 
+mod check;
 mod delete;
 mod halves;
+mod judge;
 mod list;
 mod read;
 mod register;
@@ -22,7 +24,10 @@ use crate::index::Index;
 use crate::name::{FileId, FileName, NamePrefix, UrlPrefix};
 use crate::runtime::{self, PerProcess};
 
+pub use check::Fault;
+pub(crate) use check::{Checking, State, Verdict};
 pub use delete::Deleted;
+pub(crate) use judge::{has_bad_datatype, is_hidden};
 pub use list::List;
 pub use read::OpenFile;
 pub(crate) use register::{Candidate, Registered};

@@ -7,7 +7,7 @@ use crate::config::VOCABULARY;
 const EXIT_CODES: &str = "\
 Exit codes: 0 done · 1 not found · 2 bad usage, name, option or input · 3 database or mount
 unavailable, try again · 4 metadata table missing or of the wrong shape · 5 file system error ·
-70 a bug in ezdfs
+7 fsck: faults remain · 70 a bug in ezdfs
 
 Every option may also be given as EZDFS_<OPTION> in the environment or as `option = value` in
 ezdfs.toml: ./ezdfs.toml, /etc/ezdfs/ezdfs.toml, or the file that --config names. A flag goes
@@ -122,6 +122,17 @@ pub(super) fn command() -> Command {
                 .arg(Arg::new("dir").required(true).value_name("DIR").help("The tree"))
                 .arg(flag("dry-run", "Only look and count").short('n')),
         )
+        .subcommand(super::fsck::command())
+}
+
+/// An option with a value and a default.
+pub(super) fn flag_value(
+    name: &'static str,
+    value: &'static str,
+    default: &'static str,
+    help: &'static str,
+) -> Arg {
+    Arg::new(name).long(name).value_name(value).default_value(default).help(help)
 }
 
 fn flag(name: &'static str, help: &'static str) -> Arg {

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use clap::ArgMatches;
 use serde_json::json;
 
-use super::{output, report};
+use super::{fsck, output, report};
 use crate::error::{Error, ErrorKind, Result};
 use crate::maintenance::{Import, ImportOptions};
 use crate::name::{DirId, FileId};
@@ -26,22 +26,23 @@ pub(super) fn run(store: &Store, matches: &ArgMatches) -> Result<ExitCode> {
         "ls" => ls,
         "mv" => mv,
         "rm" => rm,
+        "fsck" => fsck::run,
         _ => import,
     };
     command(store, &Arguments { matches })
 }
 
 /// The arguments of one subcommand.
-struct Arguments<'a> {
-    matches: &'a ArgMatches,
+pub(super) struct Arguments<'a> {
+    pub(super) matches: &'a ArgMatches,
 }
 
 impl<'a> Arguments<'a> {
-    fn text(&self, name: &str) -> Option<&'a str> {
+    pub(super) fn text(&self, name: &str) -> Option<&'a str> {
         self.matches.get_one::<String>(name).map(String::as_str)
     }
 
-    fn flag(&self, name: &str) -> bool {
+    pub(super) fn flag(&self, name: &str) -> bool {
         self.matches.get_flag(name)
     }
 

@@ -10,6 +10,14 @@ use crate::config::Dialect;
 use crate::metadata::Row;
 use crate::name::FileName;
 
+/// A column that is changed by itself.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Column {
+    Size,
+    Datatype,
+    NameHash,
+}
+
 /// Statements fitted to a dialect and to the shape of one table.
 #[derive(Debug)]
 pub(super) struct Sql {
@@ -18,6 +26,7 @@ pub(super) struct Sql {
     columns: &'static str,
     find: Arc<str>,
     upsert: Arc<str>,
+    insert_new: Arc<str>,
     delete: Arc<str>,
     expired_is_boolean: bool,
     /// `name_hash` is `char(32)`, compared as such so that the key is used.
@@ -29,31 +38,34 @@ impl Sql {
         let columns = match (dialect, shape.expired_is_boolean) {
             (Dialect::MySql, _) => {
                 "CAST(name AS CHAR), CAST(datatype AS CHAR), CAST(scope AS CHAR), \
-                 CAST(size AS SIGNED), CAST(mtime AS SIGNED), CAST(COALESCE(expired, 0) AS SIGNED)"
+                 CAST(size AS SIGNED), CAST(mtime AS SIGNED), CAST(COALESCE(expired, 0) AS SIGNED), \
+                 CAST(name_hash AS CHAR)"
             }
             (Dialect::Postgres, true) => {
                 "CAST(name AS text), CAST(datatype AS text), CAST(scope AS text), \
                  CAST(size AS bigint), CAST(mtime AS bigint), \
-                 CAST(CASE WHEN expired THEN 1 ELSE 0 END AS bigint)"
+                 CAST(CASE WHEN expired THEN 1 ELSE 0 END AS bigint), CAST(name_hash AS text)"
             }
             (Dialect::Postgres, false) => {
                 "CAST(name AS text), CAST(datatype AS text), CAST(scope AS text), \
                  CAST(size AS bigint), CAST(mtime AS bigint), \
-                 CAST(COALESCE(expired, 0) AS bigint)"
+                 CAST(COALESCE(expired, 0) AS bigint), CAST(name_hash AS text)"
             }
             (Dialect::Sqlite, _) => {
                 "CAST(name AS TEXT), CAST(datatype AS TEXT), CAST(scope AS TEXT), \
                  CAST(size AS INTEGER), CAST(mtime AS INTEGER), \
-                 CAST(COALESCE(expired, 0) AS INTEGER)"
+                 CAST(COALESCE(expired, 0) AS INTEGER), CAST(name_hash AS TEXT)"
             }
         };
         let hash = hash_parameter(dialect, shape.hash_is_padded, 1);
+        let (upsert, insert_new) = inserts(dialect, table, shape);
         Sql {
             dialect,
             table: table.to_owned(),
             columns,
             find: Arc::from(format!("SELECT {columns} FROM {table} WHERE name_hash = {hash}")),
-            upsert: Arc::from(upsert(dialect, table, shape)),
+            upsert: Arc::from(upsert),
+            insert_new: Arc::from(insert_new),
             delete: Arc::from(format!("DELETE FROM {table} WHERE name_hash = {hash}")),
             expired_is_boolean: shape.expired_is_boolean,
             padded_hash: shape.hash_is_padded,
@@ -82,15 +94,7 @@ impl Sql {
     }
 
     pub(super) fn upsert(&self, name: &FileName, row: &Row) -> Query<'static> {
-        kept(&self.upsert)
-            .bind(row.name.clone())
-            .bind(row.name.clone())
-            .bind(name.hash())
-            .bind(row.datatype.clone())
-            .bind(row.scope.clone())
-            // No file is larger than i64 can say: off_t cannot either.
-            .bind(row.size.cast_signed())
-            .bind(row.mtime)
+        bind_row(kept(&self.upsert), name, row)
     }
 
     /// To bind: the hash.
@@ -179,10 +183,66 @@ impl Sql {
     /// The name as something that compares by bytes.
     fn exact_name(&self) -> &'static str {
         match self.dialect {
-            Dialect::MySql => "CONVERT(name USING utf8mb4) COLLATE utf8mb4_bin",
+            // As bytes: utf8mb4_bin takes `a` and `a ` for one name.
+            Dialect::MySql => "CAST(CONVERT(name USING utf8mb4) AS BINARY)",
             Dialect::Postgres => "name COLLATE \"C\"",
             Dialect::Sqlite => "name COLLATE BINARY",
         }
+    }
+
+    /// To bind: the hash. Keeps the row for this transaction alone.
+    pub(super) fn find_locked(&self) -> Query<'static> {
+        let lock = match self.dialect {
+            Dialect::MySql | Dialect::Postgres => " FOR UPDATE",
+            // Its transaction has the whole table.
+            Dialect::Sqlite => "",
+        };
+        once(format!("{}{lock}", self.find))
+    }
+
+    /// To bind: the value, the hash.
+    pub(super) fn set(&self, column: Column) -> Query<'static> {
+        let Sql { dialect, table, .. } = self;
+        let (column, value) = match column {
+            Column::Size => ("size", parameter(*dialect, 1)),
+            Column::Datatype => ("datatype", parameter(*dialect, 1)),
+            Column::NameHash => ("name_hash", parameter(*dialect, 1)),
+        };
+        let hash = hash_parameter(*dialect, self.padded_hash, 2);
+        once(format!("UPDATE {table} SET {column} = {value} WHERE name_hash = {hash}"))
+    }
+
+    /// To bind: the hash.
+    pub(super) fn unexpire(&self) -> Query<'static> {
+        let expired = if self.expired_is_boolean { "FALSE" } else { "0" };
+        let hash = hash_parameter(self.dialect, self.padded_hash, 1);
+        once(format!("UPDATE {} SET expired = {expired} WHERE name_hash = {hash}", self.table))
+    }
+
+    /// To bind: as the upsert. Affects no row where there is one of this hash,
+    /// after waiting for whoever is writing it.
+    pub(super) fn insert_new(&self, name: &FileName, row: &Row) -> Query<'static> {
+        bind_row(once(self.insert_new.to_string()), name, row)
+    }
+
+    /// Hashes and names in the order of the primary key.
+    pub(super) fn names_by_hash(&self, after: Option<&str>, limit: usize) -> Query<'static> {
+        let Sql { dialect, table, .. } = self;
+        let text = match dialect {
+            Dialect::MySql => "CHAR",
+            Dialect::Postgres | Dialect::Sqlite => "text",
+        };
+        let filter = match after {
+            Some(_) => {
+                format!(" WHERE name_hash > {}", hash_parameter(*dialect, self.padded_hash, 1))
+            }
+            None => String::new(),
+        };
+        let query = once(format!(
+            "SELECT CAST(name_hash AS {text}), CAST(name AS {text}) FROM {table}{filter} \
+             ORDER BY name_hash LIMIT {limit}"
+        ));
+        after.into_iter().fold(query, |query, after| query.bind(after.to_owned()))
     }
 
     fn hash_parameters(&self, count: usize) -> String {
@@ -191,6 +251,18 @@ impl Sql {
             .collect();
         parameters.join(", ")
     }
+}
+
+fn bind_row(query: Query<'static>, name: &FileName, row: &Row) -> Query<'static> {
+    query
+        .bind(row.name.clone())
+        .bind(row.name.clone())
+        .bind(name.hash())
+        .bind(row.datatype.clone())
+        .bind(row.scope.clone())
+        // No file is larger than i64 can say: off_t cannot either.
+        .bind(row.size.cast_signed())
+        .bind(row.mtime)
 }
 
 /// A statement that is prepared once for each connection.
@@ -215,9 +287,11 @@ fn parameter(dialect: Dialect, number: usize) -> String {
     }
 }
 
-/// Inserts or overwrites all columns. `expired` is reset: the kernels leave it,
-/// so that a file that legacy had deleted stays invisible when stored again.
-fn upsert(dialect: Dialect, table: &str, shape: &Shape) -> String {
+/// Two statements that insert a row. The first overwrites all columns of the
+/// row that is there; `expired` is reset: the kernels leave it, so that a file
+/// that legacy had deleted stays invisible when stored again. The second leaves
+/// the row that is there.
+fn inserts(dialect: Dialect, table: &str, shape: &Shape) -> (String, String) {
     let columns = ["name", "name_trunk", "name_hash", "datatype", "scope", "size", "mtime"];
     let mut names: Vec<&str> = columns.to_vec();
     let mut values: Vec<String> = (1..=columns.len()).map(|n| parameter(dialect, n)).collect();
@@ -242,12 +316,14 @@ fn upsert(dialect: Dialect, table: &str, shape: &Shape) -> String {
             Dialect::Postgres | Dialect::Sqlite => format!("{name} = {source}.{name}"),
         })
         .collect();
-    format!(
-        "INSERT INTO {table} ({}) VALUES ({}) {clause} {}",
-        names.join(", "),
-        values.join(", "),
-        assignments.join(", ")
-    )
+    let insert = format!("INTO {table} ({}) VALUES ({})", names.join(", "), values.join(", "));
+    let insert_new = match dialect {
+        Dialect::MySql => format!("INSERT IGNORE {insert}"),
+        Dialect::Postgres | Dialect::Sqlite => {
+            format!("INSERT {insert} ON CONFLICT (name_hash) DO NOTHING")
+        }
+    };
+    (format!("INSERT {insert} {clause} {}", assignments.join(", ")), insert_new)
 }
 
 /// Escapes by `|`, which no server setting turns into something else.

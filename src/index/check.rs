@@ -1,0 +1,152 @@
+//! What checking the table needs besides: rows with the keys that they really
+//! have, and changes of single columns under a row's lock.
+
+use sqlx::Row as _;
+
+use super::connect::Query;
+use super::sql::{Column, Sql};
+use super::{Index, PendingWrite, decode, fault};
+use crate::error::Result;
+use crate::metadata::Row;
+use crate::name::FileName;
+
+/// A row and its key, which need not be the hash of its name.
+#[derive(Debug)]
+pub(crate) struct Keyed {
+    pub(crate) key: String,
+    pub(crate) row: Row,
+}
+
+impl Index {
+    /// [`Index::list`], with the keys. Rows of one name are never parted: the
+    /// next page begins after the last name of this one.
+    pub(crate) async fn list_keyed(
+        &self,
+        beneath: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<Keyed>> {
+        let rows = self.fetch("list", beneath, |sql| sql.list(beneath, after, limit)).await?;
+        let mut page = Vec::with_capacity(rows.len());
+        for row in &rows {
+            let key: Result<String, sqlx::Error> = row.try_get(6);
+            let key = key.map_err(|error| fault::convert(error, "list", beneath))?;
+            let key = key.trim_end().to_owned();
+            page.push(Keyed { key, row: decode(row, beneath)? });
+        }
+        // Servers look no further than their `max_sort_length`.
+        page.sort_by(|one, other| one.row.name.cmp(&other.row.name));
+        if page.len() == limit && page.first().map(name) != page.last().map(name) {
+            let last = page.last().map(name).unwrap_or_default().to_owned();
+            page.retain(|keyed| keyed.row.name != last);
+        }
+        Ok(page)
+    }
+
+    /// Keys and names of the whole table, in the order of the keys.
+    pub(crate) async fn names_by_key(
+        &self,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<(String, String)>> {
+        let list = |sql: &Sql| sql.names_by_hash(after, limit);
+        let rows = self.fetch("list", &self.table, list).await?;
+        let names: Result<_, sqlx::Error> =
+            rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect();
+        names.map_err(|error| fault::convert(error, "list", &self.table))
+    }
+
+    /// The row that has this key, live or not.
+    pub(crate) async fn find_key(&self, key: &str) -> Result<Option<Row>> {
+        let rows = self.fetch("find", key, |sql| sql.find().bind(key.to_owned())).await?;
+        rows.first().map(|row| decode(row, key)).transpose()
+    }
+
+    /// Opens a transaction and locks the row that has this key, if there is one:
+    /// writers wait until it ends, and those who came before have ended.
+    pub(crate) async fn lock(&self, key: &str) -> Result<(Locked<'_>, Option<Row>)> {
+        let sql = self.sql().await?;
+        let pending = self.begin(sql).await?;
+        let mut locked = Locked { pending, sql, key: key.to_owned() };
+        let row = locked.fetch(sql.find_locked().bind(key.to_owned()), key).await?;
+        Ok((locked, row))
+    }
+
+    /// Opens a transaction in which nobody else can store this name; `None`
+    /// where it has a row. For rolling back: the row that holds the place says
+    /// nothing.
+    pub(crate) async fn reserve(&self, name: &FileName, row: &Row) -> Result<Option<PendingWrite>> {
+        let sql = self.sql().await?;
+        let mut pending = self.begin(sql).await?;
+        let insert = sql.insert_new(name, row);
+        match pending.connection.execute("check", name.as_str(), insert).await? {
+            0 => pending.roll_back().await.map(|()| None),
+            _ => Ok(Some(pending)),
+        }
+    }
+}
+
+/// A locked row within its transaction; rolled back when dropped.
+pub(crate) struct Locked<'i> {
+    pending: PendingWrite,
+    sql: &'i Sql,
+    key: String,
+}
+
+impl Locked<'_> {
+    /// Another row as this transaction sees it.
+    pub(crate) async fn find_key(&mut self, key: &str) -> Result<Option<Row>> {
+        self.fetch(self.sql.find().bind(key.to_owned()), key).await
+    }
+
+    pub(crate) async fn delete(&mut self) -> Result<()> {
+        self.change(self.sql.delete()).await
+    }
+
+    pub(crate) async fn unexpire(&mut self) -> Result<()> {
+        self.change(self.sql.unexpire()).await
+    }
+
+    pub(crate) async fn set_size(&mut self, size: u64) -> Result<()> {
+        self.change(self.sql.set(Column::Size).bind(size.cast_signed())).await
+    }
+
+    pub(crate) async fn set_datatype(&mut self, datatype: &str) -> Result<()> {
+        self.change(self.sql.set(Column::Datatype).bind(datatype.to_owned())).await
+    }
+
+    pub(crate) async fn set_key(&mut self, key: &str) -> Result<()> {
+        self.change(self.sql.set(Column::NameHash).bind(key.to_owned())).await
+    }
+
+    pub(crate) async fn commit(self) -> Result<()> {
+        self.pending.commit().await
+    }
+
+    pub(crate) async fn roll_back(self) -> Result<()> {
+        self.pending.roll_back().await
+    }
+
+    async fn fetch(&mut self, query: Query<'static>, key: &str) -> Result<Option<Row>> {
+        let rows = self.pending.connection.fetch_all("check", key, query).await?;
+        rows.first().map(|row| decode(row, key)).transpose()
+    }
+
+    async fn change(&mut self, query: Query<'static>) -> Result<()> {
+        let query = query.bind(self.key.clone());
+        self.pending.connection.execute("repair", &self.key, query).await.map(drop)
+    }
+}
+
+impl PendingWrite {
+    /// Ends the transaction and keeps the connection.
+    pub(crate) async fn roll_back(mut self) -> Result<()> {
+        self.connection.command("roll back", &self.table, "ROLLBACK").await?;
+        self.connection.release();
+        Ok(())
+    }
+}
+
+fn name(keyed: &Keyed) -> &str {
+    &keyed.row.name
+}
