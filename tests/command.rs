@@ -8,7 +8,7 @@ use std::process::{Command, Output, Stdio};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::support::db::TestDb;
+use crate::support::db::{self, TestDb};
 use crate::support::process::scratch;
 use crate::support::{Need, Trials, built, fixtures};
 
@@ -24,14 +24,14 @@ pub(crate) fn register(trials: &mut Trials) {
 }
 
 /// A command line on a store of its own.
-struct Cli {
-    dir: TempDir,
-    dsn: String,
+pub(crate) struct Cli {
+    pub(crate) dir: TempDir,
+    pub(crate) dsn: String,
     _db: Option<TestDb>,
 }
 
 impl Cli {
-    fn new(db: Option<TestDb>) -> Self {
+    pub(crate) fn new(db: Option<TestDb>) -> Self {
         let dir = scratch();
         fs::create_dir(dir.path().join("root")).unwrap();
         let dsn = match &db {
@@ -43,41 +43,49 @@ impl Cli {
         cli
     }
 
-    fn root(&self) -> std::path::PathBuf {
+    pub(crate) fn root(&self) -> std::path::PathBuf {
         self.dir.path().join("root")
     }
 
-    fn bare(&self, arguments: &[&str]) -> Command {
+    pub(crate) fn bare(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(built("ezdfs"));
         command.args(arguments).current_dir(self.dir.path()).env_clear().stdin(Stdio::null());
         command
     }
 
-    fn run(&self, arguments: &[&str]) -> Output {
-        let mut command = self.bare(arguments);
-        command.env("EZDFS_DSN", &self.dsn).env("EZDFS_ROOT", self.root());
-        command.output().unwrap()
+    pub(crate) fn run(&self, arguments: &[&str]) -> Output {
+        self.with_store(arguments).output().unwrap()
     }
 
-    fn code(&self, arguments: &[&str]) -> i32 {
+    pub(crate) fn with_store(&self, arguments: &[&str]) -> Command {
+        let mut command = self.bare(arguments);
+        command.env("EZDFS_DSN", &self.dsn).env("EZDFS_ROOT", self.root());
+        command
+    }
+
+    pub(crate) fn sql(&self, statements: &str) {
+        db::sql(&self.dsn, statements).unwrap();
+    }
+
+    pub(crate) fn code(&self, arguments: &[&str]) -> i32 {
         self.run(arguments).status.code().unwrap()
     }
 
     #[track_caller]
-    fn text(&self, arguments: &[&str]) -> String {
+    pub(crate) fn text(&self, arguments: &[&str]) -> String {
         let output = self.run(arguments);
         assert!(output.status.success(), "{arguments:?}: {}", stderr(&output));
         String::from_utf8(output.stdout).unwrap()
     }
 
     #[track_caller]
-    fn json(&self, arguments: &[&str]) -> Vec<Value> {
+    pub(crate) fn json(&self, arguments: &[&str]) -> Vec<Value> {
         let text = self.text(arguments);
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
     }
 }
 
-fn stderr(output: &Output) -> String {
+pub(crate) fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 

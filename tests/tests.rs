@@ -10,6 +10,7 @@ mod c_programs;
 mod command;
 #[cfg(feature = "failpoints")]
 mod crash;
+mod fsck;
 mod harness;
 mod nginx;
 mod store;
@@ -28,6 +29,7 @@ fn main() -> ExitCode {
     #[cfg(feature = "failpoints")]
     crash::register(&mut trials);
     nginx::register(&mut trials);
+    fsck::register(&mut trials);
 
     let (servers, trials, unmet) = trials.into_parts();
     if !arguments.list {

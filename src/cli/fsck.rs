@@ -69,8 +69,11 @@ pub(super) fn command() -> Command {
 pub(super) fn run(store: &Store, arguments: &Arguments<'_>) -> Result<ExitCode> {
     let options = options(arguments)?;
     let repairs = options.repair.clone();
-    let mut printer =
-        Printer { json: arguments.flag("json"), counter: output::counter("checked"), failure: None };
+    let mut printer = Printer {
+        json: arguments.flag("json"),
+        counter: output::counter("checked"),
+        failure: None,
+    };
     let checked = Fsck::new(store, options).run(&mut printer);
     printer.counter.finish_and_clear();
     let checked = checked?;

@@ -104,8 +104,9 @@ impl Store {
     pub(crate) fn begin_check(&self, cutoff: SystemTime) -> Result<Checking> {
         let process = self.process()?;
         let beneath = process.name_prefix.beneath(None)?;
-        let has_rows =
-            runtime::block_on(async { Ok(!process.index.list(&beneath, None, 1).await?.is_empty()) });
+        let has_rows = runtime::block_on(async {
+            Ok(!process.index.list(&beneath, None, 1).await?.is_empty())
+        });
         let (has_rows, root) = (has_rows?, process.mount.identity()?);
         let checking = Checking { cutoff, root, has_rows };
         self.require_same_mount(&checking)?;
