@@ -3,7 +3,6 @@
 mod command;
 
 use std::fs;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use ezdfs::maintenance::{Checked, Fault, Finding, Fsck, FsckOptions, Report};
@@ -25,7 +24,7 @@ pub(crate) fn register(trials: &mut Trials) {
     group.per_database("too_many_missing_files_stop_it", too_many_missing);
     group.per_database("too_many_orphans_are_not_removed", too_many_orphans);
     group.per_database("writers_between_the_passes_are_not_harmed", writers_between);
-    group.per_database("a_writer_at_the_same_time_loses_nothing", writer_at_the_same_time);
+    group.per_database("a_write_under_way_is_waited_for", write_under_way);
     group.per_database("a_directory_by_itself", directory);
     command::register(trials);
 }
@@ -373,44 +372,36 @@ fn writers_between(db: TestDb) {
     assert_eq!(site.row("datatype", "images/typed"), texts(["image/gif"]));
 }
 
-/// What fsck takes for an orphan or a row without a file is being stored again.
-fn writer_at_the_same_time(db: TestDb) {
-    const ROUNDS: u32 = 150;
-    // Without a grace period, what is being staged would be stale.
-    let repair = Fault::ALL.into_iter().filter(|fault| *fault != Fault::StaleStaging).collect();
-    let options = FsckOptions { max_missing: 100, max_orphans: 100, repair, ..options(&[]) };
+/// Writers hold the row's lock from before they touch the file until they have
+/// committed. Here the lock is held, and the write is completed only when fsck
+/// has had the time to do harm.
+fn write_under_way(db: TestDb) {
     let site = good(db);
-    let id = crate::store::id("images/a");
-    let writing = AtomicBool::new(true);
-    let repaired = std::thread::scope(|scope| {
-        let repairs = scope.spawn(|| {
-            let store = site.another_store(&[]);
-            let mut repaired = 0;
-            while writing.load(Ordering::Relaxed) {
-                let checked = Fsck::new(&store, options.clone()).run(&mut Log::default()).unwrap();
-                repaired += checked.repaired.iter().sum::<u64>();
-            }
-            repaired
-        });
-        for round in 0..ROUNDS {
-            let bytes = vec![b'x'; 1 + round as usize % 7];
-            let options = ezdfs::CreateOptions { mtime: Some(1_500_000_000), ..Default::default() };
-            let stored = site.store.create(&id, &mut &*bytes, &options);
-            let read = stored.and_then(|_| site.read("images/a"));
-            if !matches!(&read, Ok(read) if *read == bytes) {
-                writing.store(false, Ordering::Relaxed);
-                panic!("round {round}: {read:?}");
-            }
-            match round % 3 {
-                0 => site.store.delete_metadata(&id).unwrap(),
-                1 => drop(fs::remove_file(site.path("images/a"))),
-                _ => {}
-            }
-        }
-        writing.store(false, Ordering::Relaxed);
+    site.foreign_row("images/missing", 1, 1_500_000_000, false);
+    site.foreign_row("images/size", 1, 1_500_000_000, false);
+    site.foreign_file("images/size", b"xyz");
+    site.foreign_file("images/orphan", b"x");
+    let names = |ids: [&str; 2]| ids.map(|id| format!("'{PREFIX}/{id}'")).join(", ");
+    let hash = md5(&format!("{PREFIX}/images/orphan"));
+    let name = format!("'{PREFIX}/images/orphan'");
+    let statements = format!(
+        "UPDATE ezdfsfile SET size = 3 WHERE name IN ({});
+         INSERT INTO ezdfsfile (name, name_trunk, name_hash, datatype, scope, size, mtime)
+         VALUES ({name}, {name}, '{hash}', 'image/png', 'image', 1, 1500000000)",
+        names(["images/missing", "images/size"])
+    );
+    let lock = site.db.hold(&statements);
+    let (checked, findings) = std::thread::scope(|scope| {
+        let repairs = scope.spawn(|| fsck(&site, options(&Fault::ALL)));
+        std::thread::sleep(Duration::from_secs(1));
+        site.foreign_file("images/missing", b"xyz");
+        lock.commit();
         repairs.join().unwrap()
     });
-    assert!(repaired > 0, "nothing was ever wrong");
+    assert_eq!((pairs(&findings), checked.remaining()), (vec![], 0));
+    assert_eq!(site.read("images/missing").unwrap(), b"xyz");
+    assert_eq!(site.read("images/orphan").unwrap(), b"x");
+    assert_eq!(site.row("size", "images/size"), texts(["3"]));
 }
 
 fn directory(db: TestDb) {

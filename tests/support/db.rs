@@ -6,7 +6,7 @@ use std::sync::{Arc, LazyLock};
 use sqlx::mysql::{MySqlConnectOptions, MySqlConnection};
 use sqlx::postgres::{PgConnectOptions, PgConnection};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
-use sqlx::{AssertSqlSafe, Connection, Row};
+use sqlx::{AnyConnection, AssertSqlSafe, Connection, Executor, Row};
 use tempfile::TempDir;
 
 use super::process::scratch;
@@ -105,6 +105,19 @@ impl TestDb {
     pub fn sql(&self, statements: &str) -> Rows {
         sql(&self.dsn, statements).unwrap_or_else(|e| panic!("{statements}: {e}"))
     }
+
+    /// Runs statements in a transaction that keeps its locks.
+    #[track_caller]
+    pub fn hold(&self, statements: &str) -> Held {
+        sqlx::any::install_default_drivers();
+        let begun = RUNTIME.block_on(async {
+            let mut connection = AnyConnection::connect(&self.dsn).await?;
+            connection.execute("BEGIN").await?;
+            connection.execute(sqlx::raw_sql(AssertSqlSafe(statements.to_owned()))).await?;
+            Ok::<_, sqlx::Error>(Held(connection))
+        });
+        begun.unwrap_or_else(|e| panic!("{statements}: {e}"))
+    }
 }
 
 impl Drop for TestDb {
@@ -118,13 +131,23 @@ impl Drop for TestDb {
     }
 }
 
+/// A transaction that has not ended; dropped, it is rolled back.
+#[derive(Debug)]
+pub struct Held(AnyConnection);
+
+impl Held {
+    pub fn commit(mut self) {
+        RUNTIME.block_on(self.0.execute("COMMIT")).expect("commit");
+    }
+}
+
+static RUNTIME: LazyLock<tokio::runtime::Runtime> = LazyLock::new(|| {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    builder.worker_threads(1).enable_all().build().expect("start a runtime for SQL")
+});
+
 /// Runs statements on the database behind a DSN. The text protocols give every value as text.
 pub fn sql(dsn: &str, statements: &str) -> Result<Rows> {
-    static RUNTIME: LazyLock<tokio::runtime::Runtime> = LazyLock::new(|| {
-        let mut builder = tokio::runtime::Builder::new_multi_thread();
-        builder.worker_threads(1).enable_all().build().expect("start a runtime for SQL")
-    });
-
     macro_rules! run {
         ($connection:ty, $options:expr) => {{
             let mut connection = <$connection>::connect_with(&$options).await?;
