@@ -1,9 +1,8 @@
 //! Listing, in batches: memory does not grow with the table.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 
-use super::{Process, Store};
+use super::Store;
 use crate::error::Result;
 use crate::index::BATCH;
 use crate::metadata::FileInfo;
@@ -16,7 +15,9 @@ use crate::runtime;
 /// Ends after its first error.
 #[derive(Debug)]
 pub struct List {
-    process: Arc<Process>,
+    /// Not its process: a fork in the middle of a listing leaves the parent's
+    /// connections alone.
+    store: Store,
     beneath: String,
     /// The last name of the batches read so far.
     after: Option<String>,
@@ -31,23 +32,23 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// Those of starting in this process; those of the database come from the
-    /// iterator.
+    /// [`ErrorKind::InvalidName`](crate::ErrorKind::InvalidName) where the
+    /// directory is too long with the prefix; those of the database come from
+    /// the iterator.
     pub fn list(&self, dir: Option<&DirId>) -> Result<List> {
-        let process = self.process()?;
-        let beneath = process.name_prefix.beneath(dir)?;
-        Ok(List { process, beneath, after: None, batch: VecDeque::new(), ended: false })
+        let beneath = self.options.name_prefix.beneath(dir)?;
+        Ok(List { store: self.clone(), beneath, after: None, batch: VecDeque::new(), ended: false })
     }
 }
 
 impl List {
     fn read_batch(&mut self) -> Result<()> {
+        let process = self.store.process()?;
         let after = self.after.as_deref();
-        let rows = runtime::block_on(async {
-            self.process.index.list(&self.beneath, after, BATCH).await
-        })?;
+        let rows =
+            runtime::block_on(async { process.index.list(&self.beneath, after, BATCH).await })?;
         self.ended = rows.len() < BATCH;
-        let prefix = &self.process.name_prefix;
+        let prefix = &process.name_prefix;
         self.batch = rows
             .iter()
             .filter(|row| row.is_live())

@@ -1,0 +1,159 @@
+//! Options: php.ini, then the array; and the stores that were made of them.
+
+use std::collections::BTreeMap;
+use std::ffi::CString;
+use std::sync::{Mutex, PoisonError};
+
+use ext_php_rs::flags::IniEntryPermission;
+use ext_php_rs::types::Zval;
+use ext_php_rs::zend::IniEntryDef;
+use ezdfs::config::VOCABULARY;
+use ezdfs::{ErrorKind, Options, Store};
+
+use crate::failure::Failure;
+use crate::shim::{self, Text};
+use crate::values::Keyed;
+
+/// Stores that a process keeps; more option sets than that are a program that
+/// makes them up.
+const MAX_STORES: usize = 64;
+
+type OptionSet = BTreeMap<String, String>;
+
+/// The stores of this process. They outlive the request, and their connections
+/// with them.
+static STORES: Mutex<BTreeMap<OptionSet, Store>> = Mutex::new(BTreeMap::new());
+
+/// The store for these options and those of php.ini.
+pub(crate) fn store(given: &Keyed) -> Result<Store, Failure> {
+    let settings = settings()?;
+    let options = merge(&settings, given)?;
+    let mut stores = STORES.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(store) = stores.get(&options) {
+        return Ok(store.clone());
+    }
+    let mut builder = Options::builder();
+    for (key, value) in &options {
+        builder.set(key, value).map_err(|error| blame(error, &settings, given))?;
+    }
+    let store = Store::new(builder.build()?);
+    if stores.len() >= MAX_STORES {
+        stores.clear();
+    }
+    stores.insert(options, store.clone());
+    Ok(store)
+}
+
+fn merge(settings: &OptionSet, given: &Keyed) -> Result<OptionSet, Failure> {
+    let mut options = settings.clone();
+    for (key, value) in given.iter().filter(|(_, value)| !value.is_null()) {
+        options.insert(key.clone(), text(key, value)?);
+    }
+    Ok(options)
+}
+
+/// An option's value as the text that the core reads.
+fn text(key: &str, value: &Zval) -> Result<String, Failure> {
+    let refuse = |reason| Failure::refused(ErrorKind::InvalidConfig, "option", key, reason);
+    if let Some(number) = value.long() {
+        // PHP and YAML have read 0644 as a number by then.
+        let is_mode = key.ends_with("_mode");
+        return Ok(if is_mode { format!("{number:04o}") } else { number.to_string() });
+    }
+    let bytes = value.zend_str().ok_or_else(|| refuse("must be a string or an integer"))?;
+    let text = std::str::from_utf8(bytes.as_bytes()).map_err(|_| refuse("is not UTF-8"))?;
+    Ok(text.to_owned())
+}
+
+/// Says where a refused value stands.
+fn blame(error: ezdfs::Error, settings: &OptionSet, given: &Keyed) -> Failure {
+    let key = error.subject();
+    let is_given = given.iter().any(|(name, value)| name == key && !value.is_null());
+    if is_given || !settings.contains_key(key) {
+        return error.into();
+    }
+    let name = format!("ezdfs.{key}");
+    Failure::refused(ErrorKind::InvalidConfig, "php.ini", &name, &error.to_string())
+}
+
+/// What php.ini says. Read for every store: a host may be configured by the
+/// pool, the virtual host or the directory that a request belongs to.
+fn settings() -> Result<OptionSet, Failure> {
+    let mut settings = OptionSet::new();
+    for spec in VOCABULARY {
+        let name = format!("ezdfs.{}", spec.key);
+        let mut value = Text::new("");
+        // SAFETY: `value` outlives the call.
+        if unsafe { shim::ezdfs_php_ini(Text::new(&name), &raw mut value) } {
+            // SAFETY: the setting does not change before it is copied below.
+            let bytes = unsafe { value.bytes() };
+            let text = std::str::from_utf8(bytes).map_err(|_| {
+                Failure::refused(ErrorKind::InvalidConfig, "php.ini", &name, "is not UTF-8")
+            })?;
+            settings.insert(spec.key.to_owned(), text.to_owned());
+        }
+    }
+    Ok(settings)
+}
+
+/// Registers `ezdfs.KEY` for each option, with the core's default.
+pub(crate) fn register_settings(module: i32) {
+    let entries: Vec<IniEntryDef> = VOCABULARY
+        .iter()
+        .map(|spec| {
+            let name = forever(&format!("ezdfs.{}", spec.key));
+            let default = forever(spec.default.unwrap_or_default());
+            let mut entry = IniEntryDef::new(name, default, IniEntryPermission::System);
+            if spec.default.is_none() {
+                entry.value = std::ptr::null();
+            }
+            entry
+        })
+        .chain([IniEntryDef::end()])
+        .collect();
+    // PHP refers to the table for as long as the process lives.
+    IniEntryDef::register(Vec::leak(entries), module);
+    // SAFETY: `ezdfs.dsn` has just been registered.
+    unsafe { shim::ezdfs_php_hide_dsn() };
+}
+
+fn forever(text: &str) -> &'static std::ffi::CStr {
+    let text = CString::new(text).unwrap_or_default();
+    Box::leak(text.into_boxed_c_str())
+}
+
+/// A DSN as phpinfo() may show it.
+fn redacted(dsn: &str) -> String {
+    if dsn.starts_with("env:") || dsn.starts_with("file:") {
+        return dsn.to_owned();
+    }
+    let mut builder = Options::builder();
+    // Making a store does no I/O.
+    let parsed =
+        builder.set("dsn", dsn).and_then(|it| it.set("root", "/")).and_then(|it| it.build());
+    parsed
+        .map_or_else(|_| "(not a DSN)".to_owned(), |options| Store::new(options).dsn().to_string())
+}
+
+/// For the C part: writes a DSN without its secrets.
+///
+/// # Safety
+///
+/// `dsn` must point to `len` bytes to read, `out` to `size` bytes to write.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn ezdfs_php_redact_dsn(
+    dsn: *const u8,
+    len: usize,
+    out: *mut u8,
+    size: usize,
+) -> usize {
+    // SAFETY: as the caller promises.
+    let (dsn, out) = unsafe {
+        (std::slice::from_raw_parts(dsn, len), std::slice::from_raw_parts_mut(out, size))
+    };
+    let shown = std::panic::catch_unwind(|| redacted(&String::from_utf8_lossy(dsn)));
+    let shown = shown.unwrap_or_default();
+    let count = shown.len().min(size);
+    out[..count].copy_from_slice(&shown.as_bytes()[..count]);
+    count
+}

@@ -1,0 +1,121 @@
+//! The C part (`shim/`): what PHP has only as macros, or leaves by `longjmp`.
+
+use std::ffi::{c_char, c_int};
+use std::marker::PhantomData;
+
+use ext_php_rs::types::Zval;
+use ext_php_rs::zend::{ClassEntry, ModuleEntry};
+
+use crate::failure::Failure;
+
+pub(crate) const OK: c_int = 0;
+pub(crate) const THROWN: c_int = 1;
+pub(crate) const BAILOUT: c_int = 2;
+pub(crate) const NO_STREAM: c_int = 4;
+
+/// `ezdfs_php_text`
+#[repr(C)]
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Text<'a> {
+    bytes: *const c_char,
+    len: usize,
+    borrowed: PhantomData<&'a [u8]>,
+}
+
+impl<'a> Text<'a> {
+    pub(crate) fn new(text: &'a str) -> Self {
+        Text { bytes: text.as_ptr().cast(), len: text.len(), borrowed: PhantomData }
+    }
+
+    /// # Safety
+    ///
+    /// The bytes must outlive `'b`.
+    pub(crate) unsafe fn bytes<'b>(self) -> &'b [u8] {
+        // SAFETY: the pointer and the length are those of one string, which
+        // the caller knows to live long enough.
+        unsafe { std::slice::from_raw_parts(self.bytes.cast(), self.len) }
+    }
+}
+
+/// `ezdfs_php_file_info`
+#[repr(C)]
+#[derive(Debug)]
+pub(crate) struct FileInfo<'a> {
+    pub(crate) id: Text<'a>,
+    pub(crate) mime_type: Text<'a>,
+    pub(crate) scope: Text<'a>,
+    pub(crate) uri: Text<'a>,
+    pub(crate) size: i64,
+    pub(crate) mtime: i64,
+}
+
+/// `ezdfs_php_failure`
+#[repr(C)]
+#[derive(Debug)]
+pub(crate) struct Thrown<'a> {
+    pub(crate) message: Text<'a>,
+    pub(crate) operation: Text<'a>,
+    pub(crate) subject: Text<'a>,
+    pub(crate) code: i64,
+}
+
+unsafe extern "C" {
+    pub(crate) fn ezdfs_php_register_file_info();
+    pub(crate) fn ezdfs_php_register_exception(
+        name: Text<'_>,
+        parent: *mut ClassEntry,
+    ) -> *mut ClassEntry;
+    pub(crate) fn ezdfs_php_new_exception(
+        class: *mut ClassEntry,
+        thrown: *const Thrown<'_>,
+        out: *mut Zval,
+    ) -> c_int;
+    pub(crate) fn ezdfs_php_new_file_info(info: *const FileInfo<'_>, out: *mut Zval) -> c_int;
+    pub(crate) fn ezdfs_php_is_date(value: *mut Zval) -> bool;
+    pub(crate) fn ezdfs_php_timestamp(date: *mut Zval, out: *mut i64) -> c_int;
+
+    pub(crate) fn ezdfs_php_hide_dsn();
+    pub(crate) fn ezdfs_php_ini(name: Text<'_>, out: *mut Text<'_>) -> bool;
+    pub(crate) fn ezdfs_php_display_ini(module: *mut ModuleEntry);
+
+    pub(crate) fn ezdfs_php_is_stream(value: *mut Zval) -> bool;
+    pub(crate) fn ezdfs_php_is_readable(value: *mut Zval) -> bool;
+    pub(crate) fn ezdfs_php_plain_fd(value: *mut Zval, position: *mut u64) -> c_int;
+    pub(crate) fn ezdfs_php_read(
+        value: *mut Zval,
+        buffer: *mut c_char,
+        size: usize,
+        count: *mut usize,
+        ended: *mut bool,
+    ) -> c_int;
+    pub(crate) fn ezdfs_php_seek(value: *mut Zval, position: u64) -> c_int;
+    pub(crate) fn ezdfs_php_open_fd(fd: c_int, out: *mut Zval) -> c_int;
+    pub(crate) fn ezdfs_php_read_fd(
+        fd: c_int,
+        size: usize,
+        out: *mut Zval,
+        error: *mut c_int,
+    ) -> c_int;
+}
+
+/// Calls something that makes a value; says what else happened.
+///
+/// `on_failure` is for what only the caller can explain.
+pub(crate) fn make(
+    call: impl FnOnce(*mut Zval) -> c_int,
+    on_failure: impl FnOnce() -> Failure,
+) -> Result<Zval, Failure> {
+    let mut made = Zval::new();
+    match call(&raw mut made) {
+        OK => Ok(made),
+        THROWN => Err(Failure::Thrown),
+        BAILOUT => Err(Failure::Bailout),
+        _ => Err(on_failure()),
+    }
+}
+
+/// A pointer for the C part, which takes all values as mutable but only
+/// follows references and counts them.
+pub(crate) fn pointer(value: &Zval) -> *mut Zval {
+    std::ptr::from_ref(value).cast_mut()
+}
