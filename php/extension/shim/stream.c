@@ -82,6 +82,14 @@ ezdfs_php_plain_fd(zval *value, uint64_t *position)
 }
 
 
+/* At its end, as far as its last read has told: asks nobody. */
+static bool
+has_ended(php_stream *stream)
+{
+    return stream->eof && stream->readpos == stream->writepos;
+}
+
+
 /* May run PHP code. */
 int
 ezdfs_php_read(zval *value, char *buffer, size_t size, size_t *count,
@@ -93,6 +101,13 @@ ezdfs_php_read(zval *value, char *buffer, size_t size, size_t *count,
 
     if (stream == NULL) {
         return EZDFS_PHP_NO_STREAM;
+    }
+
+    /* Not once more: the PHP code behind it might begin again. */
+    if (has_ended(stream)) {
+        *count = 0;
+        *ended = true;
+        return EZDFS_PHP_OK;
     }
 
     zend_try {
@@ -164,14 +179,26 @@ ezdfs_php_open_fd(int fd, zval *out)
 }
 
 
-/* Allocates a string that counts against memory_limit. */
+/*
+ * Allocates a string that counts against memory_limit. Where PHP reports too
+ * large a string only after the call, and kills the process for a far too
+ * large one, it is asked for the string that may be refused.
+ */
 static int
 allocate(size_t size, zend_string **out)
 {
     volatile int result = EZDFS_PHP_OK;
 
     zend_try {
+#ifdef ZEND_HAS_OOM
+        *out = zend_string_falloc(size, 0, true);
+        if (*out == NULL) {
+            zend_handle_delayed_oom();
+            result = EZDFS_PHP_BAILOUT;
+        }
+#else
         *out = zend_string_alloc(size, 0);
+#endif
     } zend_catch {
         result = EZDFS_PHP_BAILOUT;
     } zend_end_try();

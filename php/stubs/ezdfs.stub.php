@@ -1,0 +1,318 @@
+<?php
+
+/**
+ * The extension ezdfs, for IDEs and static analysers. Not loaded by anything.
+ *
+ * All methods of the store may throw, besides what they list:
+ * UnavailableException (database or mount gone or silent; worth a retry),
+ * InvalidConfigException (the database rejects the options), SchemaException
+ * (the table is missing or has another shape), StorageException (the file
+ * system failed) and InternalException (a bug in ezdfs).
+ */
+
+namespace Ezdfs {
+
+    /**
+     * Files whose metadata stand in a database table and whose bytes lie on a mount.
+     *
+     * Making one is cheap: a process keeps one store, with its connections and its cache, for
+     * each set of options, and the stores outlive the request. All calls block.
+     *
+     * An id is relative, without a leading slash: `images/3/6/4/6/6463-1-eng-GB/a.png`.
+     */
+    final class Store
+    {
+        /**
+         * Takes the options of php.ini (`ezdfs.KEY`), then those given here.
+         *
+         * Does not connect.
+         *
+         * @param array<string, string|int|null> $options dsn, root, name_prefix, url_prefix, table,
+         *     ...: see php/README.md. A null leaves it to php.ini. An integer for file_mode or
+         *     dir_mode is a permission (0644), not its decimal digits.
+         * @throws Exception\InvalidConfigException an option is unknown, missing or malformed
+         */
+        public function __construct(array $options) {}
+
+        /**
+         * Stores what a stream yields from where it stands to its end, replacing what was there.
+         *
+         * Readers see the old file or the whole new one, never a part. Afterwards the stream is
+         * at its end.
+         *
+         * @param resource $source any readable stream; a plain file is read by its descriptor
+         * @param array{mime_type?: ?string, size?: ?int, mtime?: int|\DateTimeInterface|null} $options
+         *     without mime_type it is found from the first bytes; size is what the source must have;
+         *     without mtime it is now
+         * @throws Exception\InvalidNameException
+         * @throws Exception\InvalidInputException not readable, not as long as declared, an option that cannot be
+         * @throws \TypeError not an open stream
+         */
+        public function create(string $id, mixed $source, array $options = []): FileInfo {}
+
+        /**
+         * Stores a string. As create().
+         *
+         * @param array{mime_type?: ?string, size?: ?int, mtime?: int|\DateTimeInterface|null} $options
+         * @throws Exception\InvalidNameException
+         * @throws Exception\InvalidInputException
+         */
+        public function createFromString(string $id, string $contents, array $options = []): FileInfo {}
+
+        /**
+         * What the table says of a file. Does not touch the mount.
+         *
+         * @throws Exception\InvalidNameException
+         * @throws Exception\NotFoundException no live row
+         */
+        public function load(string $id): FileInfo {}
+
+        /**
+         * Whether there is a live row. Does not touch the mount.
+         *
+         * @throws Exception\InvalidNameException
+         */
+        public function exists(string $id): bool {}
+
+        /**
+         * The MIME type that the table has.
+         *
+         * @throws Exception\InvalidNameException
+         * @throws Exception\NotFoundException
+         */
+        public function mimeType(string $id): string {}
+
+        /**
+         * All bytes of a file. They count against memory_limit: see open().
+         *
+         * @throws Exception\InvalidNameException
+         * @throws Exception\NotFoundException no live row, or its file is missing
+         */
+        public function read(string $id): string {}
+
+        /**
+         * A seekable, read-only stream over a file.
+         *
+         * It goes on to show the file that was opened, even when that is replaced or deleted.
+         *
+         * @return resource
+         * @throws Exception\InvalidNameException
+         * @throws Exception\NotFoundException no live row, or its file is missing
+         */
+        public function open(string $id): mixed {}
+
+        /**
+         * Deletes a file: its row, live or not, then its bytes.
+         *
+         * @throws Exception\InvalidNameException
+         * @throws Exception\NotFoundException no row
+         */
+        public function delete(string $id): void {}
+
+        /**
+         * Deletes all files below a directory, which need not exist.
+         *
+         * @return int how many rows were deleted
+         * @throws Exception\InvalidNameException also for an empty directory
+         */
+        public function deleteDirectory(string $dir): int {}
+
+        /**
+         * Gives a file another id, replacing what was there.
+         *
+         * @throws Exception\InvalidNameException
+         * @throws Exception\NotFoundException
+         */
+        public function rename(string $from, string $to): FileInfo {}
+
+        /**
+         * The URI of a file, by url_prefix. Does not ask whether the file exists.
+         *
+         * @throws Exception\InvalidNameException
+         */
+        public function uri(string $id): string {}
+
+        /**
+         * The id in a URI that uri() made.
+         *
+         * @throws Exception\InvalidNameException the URI does not begin with url_prefix
+         */
+        public function idFromUri(string $uri): string {}
+
+        /**
+         * The live files below a directory, or all, in the byte order of their names.
+         *
+         * Fetched in batches while the loop runs; files written meanwhile may show or not.
+         *
+         * @return \Iterator<int, FileInfo>
+         * @throws Exception\InvalidNameException
+         */
+        public function list(string $dir = ''): \Iterator {}
+
+        /**
+         * Checks that the table is there and fits.
+         *
+         * @throws Exception\SchemaException
+         */
+        public function checkSchema(): void {}
+
+        /**
+         * Creates the table where it is missing, then checks it.
+         *
+         * @throws Exception\SchemaException
+         */
+        public function createSchema(): void {}
+
+        /**
+         * Writes a row alone, for kernels that keep the bytes elsewhere.
+         *
+         * @throws Exception\InvalidNameException
+         * @throws Exception\InvalidInputException
+         */
+        public function putMetadata(
+            string $id,
+            int $size,
+            \DateTimeInterface $mtime,
+            ?string $mimeType = null
+        ): FileInfo {}
+
+        /**
+         * Deletes a row alone, live or not.
+         *
+         * @throws Exception\InvalidNameException
+         * @throws Exception\NotFoundException no row
+         */
+        public function deleteMetadata(string $id): void {}
+
+        /**
+         * Deletes all rows below a directory, and no files.
+         *
+         * @return int how many
+         * @throws Exception\InvalidNameException
+         */
+        public function deleteMetadataDirectory(string $dir): int {}
+
+        /**
+         * Writes bytes alone, for kernels that keep the metadata elsewhere.
+         *
+         * @param resource $source as of create()
+         * @return int how many bytes
+         * @throws Exception\InvalidNameException
+         * @throws Exception\InvalidInputException
+         * @throws \TypeError not an open stream
+         */
+        public function putData(string $id, mixed $source): int {}
+
+        /**
+         * All bytes of a file, whatever the table says.
+         *
+         * @throws Exception\InvalidNameException
+         * @throws Exception\NotFoundException the file is missing from a live mount
+         */
+        public function readData(string $id): string {}
+
+        /**
+         * A seekable, read-only stream over a file, whatever the table says.
+         *
+         * @return resource
+         * @throws Exception\InvalidNameException
+         * @throws Exception\NotFoundException the file is missing from a live mount
+         */
+        public function openData(string $id): mixed {}
+
+        /**
+         * Deletes bytes alone; nothing where there are none.
+         *
+         * @throws Exception\InvalidNameException
+         */
+        public function deleteData(string $id): void {}
+
+        /**
+         * Deletes all bytes below a directory, and no rows. Files of the last minutes stay: their
+         * rows may be about to be written.
+         *
+         * @throws Exception\InvalidNameException
+         */
+        public function deleteDataDirectory(string $dir): void {}
+    }
+
+    /** What the table says of a file. Made by a store only. */
+    final class FileInfo
+    {
+        public readonly string $id;
+
+        /** Bytes. */
+        public readonly int $size;
+
+        /** In UTC. */
+        public readonly \DateTimeImmutable $mtime;
+
+        /** As it stands in the table: legacy kernels store words such as `misc`. */
+        public readonly string $mimeType;
+
+        public readonly string $scope;
+
+        /** As Store::uri(). */
+        public readonly string $uri;
+
+        private function __construct() {}
+    }
+
+    /**
+     * What Store::list() returns.
+     *
+     * @implements \Iterator<int, FileInfo>
+     */
+    final class FileIterator implements \Iterator
+    {
+        public function current(): mixed {}
+
+        public function key(): int {}
+
+        public function next(): void {}
+
+        public function rewind(): void {}
+
+        public function valid(): bool {}
+    }
+}
+
+namespace Ezdfs\Exception {
+
+    /** What a store throws. getCode() is the number that the C interface has for the kind of error. */
+    class EzdfsException extends \RuntimeException
+    {
+        /** What failed, such as `open`. */
+        final public function getOperation(): string {}
+
+        /** What it failed on: an id, an option, a table, a host. */
+        final public function getSubject(): string {}
+    }
+
+    /** No live row, or its file is missing from a live mount. */
+    class NotFoundException extends EzdfsException {}
+
+    /** The id, directory or URI is not one that a file can have. */
+    class InvalidNameException extends EzdfsException {}
+
+    /** The database or the mount did not answer, or refused for now. */
+    class UnavailableException extends EzdfsException {}
+
+    /** An option is unknown, missing, malformed, or rejected by the server. */
+    class InvalidConfigException extends EzdfsException {}
+
+    /** The bytes or the metadata handed in contradict themselves or the table. */
+    class InvalidInputException extends EzdfsException {}
+
+    /** The metadata table is missing or has the wrong shape. */
+    class SchemaException extends EzdfsException {}
+
+    /** The file system failed: no permission, no space, an I/O error. */
+    class StorageException extends EzdfsException {}
+
+    /** The file exists or not, but this request may not have it. */
+    class DeniedException extends EzdfsException {}
+
+    /** A bug in ezdfs. The process lives on. */
+    class InternalException extends EzdfsException {}
+}

@@ -1,0 +1,27 @@
+--TEST--
+Ezdfs\Store::__construct() refuses options by name and shows no password
+--FILE--
+<?php
+require __DIR__ . '/store.inc';
+
+$good = test_options();
+thrown(fn () => new Ezdfs\Store([]));
+thrown(fn () => new Ezdfs\Store(['dsn' => $good['dsn']]));
+thrown(fn () => new Ezdfs\Store(['tabel' => 't'] + $good));
+thrown(fn () => new Ezdfs\Store(['root' => 'relative'] + $good));
+thrown(fn () => new Ezdfs\Store(['root' => 1.5] + $good));
+thrown(fn () => new Ezdfs\Store(['root' => "/\xff"] + $good));
+thrown(fn () => new Ezdfs\Store(['file_mode' => 0044] + $good));
+thrown(fn () => new Ezdfs\Store(['dsn' => 'mysql://u:hunter2@'] + $good));
+thrown(fn () => new Ezdfs\Store());
+?>
+--EXPECTF--
+Ezdfs\Exception\InvalidConfigException: option "dsn": required but not set
+Ezdfs\Exception\InvalidConfigException: option "root": required but not set
+Ezdfs\Exception\InvalidConfigException: option "tabel": unknown option; %s
+Ezdfs\Exception\InvalidConfigException: option "root": "relative" is not an absolute path
+Ezdfs\Exception\InvalidConfigException: option "root": must be a string or an integer
+Ezdfs\Exception\InvalidConfigException: option "root": is not UTF-8
+Ezdfs\Exception\InvalidConfigException: option "file_mode": "0044" would lock out its own owner (needs at least 0600)
+Ezdfs\Exception\InvalidConfigException: option "dsn": mysql:// lacks the name of the database
+ArgumentCountError: %s

@@ -1,0 +1,25 @@
+--TEST--
+Ezdfs\Store::putData(), readData() and openData() see files and no rows
+--FILE--
+<?php
+require __DIR__ . '/store.inc';
+
+$store = test_store();
+$source = fopen(test_file('0123456789'), 'rb');
+fseek($source, 4);
+var_dump($store->putData('images/a', $source), $store->exists('images/a'));
+var_dump($store->readData('images/a'), stream_get_contents($store->openData('images/a'), -1, 2));
+thrown(fn () => $store->readData('images/b'));
+thrown(fn () => $store->openData('images/b'));
+thrown(fn () => $store->putData('images/a', 'text'));
+thrown(fn () => $store->read('images/a'));
+?>
+--EXPECTF--
+int(6)
+bool(false)
+string(6) "456789"
+string(4) "6789"
+Ezdfs\Exception\NotFoundException: open "images/b": %s
+Ezdfs\Exception\NotFoundException: open "images/b": %s
+TypeError: Argument #2 ($source) must be an open stream resource
+Ezdfs\Exception\NotFoundException: open "images/a": not found

@@ -1,0 +1,18 @@
+--TEST--
+Ezdfs\Store::putMetadata() writes a row and no file
+--FILE--
+<?php
+require __DIR__ . '/store.inc';
+
+$store = test_store();
+$info = $store->putMetadata('images/a', 1 << 40, new DateTimeImmutable('2001-02-03 04:05:06 UTC'), 'image/png');
+echo $info->size, ' ', $info->mtime->getTimestamp(), ' ', $info->mimeType, "\n";
+echo $store->load('images/a')->size, ' ', count(test_tree()), "\n";
+echo $store->putMetadata('images/a', 1, new DateTime(), null)->mimeType, "\n";
+thrown(fn () => $store->putMetadata('images/a', 1, new DateTime('1960-01-01')));
+?>
+--EXPECT--
+1099511627776 981173106 image/png
+1099511627776 0
+application/octet-stream
+Ezdfs\Exception\InvalidInputException: store "images/a": mtime -315619200 is outside 1 to 2147483647; the row would be invisible
