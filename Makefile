@@ -3,12 +3,19 @@
 PREFIX        ?= /usr/local
 LIBDIR        ?= $(PREFIX)/lib
 NGINX_MODULES ?= /usr/lib/nginx/modules
+PHP_CONFIG    ?= php-config
+PHP_MODULES   ?= $(shell $(PHP_CONFIG) --extension-dir)
+# Debian's directory for phpenmod, where there is one.
+PHP_INI_DIR   ?= $(firstword $(wildcard $(dir $(shell $(PHP_CONFIG) --ini-path))mods-available) \
+                 $(shell $(PHP_CONFIG) --ini-dir))
 CARGO         ?= cargo
 TARGET        := $(or $(CARGO_TARGET_DIR),target)
 
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 SONAME  := libezdfs.so.0
 RUST    := Cargo.toml Cargo.lock $(shell find src -name '*.rs')
+PHP_EXT := $(RUST) php/extension/Cargo.toml php/extension/build.rs \
+           $(wildcard php/extension/src/*.rs php/extension/shim/*)
 DENY    := build/tools/bin/cargo-deny
 
 .DEFAULT_GOAL := help
@@ -19,8 +26,8 @@ help:
 	@echo 'make demo      show pictures out of a private nginx; Ctrl-C stops it (DEMO_PORT=8080)'
 	@echo 'make test      install what is missing, build, run every test'
 	@echo 'make test-nfs  play scenarios on real NFS clients (EZDFS_NFS_LAB=folder of a lab)'
-	@echo 'make build     the command, the libraries and the nginx module, into build/'
-	@echo 'make install   copy them into place (DESTDIR, PREFIX, LIBDIR, NGINX_MODULES)'
+	@echo 'make build     the command, the libraries, the nginx module and the PHP extension, into build/'
+	@echo 'make install   copy them into place (DESTDIR, PREFIX, LIBDIR, NGINX_MODULES, PHP_CONFIG)'
 	@echo 'make lint      rustfmt, clippy, licences and sources of dependencies, header'
 	@echo 'make audit     known vulnerabilities of dependencies (asks the network)'
 	@echo 'make header    regenerate include/ezdfs.h'
@@ -28,7 +35,8 @@ help:
 	@echo 'make deps      install the Debian packages that the other targets need'
 	@echo 'make clean     remove what was built'
 
-build: build/ezdfs build/libezdfs.so build/libezdfs.a build/ngx_http_ezdfs_module.so build/ezdfs.pc
+build: build/ezdfs build/libezdfs.so build/libezdfs.a build/ngx_http_ezdfs_module.so build/ezdfs.pc \
+       build/ezdfs.so
 
 build/ezdfs: $(RUST)
 	$(CARGO) build --release --locked --bin ezdfs
@@ -43,6 +51,16 @@ build/libezdfs.so build/libezdfs.a &: $(RUST)
 
 build/ngx_http_ezdfs_module.so: build/libezdfs.a include/ezdfs.h $(wildcard nginx-module/*)
 	EZDFS_INCLUDE=include EZDFS_LIB=build/libezdfs.a nginx-module/build.sh $@
+
+# Both ways of building it leave their result under one name: one after the other.
+build/ezdfs.so: $(PHP_EXT)
+	PHP_CONFIG=$(PHP_CONFIG) $(CARGO) build --release --locked -p ezdfs-php
+	install -D -m 644 $(TARGET)/release/libezdfs_php.so $@
+
+# For the tests: with functions that panic and fail at will.
+build/test-hooks/ezdfs.so: $(PHP_EXT) | build/ezdfs.so
+	PHP_CONFIG=$(PHP_CONFIG) $(CARGO) build --release --locked -p ezdfs-php --features test-hooks
+	install -D -m 644 $(TARGET)/release/libezdfs_php.so $@
 
 # Holds the prefix, so another prefix means another file.
 PC_STALE = $(shell grep -qsx 'prefix=$(PREFIX)' build/ezdfs.pc && \
@@ -62,6 +80,8 @@ install: build
 	install -D -m 644 build/ezdfs.pc $(DESTDIR)$(LIBDIR)/pkgconfig/ezdfs.pc
 	install -D -m 644 build/ngx_http_ezdfs_module.so \
 	    $(DESTDIR)$(NGINX_MODULES)/ngx_http_ezdfs_module.so
+	install -D -m 644 build/ezdfs.so $(DESTDIR)$(PHP_MODULES)/ezdfs.so
+	install -D -m 644 php/ezdfs.ini $(DESTDIR)$(PHP_INI_DIR)/ezdfs.ini
 
 deps:
 	@tests/deps.sh test
@@ -72,7 +92,7 @@ demo:
 # One after the other even under `make -j`: the build needs the packages.
 test:
 	@$(MAKE) --no-print-directory deps
-	@$(MAKE) --no-print-directory build
+	@$(MAKE) --no-print-directory build build/test-hooks/ezdfs.so
 	$(CARGO) test --locked --all-features
 
 # Boots virtual machines: about 5 minutes. EZDFS_NFS_LAB names the lab's folder.
@@ -82,8 +102,9 @@ test-nfs:
 	tests/nfs/run.py
 
 lint: $(DENY)
-	$(CARGO) fmt --check
+	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --all-targets --all-features -- -D warnings
+	$(CARGO) clippy --locked -p ezdfs-php --all-features -- -D warnings
 	$(DENY) --locked check --hide-inclusion-graph bans licenses sources
 	$(CARGO) run --quiet --locked --example header -- build/ezdfs.h
 	diff -u include/ezdfs.h build/ezdfs.h

@@ -14,6 +14,7 @@ mod fsck;
 mod harness;
 mod nginx;
 mod store;
+mod php;
 #[allow(dead_code, unreachable_pub, reason = "not every trial needs every part")]
 mod support;
 
@@ -30,6 +31,7 @@ fn main() -> ExitCode {
     crash::register(&mut trials);
     nginx::register(&mut trials);
     fsck::register(&mut trials);
+    php::register(&mut trials);
 
     let (servers, trials, unmet) = trials.into_parts();
     if !arguments.list {

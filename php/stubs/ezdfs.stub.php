@@ -265,6 +265,9 @@ namespace Ezdfs {
      */
     final class FileIterator implements \Iterator
     {
+        /** @throws \Error always: only Store::list() makes one */
+        public function __construct() {}
+
         public function current(): mixed {}
 
         public function key(): int {}
