@@ -16,6 +16,8 @@ SONAME  := libezdfs.so.0
 RUST    := Cargo.toml Cargo.lock $(shell find src -name '*.rs')
 PHP_EXT := $(RUST) php/extension/Cargo.toml php/extension/build.rs \
            $(wildcard php/extension/src/*.rs php/extension/shim/*)
+# Only another PHP than that of PATH is named: a change of environment means another build.
+PHP_ENV  = $(if $(filter-out php-config,$(PHP_CONFIG)),PHP_CONFIG=$(PHP_CONFIG))
 DENY    := build/tools/bin/cargo-deny
 
 .DEFAULT_GOAL := help
@@ -54,12 +56,12 @@ build/ngx_http_ezdfs_module.so: build/libezdfs.a include/ezdfs.h $(wildcard ngin
 
 # Both ways of building it leave their result under one name: one after the other.
 build/ezdfs.so: $(PHP_EXT)
-	PHP_CONFIG=$(PHP_CONFIG) $(CARGO) build --release --locked -p ezdfs-php
+	$(PHP_ENV) $(CARGO) build --release --locked -p ezdfs-php
 	install -D -m 644 $(TARGET)/release/libezdfs_php.so $@
 
 # For the tests: with functions that panic and fail at will.
 build/test-hooks/ezdfs.so: $(PHP_EXT) | build/ezdfs.so
-	PHP_CONFIG=$(PHP_CONFIG) $(CARGO) build --release --locked -p ezdfs-php --features test-hooks
+	$(PHP_ENV) $(CARGO) build --release --locked -p ezdfs-php --features test-hooks
 	install -D -m 644 $(TARGET)/release/libezdfs_php.so $@
 
 # Holds the prefix, so another prefix means another file.

@@ -15,6 +15,7 @@ mod harness;
 mod nginx;
 mod store;
 mod php;
+mod php_fpm;
 #[allow(dead_code, unreachable_pub, reason = "not every trial needs every part")]
 mod support;
 
@@ -32,6 +33,7 @@ fn main() -> ExitCode {
     nginx::register(&mut trials);
     fsck::register(&mut trials);
     php::register(&mut trials);
+    php_fpm::register(&mut trials);
 
     let (servers, trials, unmet) = trials.into_parts();
     if !arguments.list {

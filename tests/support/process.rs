@@ -99,6 +99,13 @@ pub fn remove_dead_run_dirs() {
     }
 }
 
+/// The processes that a process has started.
+pub fn children_of(pid: u32) -> Vec<u32> {
+    let file = format!("/proc/{pid}/task/{pid}/children");
+    let text = fs::read_to_string(file).unwrap_or_default();
+    text.split_whitespace().filter_map(|child| child.parse().ok()).collect()
+}
+
 /// The arguments that let `setpriv` become `user`.
 pub fn become_user(user: &str) -> [&str; 5] {
     ["--reuid", user, "--regid", user, "--init-groups"]

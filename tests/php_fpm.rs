@@ -1,0 +1,212 @@
+//! The extension in a real php-fpm behind nginx, under many clients at a time.
+//!
+//! EZDFS_TEST_SECONDS sets how long the clients go on: the default is short, an hour finds more.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use nix::sys::signal::Signal;
+
+use crate::support::db::TestDb;
+use crate::support::nginx::Nginx;
+use crate::support::process::{Daemon, children_of, program, run, scratch, wait_for};
+use crate::support::{Need, Result, Servers, Trials, built, http};
+
+const CLIENTS: usize = 32;
+const WORKERS: usize = 4;
+/// How much larger a worker may become between the middle and the end.
+const GROWTH: u64 = 8 << 20;
+
+/// Writes, reads, lists and deletes; a file that another request has deleted is no error.
+const PAGE: &str = r#"<?php
+$turn = (int) $_GET['n'];
+$id = 'images/' . $turn % 40 . '/a.txt';
+try {
+    $store = new Ezdfs\Store([]);
+    switch ($turn % 7) {
+        case 0: $store->delete($id); break;
+        case 1: $store->create($id, fopen(__FILE__, 'rb')); break;
+        case 2: $store->createFromString($id, str_repeat('x', 50000)); break;
+        case 3: $store->load($id); break;
+        case 4: fpassthru($store->open($id)); break;
+        case 5: foreach ($store->list('images') as $info) { $info->uri; } break;
+        case 6: strlen($store->read($id)); break;
+    }
+} catch (Ezdfs\Exception\NotFoundException $e) {
+} catch (Throwable $e) {
+    http_response_code(500);
+    echo $e;
+}
+"#;
+
+pub(crate) fn register(trials: &mut Trials) {
+    let needs = [Need::Built("ezdfs.so"), Need::NGINX, Need::MARIADB, Need::Programs(&["php-config"])];
+    let mut group = trials.group("php_fpm", &needs);
+    group.add("memory_and_connections_are_bounded", |servers| bounded(servers));
+    group.add("workers_come_and_go", |servers| recycled(servers));
+}
+
+/// The same workers from start to end.
+fn bounded(servers: &Servers) -> Result {
+    let site = Site::start(servers, 0)?;
+    let load = Load::default();
+    thread::scope(|scope| {
+        load.start(scope, site.nginx.port());
+        thread::sleep(duration() / 2);
+        let middle = site.resident();
+        thread::sleep(duration() / 2);
+        let (end, connections) = (site.resident(), site.connections());
+        load.stop();
+        assert!(connections <= WORKERS, "{connections} connections of {WORKERS} workers");
+        assert_eq!(middle.len(), WORKERS);
+        for (pid, before) in middle {
+            let after = end.iter().find(|(other, _)| *other == pid).expect("a worker ended").1;
+            assert!(after < before + GROWTH, "worker {pid} grew from {before} to {after}");
+        }
+    });
+    load.verdict()
+}
+
+/// Workers end after some requests, and all of them at a reload in between.
+fn recycled(servers: &Servers) -> Result {
+    let site = Site::start(servers, 40)?;
+    let load = Load::default();
+    thread::scope(|scope| {
+        load.start(scope, site.nginx.port());
+        thread::sleep(duration() / 2);
+        let reloaded = site.fpm.signal(Signal::SIGUSR2);
+        thread::sleep(duration() / 2);
+        load.stop();
+        reloaded
+    })?;
+    load.verdict()?;
+    wait_for("the old workers' connections to end", || site.connections() <= WORKERS)
+}
+
+fn duration() -> Duration {
+    let seconds = std::env::var("EZDFS_TEST_SECONDS").ok().and_then(|text| text.parse().ok());
+    Duration::from_secs(seconds.unwrap_or(4))
+}
+
+/// Clients that go on until they are stopped, and what they met.
+#[derive(Default)]
+struct Load {
+    stopped: AtomicBool,
+    requests: AtomicUsize,
+    failure: std::sync::Mutex<Option<String>>,
+}
+
+impl Load {
+    fn start<'scope>(&'scope self, scope: &'scope thread::Scope<'scope, '_>, port: u16) {
+        for _ in 0..CLIENTS {
+            scope.spawn(move || {
+                while !self.stopped.load(Ordering::Relaxed) {
+                    let turn = self.requests.fetch_add(1, Ordering::Relaxed);
+                    let answer = http::get(port, &format!("/?n={turn}"));
+                    if answer.status != 200 {
+                        let failure = format!("{}: {}", answer.status, answer.text());
+                        self.failure.lock().unwrap().get_or_insert(failure);
+                        self.stop();
+                    }
+                }
+            });
+        }
+    }
+
+    fn stop(&self) {
+        self.stopped.store(true, Ordering::Relaxed);
+    }
+
+    fn verdict(&self) -> Result {
+        if let Some(failure) = self.failure.lock().unwrap().take() {
+            return Err(failure.into());
+        }
+        assert!(self.requests.load(Ordering::Relaxed) > CLIENTS, "hardly a request was made");
+        Ok(())
+    }
+}
+
+/// nginx in front of php-fpm in front of a store.
+struct Site {
+    nginx: Nginx,
+    fpm: Daemon,
+    db: TestDb,
+    _dir: tempfile::TempDir,
+}
+
+impl Site {
+    fn start(servers: &Servers, max_requests: usize) -> Result<Self> {
+        let dir = scratch();
+        let db = TestDb::mariadb(servers, "utf8mb4", "utf8mb4_bin")?;
+        let socket = dir.path().join("fpm.sock");
+        fs::create_dir(dir.path().join("root"))?;
+        fs::write(dir.path().join("index.php"), PAGE)?;
+        fs::write(dir.path().join("fpm.conf"), config(dir.path(), &db.dsn, max_requests))?;
+        prepare(dir.path(), &db.dsn)?;
+
+        let mut command = Command::new(fpm_program()?);
+        command.args(["--nodaemonize", "--allow-to-run-as-root", "--no-php-ini", "--fpm-config"]);
+        command.arg(dir.path().join("fpm.conf"));
+        command.arg("-d").arg(format!("extension={}", built("ezdfs.so").display()));
+        let log = dir.path().join("fpm.log");
+        let mut fpm = Daemon::start(&command, None, Signal::SIGTERM, &log)?;
+        fpm.wait_until_ready(|| socket.exists())?;
+        let nginx = Nginx::builder().server(&format!(
+            "location / {{ fastcgi_pass unix:{}; fastcgi_param SCRIPT_FILENAME {}/index.php; \
+             fastcgi_param REQUEST_METHOD $request_method; \
+             fastcgi_param QUERY_STRING $query_string; }}",
+            socket.display(),
+            dir.path().display()
+        ));
+        Ok(Site { nginx: nginx.start()?, fpm, db, _dir: dir })
+    }
+
+    /// The connections that the store has.
+    fn connections(&self) -> usize {
+        let others = "SELECT count(*) FROM information_schema.processlist \
+                      WHERE db = database() AND id <> connection_id()";
+        let count = self.db.sql(others)[0][0].clone();
+        count.and_then(|text| text.parse().ok()).unwrap_or(usize::MAX)
+    }
+
+    /// The workers and the bytes that each has in memory.
+    fn resident(&self) -> Vec<(u32, u64)> {
+        let pages = |pid: &u32| -> Option<u64> {
+            let statm = fs::read_to_string(format!("/proc/{pid}/statm")).ok()?;
+            statm.split_whitespace().nth(1)?.parse().ok()
+        };
+        let workers = children_of(self.fpm.pid());
+        workers.iter().filter_map(|pid| Some((*pid, pages(pid)? * 4096))).collect()
+    }
+}
+
+fn config(dir: &Path, dsn: &str, max_requests: usize) -> String {
+    let dir = dir.display();
+    format!(
+        "[global]\nerror_log = {dir}/error.log\nprocess_control_timeout = 30s\n\
+         [www]\nuser = root\ngroup = root\nlisten = {dir}/fpm.sock\nlisten.backlog = 256\n\
+         pm = static\npm.max_children = {WORKERS}\npm.max_requests = {max_requests}\n\
+         php_admin_value[ezdfs.dsn] = \"{dsn}\"\nphp_admin_value[ezdfs.root] = {dir}/root\n\
+         php_admin_value[ezdfs.durability] = rename\n"
+    )
+}
+
+/// Creates the table.
+fn prepare(dir: &Path, dsn: &str) -> Result {
+    let mut php = Command::new("php");
+    php.arg("-n").arg("-d").arg(format!("extension={}", built("ezdfs.so").display()));
+    php.args(["-r", "(new Ezdfs\\Store(['dsn' => $argv[1], 'root' => $argv[2]]))->createSchema();"]);
+    run(php.arg("--").arg(dsn).arg(dir.join("root"))).map(drop)
+}
+
+/// Debian has the version in the program's name.
+fn fpm_program() -> Result<PathBuf> {
+    let version = run(Command::new("php-config").arg("--version"))?;
+    let short: Vec<&str> = version.trim().split('.').take(2).collect();
+    let name = format!("php-fpm{}", short.join("."));
+    program(&name).or_else(|| program("php-fpm")).ok_or_else(|| format!("{name} is missing").into())
+}
