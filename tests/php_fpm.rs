@@ -44,7 +44,8 @@ try {
 "#;
 
 pub(crate) fn register(trials: &mut Trials) {
-    let needs = [Need::Built("ezdfs.so"), Need::NGINX, Need::MARIADB, Need::Programs(&["php-config"])];
+    let needs =
+        [Need::Built("ezdfs.so"), Need::NGINX, Need::MARIADB, Need::Programs(&["php-config"])];
     let mut group = trials.group("php_fpm", &needs);
     group.add("memory_and_connections_are_bounded", |servers| bounded(servers));
     group.add("workers_come_and_go", |servers| recycled(servers));
@@ -199,7 +200,10 @@ fn config(dir: &Path, dsn: &str, max_requests: usize) -> String {
 fn prepare(dir: &Path, dsn: &str) -> Result {
     let mut php = Command::new("php");
     php.arg("-n").arg("-d").arg(format!("extension={}", built("ezdfs.so").display()));
-    php.args(["-r", "(new Ezdfs\\Store(['dsn' => $argv[1], 'root' => $argv[2]]))->createSchema();"]);
+    php.args([
+        "-r",
+        "(new Ezdfs\\Store(['dsn' => $argv[1], 'root' => $argv[2]]))->createSchema();",
+    ]);
     run(php.arg("--").arg(dsn).arg(dir.join("root"))).map(drop)
 }
 

@@ -1,8 +1,8 @@
 //! Options: php.ini, then the array; and the stores that were made of them.
 
 use std::collections::BTreeMap;
-use std::ffi::CString;
-use std::sync::{Mutex, PoisonError};
+use std::ffi::{CStr, CString};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use ext_php_rs::flags::IniEntryPermission;
 use ext_php_rs::types::Zval;
@@ -96,28 +96,41 @@ fn settings() -> Result<OptionSet, Failure> {
     Ok(settings)
 }
 
-/// Registers `ezdfs.KEY` for each option, with the core's default.
-pub(crate) fn register_settings(module: i32) {
-    let entries: Vec<IniEntryDef> = VOCABULARY
-        .iter()
-        .map(|spec| {
+/// The settings as PHP takes them.
+struct Settings(Vec<IniEntryDef>);
+
+// SAFETY: the pointers within lead to text that nobody changes or frees.
+unsafe impl Send for Settings {}
+// SAFETY: as above.
+unsafe impl Sync for Settings {}
+
+/// PHP refers to them for as long as the process lives.
+static SETTINGS: OnceLock<Settings> = OnceLock::new();
+
+impl Settings {
+    /// `ezdfs.KEY` for each option, with the core's default.
+    fn new() -> Self {
+        let entries = VOCABULARY.iter().map(|spec| {
             let name = forever(&format!("ezdfs.{}", spec.key));
-            let default = forever(spec.default.unwrap_or_default());
+            let default = spec.default.map_or(c"", forever);
             let mut entry = IniEntryDef::new(name, default, IniEntryPermission::System);
             if spec.default.is_none() {
                 entry.value = std::ptr::null();
             }
             entry
-        })
-        .chain([IniEntryDef::end()])
-        .collect();
-    // PHP refers to the table for as long as the process lives.
-    IniEntryDef::register(Vec::leak(entries), module);
+        });
+        Settings(entries.chain([IniEntryDef::end()]).collect())
+    }
+}
+
+/// Registers the settings. Called once in each start of the module.
+pub(crate) fn register_settings(module: i32) {
+    IniEntryDef::register(&SETTINGS.get_or_init(Settings::new).0, module);
     // SAFETY: `ezdfs.dsn` has just been registered.
     unsafe { shim::ezdfs_php_hide_dsn() };
 }
 
-fn forever(text: &str) -> &'static std::ffi::CStr {
+fn forever(text: &str) -> &'static CStr {
     let text = CString::new(text).unwrap_or_default();
     Box::leak(text.into_boxed_c_str())
 }
