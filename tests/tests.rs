@@ -16,6 +16,7 @@ mod nginx;
 mod store;
 mod php;
 mod php_fpm;
+mod store;
 #[allow(dead_code, unreachable_pub, reason = "not every trial needs every part")]
 mod support;
 
