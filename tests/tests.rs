@@ -13,7 +13,6 @@ mod crash;
 mod fsck;
 mod harness;
 mod nginx;
-mod store;
 mod php;
 mod php_fpm;
 mod store;
