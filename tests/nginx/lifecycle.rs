@@ -20,7 +20,7 @@ pub(super) fn register(group: &mut Group) {
     group.add("reload_under_load_loses_no_request", reload_under_load);
     group.add("reload_takes_new_options", reload_takes_new_options);
     group.add("killed_worker_is_replaced", killed_worker);
-    group.add("descriptors_and_memory_do_not_grow", descriptors_do_not_grow);
+    group.add("descriptors_do_not_grow", descriptors_do_not_grow);
     group.add("nothing_is_left_behind", nothing_left_behind);
 }
 
