@@ -47,8 +47,8 @@ pub(crate) fn register(trials: &mut Trials) {
     let needs =
         [Need::Built("ezdfs.so"), Need::NGINX, Need::MARIADB, Need::Programs(&["php-config"])];
     let mut group = trials.group("php_fpm", &needs);
-    group.add("memory_and_connections_are_bounded", |servers| bounded(servers));
-    group.add("workers_come_and_go", |servers| recycled(servers));
+    group.add("memory_and_connections_are_bounded", bounded);
+    group.add("workers_come_and_go", recycled);
 }
 
 /// The same workers from start to end.
