@@ -106,7 +106,7 @@ test-nfs:
 lint: $(DENY)
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --all-targets --all-features -- -D warnings
-	$(CARGO) clippy --locked -p ezdfs-php --all-features -- -D warnings
+	$(CARGO) clippy --release --locked -p ezdfs-php --all-features -- -D warnings
 	$(DENY) --locked check --hide-inclusion-graph bans licenses sources
 	$(CARGO) run --quiet --locked --example header -- build/ezdfs.h
 	diff -u include/ezdfs.h build/ezdfs.h

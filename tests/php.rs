@@ -62,6 +62,8 @@ fn phpt(db: &TestDb, extension: &str, tests: &str, settings: &[&str]) -> Result 
         .env("TEST_PHP_EXECUTABLE", "php")
         .env("TEST_PHP_CGI_EXECUTABLE", "php-cgi")
         .env("NO_INTERACTION", "1")
+        // Seconds for one test, on a busy machine.
+        .env("TEST_TIMEOUT", "300")
         .env("EZDFS_TEST_DSN", &db.dsn)
         .env("EZDFS_TEST_DIR", dir.path());
     let said = run(&mut command)?;

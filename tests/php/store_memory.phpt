@@ -27,13 +27,13 @@ function round_trip(Ezdfs\Store $store, int $i): void
     $store->delete('images/other');
     new Ezdfs\Store(test_options());
 }
-for ($i = 0; $i < 30; $i++) {
+for ($i = 0; $i < 10; $i++) {
     round_trip($store, $i);
 }
 gc_collect_cycles();
 $before = memory_get_usage();
 $descriptors = count(scandir('/proc/self/fd'));
-for ($i = 0; $i < 300; $i++) {
+for ($i = 0; $i < 100; $i++) {
     round_trip($store, $i);
 }
 gc_collect_cycles();
