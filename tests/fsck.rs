@@ -377,31 +377,43 @@ fn writers_between(db: TestDb) {
 /// has had the time to do harm.
 fn write_under_way(db: TestDb) {
     let site = good(db);
+    let during = |statement: &str, fault, complete: &(dyn Fn() + Sync)| {
+        let lock = site.db.hold(statement);
+        let (checked, findings) = std::thread::scope(|scope| {
+            let repairs = scope.spawn(|| fsck(&site, options(&[fault])));
+            std::thread::sleep(Duration::from_millis(500));
+            complete();
+            lock.commit();
+            repairs.join().unwrap()
+        });
+        assert_eq!((pairs(&findings), checked.remaining()), (vec![], 0), "{fault:?}");
+    };
+    let resize =
+        |id: &str| format!("UPDATE ezdfsfile SET size = 3 WHERE name_hash = '{}'", md5(&named(id)));
+
     site.foreign_row("images/missing", 1, 1_500_000_000, false);
+    during(&resize("images/missing"), Fault::MissingFile, &|| {
+        site.foreign_file("images/missing", b"xyz");
+    });
+    assert_eq!(site.read("images/missing").unwrap(), b"xyz");
+
     site.foreign_row("images/size", 1, 1_500_000_000, false);
     site.foreign_file("images/size", b"xyz");
-    site.foreign_file("images/orphan", b"x");
-    let names = |ids: [&str; 2]| ids.map(|id| format!("'{PREFIX}/{id}'")).join(", ");
-    let hash = md5(&format!("{PREFIX}/images/orphan"));
-    let name = format!("'{PREFIX}/images/orphan'");
-    let statements = format!(
-        "UPDATE ezdfsfile SET size = 3 WHERE name IN ({});
-         INSERT INTO ezdfsfile (name, name_trunk, name_hash, datatype, scope, size, mtime)
-         VALUES ({name}, {name}, '{hash}', 'image/png', 'image', 1, 1500000000)",
-        names(["images/missing", "images/size"])
-    );
-    let lock = site.db.hold(&statements);
-    let (checked, findings) = std::thread::scope(|scope| {
-        let repairs = scope.spawn(|| fsck(&site, options(&Fault::ALL)));
-        std::thread::sleep(Duration::from_secs(1));
-        site.foreign_file("images/missing", b"xyz");
-        lock.commit();
-        repairs.join().unwrap()
-    });
-    assert_eq!((pairs(&findings), checked.remaining()), (vec![], 0));
-    assert_eq!(site.read("images/missing").unwrap(), b"xyz");
-    assert_eq!(site.read("images/orphan").unwrap(), b"x");
+    during(&resize("images/size"), Fault::SizeMismatch, &|| {});
     assert_eq!(site.row("size", "images/size"), texts(["3"]));
+
+    let (name, hash) = (named("images/orphan"), md5(&named("images/orphan")));
+    let insert = format!(
+        "INSERT INTO ezdfsfile (name, name_trunk, name_hash, datatype, scope, size, mtime)
+         VALUES ('{name}', '{name}', '{hash}', 'image/png', 'image', 1, 1500000000)"
+    );
+    site.foreign_file("images/orphan", b"x");
+    during(&insert, Fault::OrphanFile, &|| {});
+    assert_eq!(site.read("images/orphan").unwrap(), b"x");
+}
+
+fn named(id: &str) -> String {
+    format!("{PREFIX}/{id}")
 }
 
 fn directory(db: TestDb) {
