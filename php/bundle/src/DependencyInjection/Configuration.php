@@ -1,0 +1,40 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Ezdfs\Bundle\DependencyInjection;
+
+use Symfony\Component\Config\Definition\Builder\TreeBuilder;
+use Symfony\Component\Config\Definition\ConfigurationInterface;
+
+/**
+ * The bundle's own configuration, below `ezdfs:`.
+ */
+final class Configuration implements ConfigurationInterface
+{
+    public function getConfigTreeBuilder(): TreeBuilder
+    {
+        $builder = new TreeBuilder('ezdfs');
+        // Before Symfony 4.2 the root had to be asked for by name.
+        $root = method_exists($builder, 'getRootNode') ? $builder->getRootNode() : $builder->root('ezdfs');
+        $root
+            ->children()
+                ->arrayNode('download')
+                    ->addDefaultsIfNotSet()
+                    ->children()
+                        ->scalarNode('internal_location')
+                            ->info('nginx location, marked internal, that downloads are handed to; none: PHP streams them')
+                            ->example('/protected')
+                            ->defaultNull()
+                            ->validate()
+                                ->ifTrue(static fn ($value): bool => $value !== null && !preg_match('~^/[^?#\s]~', $value))
+                                ->thenInvalid('%s is not the path of an nginx location')
+                            ->end()
+                        ->end()
+                    ->end()
+                ->end()
+            ->end();
+
+        return $builder;
+    }
+}

@@ -1,0 +1,28 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Ezdfs\Bundle\EzPlatform;
+
+use eZ\Bundle\EzPublishIOBundle\DependencyInjection\ConfigurationFactory;
+use Ezdfs\Bundle\DependencyInjection\HandlerConfiguration;
+use Symfony\Component\Config\Definition\Builder\ArrayNodeDefinition;
+use Symfony\Component\DependencyInjection\Definition;
+
+final class BinarydataConfigurationFactory implements ConfigurationFactory
+{
+    public function addConfiguration(ArrayNodeDefinition $node): void
+    {
+        HandlerConfiguration::addBinarydata($node);
+    }
+
+    public function getParentServiceId(): string
+    {
+        return HandlerConfiguration::BINARYDATA_HANDLER;
+    }
+
+    public function configureHandler(Definition $serviceDefinition, array $config): void
+    {
+        HandlerConfiguration::configureBinarydata($serviceDefinition, $config);
+    }
+}

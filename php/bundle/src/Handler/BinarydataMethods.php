@@ -1,0 +1,82 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Ezdfs\Bundle\Handler;
+
+/**
+ * A binarydata handler, but for what names a kernel's classes.
+ *
+ * Arguments have no types, because the older interfaces have none.
+ */
+trait BinarydataMethods
+{
+    use Translation;
+
+    /**
+     * @param object $uriDecorator the kernel's, for URIs
+     */
+    public function __construct(
+        private readonly Kernel $kernel,
+        private readonly StoreSource $source,
+        private readonly object $uriDecorator,
+    ) {
+    }
+
+    /** Where this handler's bytes are. */
+    public function source(): StoreSource
+    {
+        return $this->source;
+    }
+
+    public function delete($binaryFileId): void
+    {
+        $id = (string) $binaryFileId;
+        $this->find($id, fn () => $this->source->store()->deleteData($id));
+    }
+
+    public function getContents($spiBinaryFileId): string
+    {
+        $id = (string) $spiBinaryFileId;
+
+        return $this->find($id, fn () => $this->source->store()->readData($id));
+    }
+
+    public function getResource($spiBinaryFileId): mixed
+    {
+        $id = (string) $spiBinaryFileId;
+
+        return $this->find($id, fn () => $this->source->store()->openData($id));
+    }
+
+    public function getUri($spiBinaryFileId): string
+    {
+        return $this->uriDecorator->decorate((string) $spiBinaryFileId);
+    }
+
+    public function getIdFromUri($binaryFileUri): string
+    {
+        return $this->uriDecorator->undecorate((string) $binaryFileUri);
+    }
+
+    public function deleteDirectory($path): void
+    {
+        $this->change(fn () => $this->source->store()->deleteDataDirectory(rtrim((string) $path, '/')));
+    }
+
+    private function createFile(object $createStruct): void
+    {
+        $id = (string) $createStruct->id;
+        $declared = $createStruct->size ?? null;
+        $stream = Source::rewound($createStruct);
+        // The size of a file is known before a byte of the old one is replaced.
+        $size = (fstat($stream) ?: [])['size'] ?? null;
+        if ($declared !== null && stream_is_local($stream) && $size > 0 && $size !== $declared) {
+            throw $this->kernel->failure("create \"$id\": $declared bytes were declared, the source has $size");
+        }
+        $written = $this->change(fn () => $this->source->store()->putData($id, $stream));
+        if ($declared !== null && $written !== $declared) {
+            throw $this->kernel->failure("create \"$id\": $declared bytes were declared, the source had $written");
+        }
+    }
+}

@@ -1,0 +1,85 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Ezdfs\Bundle\Handler;
+
+/**
+ * What the IO service has as its binarydata handler: the configured one, or
+ * one half of a pair.
+ */
+trait PairedBinarydataMethods
+{
+    use Translation;
+
+    /**
+     * @param object $half a binarydata handler on the pair's store
+     */
+    public function __construct(
+        private readonly Kernel $kernel,
+        private readonly Pair $pair,
+        private readonly object $half,
+    ) {
+    }
+
+    private function handler(): object
+    {
+        return $this->pair->isOneStore() ? $this->half : $this->pair->binarydataHandler();
+    }
+
+    public function delete($binaryFileId): void
+    {
+        // Once more would hit a file that another node has created by now.
+        if ($this->pair->take('delete', (string) $binaryFileId) === null) {
+            $this->handler()->delete($binaryFileId);
+        }
+    }
+
+    public function getContents($spiBinaryFileId): string
+    {
+        if (!$this->pair->isOneStore()) {
+            return $this->handler()->getContents($spiBinaryFileId);
+        }
+        $id = (string) $spiBinaryFileId;
+
+        return $this->find($id, fn () => $this->pair->store()->read($id));
+    }
+
+    public function getResource($spiBinaryFileId): mixed
+    {
+        if (!$this->pair->isOneStore()) {
+            return $this->handler()->getResource($spiBinaryFileId);
+        }
+        $id = (string) $spiBinaryFileId;
+
+        return $this->find($id, fn () => $this->pair->store()->open($id));
+    }
+
+    public function getUri($spiBinaryFileId): string
+    {
+        return $this->handler()->getUri($spiBinaryFileId);
+    }
+
+    public function getIdFromUri($binaryFileUri): string
+    {
+        return $this->handler()->getIdFromUri($binaryFileUri);
+    }
+
+    public function deleteDirectory($path): void
+    {
+        if ($this->pair->take('deleteDirectory', rtrim((string) $path, '/')) === null) {
+            $this->handler()->deleteDirectory($path);
+        }
+    }
+
+    private function createBoth(object $createStruct): void
+    {
+        $options = ['size' => $createStruct->size ?? null, 'mtime' => $createStruct->mtime ?? null];
+        $info = $this->change(fn () => $this->pair->store()->create(
+            (string) $createStruct->id,
+            Source::rewound($createStruct),
+            $options
+        ));
+        $this->pair->keep('create', $createStruct, $info);
+    }
+}

@@ -1,0 +1,32 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Ezdfs\Bundle\Handler;
+
+use Ezdfs\Store;
+
+/**
+ * The stores of a request, by their options.
+ */
+final class Stores
+{
+    /**
+     * A request must see what the request before it wrote, on whichever node
+     * that was. Rows kept by one PHP worker would not show it.
+     */
+    private const DEFAULTS = ['cache_size' => '0'];
+
+    /** @var array<string, Store> */
+    private array $stores = [];
+
+    /**
+     * @param array<string, scalar> $options
+     */
+    public function get(array $options): Store
+    {
+        $options += self::DEFAULTS;
+
+        return $this->stores[serialize($options)] ??= new Store($options);
+    }
+}

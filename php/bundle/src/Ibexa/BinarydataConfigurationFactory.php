@@ -1,0 +1,34 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Ezdfs\Bundle\Ibexa;
+
+use Ibexa\Bundle\IO\DependencyInjection\ConfigurationFactory;
+use Ezdfs\Bundle\DependencyInjection\HandlerConfiguration;
+use Symfony\Component\Config\Definition\Builder\ArrayNodeDefinition;
+use Symfony\Component\DependencyInjection\Definition;
+
+final class BinarydataConfigurationFactory implements ConfigurationFactory
+{
+    public function addConfiguration(ArrayNodeDefinition $node): void
+    {
+        HandlerConfiguration::addBinarydata($node);
+    }
+
+    public function getParentServiceId(): string
+    {
+        return HandlerConfiguration::BINARYDATA_HANDLER;
+    }
+
+    /**
+     * Ibexa 5 calls with the container, the definition and the configuration;
+     * Ibexa 4 without the container.
+     */
+    public function configureHandler(mixed ...$arguments): void
+    {
+        [$serviceDefinition, $config] = \array_slice($arguments, -2);
+        \assert($serviceDefinition instanceof Definition);
+        HandlerConfiguration::configureBinarydata($serviceDefinition, $config);
+    }
+}

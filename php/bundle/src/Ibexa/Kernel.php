@@ -1,0 +1,39 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Ezdfs\Bundle\Ibexa;
+
+use Ibexa\Core\IO\Exception\BinaryFileNotFoundException;
+use Ibexa\Core\IO\Exception\IOException;
+use Ibexa\Contracts\Core\IO\BinaryFile;
+use Ezdfs\Bundle\Handler\Kernel as KernelInterface;
+use Ezdfs\FileInfo;
+
+final class Kernel implements KernelInterface
+{
+    public function notFound(string $id, \Throwable $previous): \Throwable
+    {
+        return new BinaryFileNotFoundException($id, $previous);
+    }
+
+    public function failure(string $message, ?\Throwable $previous = null): \Throwable
+    {
+        return new IOException($message, $previous);
+    }
+
+    public function binaryFile(FileInfo $info): BinaryFile
+    {
+        $file = new BinaryFile();
+        $file->id = $info->id;
+        $file->size = $info->size;
+        // The kernel's value object takes no other kind of date.
+        $file->mtime = \DateTime::createFromImmutable($info->mtime);
+        // Ibexa 4 has it, 5 asks for it by itself.
+        if (property_exists($file, 'mimeType')) {
+            $file->mimeType = $info->mimeType;
+        }
+
+        return $file;
+    }
+}

@@ -1,0 +1,29 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Ezdfs\Bundle\Ibexa;
+
+use Ibexa\Core\IO\IOMetadataHandler;
+use Ibexa\Contracts\Core\IO\BinaryFile;
+use Ibexa\Contracts\Core\IO\BinaryFileCreateStruct;
+use Ezdfs\Bundle\Handler\PairedMetadataMethods;
+
+final class PairedMetadataHandler implements IOMetadataHandler
+{
+    use PairedMetadataMethods;
+
+    public function create(BinaryFileCreateStruct $spiBinaryFileCreateStruct): BinaryFile
+    {
+        $info = $this->pair->take('create', $spiBinaryFileCreateStruct);
+
+        return $info === null
+            ? $this->handler()->create($spiBinaryFileCreateStruct)
+            : $this->kernel->binaryFile($info);
+    }
+
+    public function load($spiBinaryFileId): BinaryFile
+    {
+        return $this->handler()->load($spiBinaryFileId);
+    }
+}
