@@ -20,8 +20,8 @@ final class EzdfsExtension extends Extension
         $config = $this->processConfiguration(new Configuration(), $configs);
         $family = Family::installed();
 
-        $container->register(Stores::class)->setPublic(false);
-        $container->register(SettingResolver::class)
+        $container->register(Stores::class, Stores::class)->setPublic(false);
+        $container->register(SettingResolver::class, SettingResolver::class)
             ->setArguments([new Reference($family->configResolver())])
             ->setPublic(false);
         $container->register(Kernel::class, $family->own('Kernel'))->setPublic(false);
@@ -36,7 +36,7 @@ final class EzdfsExtension extends Extension
 
         $location = $config['download']['internal_location'];
         if ($location !== null) {
-            $container->register(DownloadListener::class)
+            $container->register(DownloadListener::class, DownloadListener::class)
                 ->setArguments([$family->own('DownloadResponse'), $location])
                 ->setPublic(false)
                 // Before Symfony prepares the response, at priority 0.

@@ -65,7 +65,7 @@ final class IOServicePass implements CompilerPassInterface
 
     private function addPair(ContainerBuilder $container): void
     {
-        $container->register(Pair::class)->setPublic(false)->setArguments([
+        $container->register(Pair::class, Pair::class)->setPublic(false)->setArguments([
             new Reference(Stores::class),
             new Reference(SettingResolver::class),
             new Reference($this->registry($container, 'metadata')),

@@ -1,0 +1,156 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Ezdfs\Bundle\Tests\Support;
+
+use Ezdfs\Bundle\Dsn;
+use Ezdfs\Bundle\Family;
+use Ezdfs\Bundle\Tests\Kernel\Settings;
+use Symfony\Component\DependencyInjection\ContainerInterface;
+use Symfony\Component\Filesystem\Filesystem;
+
+/**
+ * One site: a mount, a table and the container of its configuration.
+ */
+final class Site
+{
+    public const PREFIX = 'var/site/storage';
+
+    public readonly string $home;
+    public readonly string $mount;
+    private ?TestKernel $kernel = null;
+    private ?Node $node = null;
+
+    public function __construct()
+    {
+        $this->home = sys_get_temp_dir() . '/ezdfs-bundle-' . bin2hex(random_bytes(6));
+        $this->mount = "$this->home/nfs";
+        mkdir($this->path(''), 0755, true);
+        $store = new \Ezdfs\Store(['dsn' => Dsn::fromDoctrine(self::database()), 'root' => $this->path('')]
+            + ['table' => $this->table()]);
+        $store->createSchema();
+        $this->sql("DELETE FROM {$this->table()}");
+    }
+
+    public function remove(): void
+    {
+        $this->kernel?->shutdown();
+        $this->node?->stop();
+        (new Filesystem())->remove($this->home);
+    }
+
+    /** The configuration of the design, with this site's mount. */
+    public static function yaml(): string
+    {
+        return file_get_contents(\dirname(__DIR__) . '/config/' . strtolower(Family::installed()->name) . '.yaml');
+    }
+
+    public function boot(?string $yaml = null, bool $bundleComesFirst = false): ContainerInterface
+    {
+        $this->kernel?->shutdown();
+        (new Filesystem())->remove("$this->home/cache");
+        $yaml = str_replace('/path/to/nfs', $this->mount, $yaml ?? self::yaml());
+        $this->kernel = new TestKernel($this->home, $yaml, self::database(), $bundleComesFirst);
+        $this->kernel->boot();
+
+        return $this->container();
+    }
+
+    public function container(): ContainerInterface
+    {
+        return $this->kernel ? $this->kernel->getContainer() : $this->boot();
+    }
+
+    public function ioService(): object
+    {
+        return $this->container()->get(Family::installed()->ioService());
+    }
+
+    public function settings(): Settings
+    {
+        return $this->container()->get(Family::installed()->configResolver());
+    }
+
+    public function registry(string $half): object
+    {
+        foreach (Family::installed()->registries($half) as $id) {
+            if ($this->container()->has($id)) {
+                return $this->container()->get($id);
+            }
+        }
+        throw new \LogicException("no registry of $half handlers");
+    }
+
+    public function handler(string $half): object
+    {
+        $setting = $this->settings()->getParameter("io.{$half}_handler");
+
+        return $this->registry($half)->getConfiguredHandler($setting);
+    }
+
+    /**
+     * Where the tests' database is, as Doctrine has it. From the environment:
+     * `EZDFS_TEST_DSN`; an SQLite file where it names none.
+     */
+    public static function database(): array
+    {
+        static $fallback;
+        $dsn = getenv('EZDFS_TEST_DSN') ?: 'sqlite:' . ($fallback ??= tempnam(sys_get_temp_dir(), 'ezdfs-bundle-db-'));
+        if (str_starts_with($dsn, 'sqlite:')) {
+            return ['driver' => 'pdo_sqlite', 'path' => substr($dsn, 7)];
+        }
+        $url = parse_url($dsn);
+
+        return [
+            'driver' => $url['scheme'] === 'mysql' ? 'pdo_mysql' : 'pdo_pgsql',
+            'host' => $url['host'],
+            'port' => $url['port'],
+            'user' => $url['user'],
+            'password' => $url['pass'],
+            'dbname' => ltrim($url['path'], '/'),
+        ] + ($url['scheme'] === 'mysql' ? ['charset' => 'utf8mb4'] : []);
+    }
+
+    public static function databaseKind(): string
+    {
+        return self::database()['driver'];
+    }
+
+    public function table(): string
+    {
+        return Family::installed()->defaultTable();
+    }
+
+    /** Plain SQL, as another node sends it. */
+    public function sql(string $statement, array $values = []): array
+    {
+        return ($this->node ??= new Node(self::database()))->sql($statement, $values);
+    }
+
+    public function row(string $id): ?array
+    {
+        $hash = md5(self::PREFIX . "/$id");
+
+        return $this->sql("SELECT * FROM {$this->table()} WHERE name_hash = ?", [$hash])[0] ?? null;
+    }
+
+    public function path(string $id): string
+    {
+        return rtrim("$this->mount/" . self::PREFIX . "/$id", '/');
+    }
+
+    /** What lies on the mount, by id. */
+    public function files(): array
+    {
+        $root = $this->path('');
+        $found = [];
+        $options = \FilesystemIterator::SKIP_DOTS;
+        foreach (new \RecursiveIteratorIterator(new \RecursiveDirectoryIterator($root, $options)) as $file) {
+            $found[] = substr($file->getPathname(), \strlen($root) + 1);
+        }
+        sort($found);
+
+        return $found;
+    }
+}

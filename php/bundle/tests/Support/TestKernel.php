@@ -1,0 +1,66 @@
+<?php
+
+declare(strict_types=1);
+
+namespace Ezdfs\Bundle\Tests\Support;
+
+use Ezdfs\Bundle\EzdfsBundle;
+use Ezdfs\Bundle\Family;
+use Ezdfs\Bundle\Tests\Kernel\CoreBundle;
+use Symfony\Component\Config\Loader\LoaderInterface;
+use Symfony\Component\DependencyInjection\ContainerBuilder;
+use Symfony\Component\DependencyInjection\Loader\YamlFileLoader;
+use Symfony\Component\HttpKernel\Kernel;
+
+/**
+ * A real Symfony kernel with the bundle and what stands in for eZ's.
+ */
+final class TestKernel extends Kernel
+{
+    public function __construct(
+        private readonly string $home,
+        private readonly string $yaml,
+        private readonly array $database,
+        private readonly bool $bundleComesFirst,
+    ) {
+        // The compiled container is a class named after the environment.
+        parent::__construct('test_' . bin2hex(random_bytes(6)), true);
+    }
+
+    public function registerBundles(): iterable
+    {
+        $io = Family::installed() === Family::Ibexa
+            ? 'Ibexa\Bundle\IO\IbexaIOBundle'
+            : 'eZ\Bundle\EzPublishIOBundle\EzPublishIOBundle';
+        $bundles = [new CoreBundle($this->database), new $io(), new EzdfsBundle()];
+
+        return $this->bundleComesFirst ? array_reverse($bundles) : $bundles;
+    }
+
+    public function registerContainerConfiguration(LoaderInterface $loader): void
+    {
+        $file = "$this->home/config.yaml";
+        file_put_contents($file, $this->yaml);
+        $loader->load($file);
+    }
+
+    protected function build(ContainerBuilder $container): void
+    {
+        $container->register('logger', \Psr\Log\NullLogger::class);
+    }
+
+    public function getProjectDir(): string
+    {
+        return $this->home;
+    }
+
+    public function getCacheDir(): string
+    {
+        return "$this->home/cache";
+    }
+
+    public function getLogDir(): string
+    {
+        return "$this->home/log";
+    }
+}

@@ -1,0 +1,33 @@
+<?php
+
+declare(strict_types=1);
+
+// Debian's packages bring their own loaders; Composer's knows them all.
+$loaders = is_file(__DIR__ . '/../vendor/autoload.php')
+    ? [__DIR__ . '/../vendor/autoload.php']
+    : array_map(static fn (string $package): string => "/usr/share/php/$package/autoload.php", [
+        'Symfony/Component/HttpKernel',
+        'Symfony/Component/DependencyInjection',
+        'Symfony/Component/Config',
+        'Symfony/Component/ExpressionLanguage',
+        'Symfony/Component/Yaml',
+        'Doctrine/DBAL',
+    ]);
+foreach ($loaders as $loader) {
+    require_once $loader;
+}
+spl_autoload_register(static function (string $class): void {
+    foreach (['Ezdfs\\Bundle\\Tests\\' => __DIR__, 'Ezdfs\\Bundle\\' => dirname(__DIR__) . '/src'] as $prefix => $dir) {
+        if (str_starts_with($class, $prefix)) {
+            $file = $dir . '/' . strtr(substr($class, strlen($prefix)), '\\', '/') . '.php';
+            if (is_file($file)) {
+                require $file;
+            }
+
+            return;
+        }
+    }
+});
+
+// One family in one process: which one is installed is what the bundle asks.
+require __DIR__ . (getenv('EZDFS_TEST_FAMILY') === 'ibexa' ? '/Kernel/Ibexa.php' : '/Kernel/EzPlatform.php');
