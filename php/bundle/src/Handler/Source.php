@@ -20,8 +20,8 @@ final class Source
     public static function rewound(object $createStruct)
     {
         $stream = $createStruct->getInputStream();
-        if (self::isSeekable($stream)) {
-            rewind($stream);
+        if (self::isSeekable($stream) && !self::seek($stream, 0)) {
+            throw new \RuntimeException("create \"$createStruct->id\": the source cannot be rewound");
         }
 
         return $stream;
@@ -37,11 +37,20 @@ final class Source
         if (!self::isSeekable($stream)) {
             return $createStruct->mimeType ?? null;
         }
-        $position = ftell($stream);
-        $head = (string) stream_get_contents($stream, self::HEAD, 0);
-        fseek($stream, (int) $position);
+        $position = (int) ftell($stream);
+        if (!self::seek($stream, 0)) {
+            return $createStruct->mimeType ?? null;
+        }
+        $head = (string) stream_get_contents($stream, self::HEAD);
+        self::seek($stream, $position);
 
         return $head === '' ? null : ((new \finfo(\FILEINFO_MIME_TYPE))->buffer($head) ?: null);
+    }
+
+    /** Many a wrapper calls itself seekable and is not; it need not move. */
+    private static function seek(mixed $stream, int $position): bool
+    {
+        return ftell($stream) === $position || @fseek($stream, $position) === 0;
     }
 
     private static function isSeekable(mixed $stream): bool

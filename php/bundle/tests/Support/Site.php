@@ -17,6 +17,8 @@ final class Site
 {
     public const PREFIX = 'var/site/storage';
 
+    private const MARK = '.mounted';
+
     public readonly string $home;
     public readonly string $mount;
     private ?TestKernel $kernel = null;
@@ -27,6 +29,8 @@ final class Site
         $this->home = sys_get_temp_dir() . '/ezdfs-bundle-' . bin2hex(random_bytes(6));
         $this->mount = "$this->home/nfs";
         mkdir($this->path(''), 0755, true);
+        // An empty directory would be taken for a mount point without a mount.
+        touch($this->path(self::MARK));
         $store = new \Ezdfs\Store(['dsn' => Dsn::fromDoctrine(self::database()), 'root' => $this->path('')]
             + ['table' => $this->table()]);
         $store->createSchema();
@@ -128,6 +132,13 @@ final class Site
         return ($this->node ??= new Node(self::database()))->sql($statement, $values);
     }
 
+    /** Before a fork: a child must not speak to its parent's node. */
+    public function forgetNode(): void
+    {
+        $this->node?->stop();
+        $this->node = null;
+    }
+
     public function row(string $id): ?array
     {
         $hash = md5(self::PREFIX . "/$id");
@@ -151,6 +162,6 @@ final class Site
         }
         sort($found);
 
-        return $found;
+        return array_values(array_diff($found, [self::MARK]));
     }
 }
