@@ -6,6 +6,7 @@ use std::process::{Command, ExitCode};
 
 use libtest_mimic::Arguments;
 
+mod bundle;
 mod c_programs;
 mod command;
 #[cfg(feature = "failpoints")]
@@ -34,6 +35,7 @@ fn main() -> ExitCode {
     fsck::register(&mut trials);
     php::register(&mut trials);
     php_fpm::register(&mut trials);
+    bundle::register(&mut trials);
 
     let (servers, trials, unmet) = trials.into_parts();
     if !arguments.list {

@@ -4,12 +4,13 @@ declare(strict_types=1);
 
 namespace Ezdfs\Bundle\Tests\Support;
 
+use Ezdfs\Bundle\Download\DownloadListener;
 use Ezdfs\Bundle\EzdfsBundle;
 use Ezdfs\Bundle\Family;
 use Ezdfs\Bundle\Tests\Kernel\CoreBundle;
 use Symfony\Component\Config\Loader\LoaderInterface;
+use Symfony\Component\DependencyInjection\Compiler\CompilerPassInterface;
 use Symfony\Component\DependencyInjection\ContainerBuilder;
-use Symfony\Component\DependencyInjection\Loader\YamlFileLoader;
 use Symfony\Component\HttpKernel\Kernel;
 
 /**
@@ -46,7 +47,15 @@ final class TestKernel extends Kernel
 
     protected function build(ContainerBuilder $container): void
     {
-        $container->register('logger', \Psr\Log\NullLogger::class);
+        // Nobody dispatches events here: keep the listener within a test's reach.
+        $container->addCompilerPass(new class() implements CompilerPassInterface {
+            public function process(ContainerBuilder $container): void
+            {
+                if ($container->has(DownloadListener::class)) {
+                    $container->setAlias('test.download_listener', DownloadListener::class)->setPublic(true);
+                }
+            }
+        });
     }
 
     public function getProjectDir(): string
