@@ -6,6 +6,7 @@ namespace Ezdfs\Bundle\Tests;
 
 use Ezdfs\Bundle\Tests\Support\Door;
 use Ezdfs\Bundle\Tests\Support\Fork;
+use Ezdfs\Bundle\Tests\Support\PhpNode;
 use Ezdfs\Bundle\Tests\Support\ServiceDoor;
 use Ezdfs\Bundle\Tests\Support\Site;
 use Ezdfs\Bundle\Tests\Support\SiteTestCase;
@@ -224,7 +225,7 @@ final class WriteTest extends SiteTestCase
         $this->assertSame('two', $this->door->contents('images/1/b.txt'));
     }
 
-    public function testAFileThatCannotBeRemovedIsReportedAndItsRowIsGone(): void
+    public function testAFileThatCannotBeRemovedIsReportedAndItsRowIsDead(): void
     {
         $this->door->create(self::ID, 'one');
         unlink($this->site->path(self::ID));
@@ -232,6 +233,7 @@ final class WriteTest extends SiteTestCase
         $e = $this->thrownBy(fn () => $this->door->delete(self::ID));
         $this->assertInstanceOf($this->door->failure(), $e);
         $this->assertStringContainsString(self::ID, $e->getMessage());
-        $this->assertNull($this->site->row(self::ID));
+        $this->assertFalse($this->door->exists(self::ID));
+        $this->assertNull((new PhpNode($this->site))->load(self::ID));
     }
 }
