@@ -11,6 +11,8 @@
 #define NGX_HTTP_EZDFS_RANGE_DIGITS  18
 
 
+static ngx_uint_t ngx_http_ezdfs_has_header(ngx_http_request_t *r,
+    const char *key);
 static ngx_int_t ngx_http_ezdfs_set_headers(ngx_http_request_t *r,
     ezdfs_http *http);
 static void ngx_http_ezdfs_clear_headers(ngx_http_request_t *r,
@@ -90,6 +92,33 @@ ngx_http_ezdfs_send(ngx_http_request_t *r, ezdfs_file *file, ngx_str_t *name)
 }
 
 
+static ngx_uint_t
+ngx_http_ezdfs_has_header(ngx_http_request_t *r, const char *key)
+{
+    size_t            len;
+    ngx_uint_t        i;
+    ngx_list_part_t  *part;
+    ngx_table_elt_t  *h;
+
+    len = ngx_strlen(key);
+
+    for (part = &r->headers_out.headers.part; part; part = part->next) {
+        h = part->elts;
+
+        for (i = 0; i < part->nelts; i++) {
+
+            if (h[i].hash && h[i].key.len == len
+                && ngx_strncasecmp(h[i].key.data, (u_char *) key, len) == 0)
+            {
+                return 1;
+            }
+        }
+    }
+
+    return 0;
+}
+
+
 ngx_table_elt_t *
 ngx_http_ezdfs_push_header(ngx_http_request_t *r, const char *key,
     const char *value)
@@ -127,14 +156,18 @@ ngx_http_ezdfs_set_headers(ngx_http_request_t *r, ezdfs_http *http)
     r->headers_out.content_length_n = (off_t) http->content_length;
     r->headers_out.last_modified_time = (time_t) http->last_modified;
 
-    len = ngx_strlen(http->content_type);
-
-    r->headers_out.content_type_len = len;
-    r->headers_out.content_type.len = len;
-    r->headers_out.content_type.data = (u_char *) http->content_type;
-    r->headers_out.content_type_lowcase = NULL;
-
     clcf = ngx_http_get_module_loc_conf(r, ngx_http_core_module);
+
+    /* the application that redirected here may have said what it sends */
+
+    if (!clcf->internal || r->headers_out.content_type.len == 0) {
+        len = ngx_strlen(http->content_type);
+
+        r->headers_out.content_type_len = len;
+        r->headers_out.content_type.len = len;
+        r->headers_out.content_type.data = (u_char *) http->content_type;
+        r->headers_out.content_type_lowcase = NULL;
+    }
 
     if (clcf->etag) {
         len = ngx_strlen(http->etag) + 1;
@@ -155,6 +188,12 @@ ngx_http_ezdfs_set_headers(ngx_http_request_t *r, ezdfs_http *http)
     }
 
     for (i = 0; i < http->headers_len; i++) {
+
+        if (clcf->internal
+            && ngx_http_ezdfs_has_header(r, http->headers[i].name))
+        {
+            continue;
+        }
 
         if (ngx_http_ezdfs_push_header(r, http->headers[i].name,
                                        http->headers[i].value)

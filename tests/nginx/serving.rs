@@ -255,6 +255,7 @@ fn originals_by_internal_redirect(servers: &Servers) -> Result {
              }}
              location = /download {{ proxy_pass http://127.0.0.1:{port}/application; }}
              location = /application {{
+                 default_type application/pdf;
                  add_header X-Accel-Redirect
                      /protected/{STORAGE}/original/application/doc.pdf;
                  add_header Content-Disposition 'attachment; filename=\"report.pdf\"';
@@ -268,6 +269,10 @@ fn originals_by_internal_redirect(servers: &Servers) -> Result {
     assert_eq!(get(port, &format!("/protected{target}")).status, 404);
     let answer = get(port, "/download");
     assert_eq!((answer.status, &*answer.body), (200, &document[..]), "{}", nginx.error_log());
+    // What the application said of the file stands, once.
+    assert_eq!(answer.header_all("content-disposition"), ["attachment; filename=\"report.pdf\""]);
+    assert_eq!(answer.header_all("content-type"), ["application/pdf"]);
+    assert_eq!(answer.header_all("x-content-type-options"), ["nosniff"]);
     let part = request(port, "GET", "/download", &[("Range", "bytes=1-3")]);
     assert_eq!((part.status, &*part.body), (206, &b"PDF"[..]));
     Ok(())
