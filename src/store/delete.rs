@@ -2,7 +2,7 @@
 //! committed: from then on no node of any kind finds the name. Then, while the
 //! row is locked, so that nobody can store the name again meanwhile, the file is
 //! removed and the row with it. A crash between leaves a soft-deleted row and
-//! its file, which nobody sees, and which deleting again or `fsck` finishes.
+//! its file, which nobody sees, and which deleting again finishes.
 
 use super::{Process, Store};
 use crate::error::{Error, ErrorKind, Result};
