@@ -27,6 +27,10 @@ pub(crate) use schema::Shape;
 /// Rows that one statement deletes or looks up.
 pub(crate) const BATCH: usize = 500;
 
+/// Rows that a listing reads at a time. Large, because MySQL, whose index has
+/// another order, sorts all that match for each page.
+pub(crate) const PAGE: usize = 20_000;
+
 /// The table, reached through a bounded pool of connections.
 pub(crate) struct Index {
     pool: Pool,

@@ -7,7 +7,7 @@
 use super::{Process, Store};
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::Swept;
-use crate::index::Attempts;
+use crate::index::{Attempts, PAGE};
 use crate::name::{DirId, FileId, FileName};
 use crate::runtime;
 
@@ -68,23 +68,25 @@ impl Store {
         let mut after = None;
         let mut failure = None;
         loop {
-            let names = runtime::block_on(async {
-                let rows = process.index.list(&beneath, after.as_deref(), PURGE_BATCH).await?;
-                Ok(rows.iter().map(|row| FileName::stored(&row.name)).collect::<Vec<_>>())
+            let page = runtime::block_on(async {
+                process.index.list(&beneath, after.as_deref(), PAGE).await
             })?;
-            let Some(last) = names.last() else { break };
-            after = Some(last.as_str().to_owned());
-            deleted.rows += runtime::block_on(async {
-                process.on_mount("delete_directory", |mount| mount.require_alive()).await?;
-                process.soft_delete(&names).await
-            })?;
-            match process.purge(&names) {
-                Ok(files) => deleted.files += files,
-                // The other files go all the same.
-                Err(error) if error.kind() == ErrorKind::Storage => {
-                    failure.get_or_insert(error);
+            let Some(last) = page.last() else { break };
+            after = Some(last.name.clone());
+            let names: Vec<_> = page.iter().map(|row| FileName::stored(&row.name)).collect();
+            for names in names.chunks(PURGE_BATCH) {
+                deleted.rows += runtime::block_on(async {
+                    process.on_mount("delete_directory", |mount| mount.require_alive()).await?;
+                    process.soft_delete(names).await
+                })?;
+                match process.purge(names) {
+                    Ok(files) => deleted.files += files,
+                    // The other files go all the same.
+                    Err(error) if error.kind() == ErrorKind::Storage => {
+                        failure.get_or_insert(error);
+                    }
+                    Err(error) => return Err(error),
                 }
-                Err(error) => return Err(error),
             }
         }
         let Swept { removed, left } = process.mount.sweep(dir)?;

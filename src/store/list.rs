@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use super::Store;
 use crate::error::Result;
-use crate::index::BATCH;
+use crate::index::{BATCH, PAGE};
 use crate::metadata::FileInfo;
 use crate::name::DirId;
 use crate::runtime;
@@ -23,6 +23,9 @@ pub struct List {
     after: Option<String>,
     batch: VecDeque<FileInfo>,
     ended: bool,
+    /// Rows of the next page. The first is small, for who looks at the first
+    /// few files only.
+    page: usize,
 }
 
 impl Store {
@@ -37,7 +40,14 @@ impl Store {
     /// the iterator.
     pub fn list(&self, dir: Option<&DirId>) -> Result<List> {
         let beneath = self.options.name_prefix.beneath(dir)?;
-        Ok(List { store: self.clone(), beneath, after: None, batch: VecDeque::new(), ended: false })
+        Ok(List {
+            store: self.clone(),
+            beneath,
+            after: None,
+            batch: VecDeque::new(),
+            ended: false,
+            page: BATCH,
+        })
     }
 }
 
@@ -45,9 +55,11 @@ impl List {
     fn read_batch(&mut self) -> Result<()> {
         let process = self.store.process()?;
         let after = self.after.as_deref();
+        let page = self.page;
         let rows =
-            runtime::block_on(async { process.index.list(&self.beneath, after, BATCH).await })?;
-        self.ended = rows.len() < BATCH;
+            runtime::block_on(async { process.index.list(&self.beneath, after, page).await })?;
+        self.ended = rows.len() < page;
+        self.page = (page * 4).min(PAGE);
         let prefix = &process.name_prefix;
         self.batch = rows
             .iter()

@@ -7,13 +7,9 @@ use super::candidates::Candidates;
 use super::{Checked, FsckOptions, Report, count_error};
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::Walked;
-use crate::index::Keyed;
+use crate::index::{Keyed, PAGE};
 use crate::name::{FileName, RESERVED_PREFIX};
 use crate::store::{Checking, Fault, Store, has_bad_datatype, is_hidden};
-
-/// Rows that one query reads. MySQL has no fitting index and sorts the table
-/// for each: fewer queries are worth some memory.
-const PAGE: usize = 20_000;
 
 /// From so many live rows on their share without a file is looked at.
 const PLAUSIBLE_FROM: u64 = 1000;
