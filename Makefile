@@ -25,7 +25,7 @@ DENY    := build/tools/bin/cargo-deny
 .PHONY: help build install deps demo test test-nfs lint audit header bench clean
 
 help:
-	@echo 'make demo      show pictures out of a private nginx; Ctrl-C stops it (DEMO_PORT=8080)'
+	@echo 'make demo      show and upload pictures, private nginx and php-fpm; Ctrl-C stops it (DEMO_PORT=8080)'
 	@echo 'make test      install what is missing, build, run every test'
 	@echo 'make test-nfs  play scenarios on real NFS clients (EZDFS_NFS_LAB=folder of a lab)'
 	@echo 'make build     the command, the libraries, the nginx module and the PHP extension, into build/'
@@ -89,6 +89,8 @@ deps:
 	@tests/deps.sh test
 
 demo:
+	@tests/deps.sh demo
+	@$(MAKE) --no-print-directory --silent build
 	@tests/demo/run.sh
 
 # One after the other even under `make -j`: the build needs the packages.

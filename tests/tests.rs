@@ -11,6 +11,7 @@ mod c_programs;
 mod command;
 #[cfg(feature = "failpoints")]
 mod crash;
+mod demo;
 mod fsck;
 mod harness;
 mod nginx;
@@ -36,6 +37,7 @@ fn main() -> ExitCode {
     php::register(&mut trials);
     php_fpm::register(&mut trials);
     bundle::register(&mut trials);
+    demo::register(&mut trials);
 
     let (servers, trials, unmet) = trials.into_parts();
     if !arguments.list {

@@ -1,22 +1,21 @@
 #!/bin/bash
 # Shows the fixture pictures out of a private nginx: found through a SQLite table, read from a
-# storage directory, no PHP on the way. Ctrl-C stops it. DEMO_PORT chooses the port.
+# storage directory, no PHP on the way. What is uploaded comes through a private php-fpm and the
+# extension. Ctrl-C stops it. DEMO_PORT chooses the port. Runs what `make build` left in build/.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 here=tests/demo
 
-tests/deps.sh demo
-make --no-print-directory --silent build
-
 dir=$(mktemp -d "${TMPDIR:-/tmp}/ezdfs-demo.XXXXXX")
-nginx_pid=
+pids=()
 
 cleanup() {
+    local pid
     trap '' INT TERM HUP
-    if [ -n "$nginx_pid" ]; then
-        kill -TERM "$nginx_pid" 2> /dev/null || true
-        wait "$nginx_pid" 2> /dev/null || true
-    fi
+    for pid in "${pids[@]}"; do
+        kill -TERM "$pid" 2> /dev/null || true
+        wait "$pid" 2> /dev/null || true
+    done
     rm -rf "$dir"
 }
 trap cleanup EXIT
@@ -35,6 +34,35 @@ free_port() {
     echo "No free port between 8080 and 8179; choose one: DEMO_PORT=9000 make demo" >&2
     return 1
 }
+
+program() {  # where a server lies that a plain user's PATH leaves out
+    PATH=$PATH:/usr/sbin:/usr/local/sbin command -v "$1"
+}
+
+fill_in() {  # a configuration file, from its template
+    sed -e "s|@USER@|$2|" -e "s|@BUILD@|$PWD/build|" -e "s|@HERE@|$PWD/$here|" -e "s|@DIR@|$dir|g" \
+        -e "s|@DSN@|$dsn|" -e "s|@PORT@|$port|" "$here/$1" > "$dir/$1"
+}
+
+start() {  # a server, in the background; what it says until it is ready goes to the terminal
+    local ready=$1 pid
+    shift
+    # However this script ends, the kernel stops the server with it.
+    setpriv --pdeathsig TERM -- "$@" &
+    pid=$!
+    pids+=("$pid")
+    until "$ready"; do
+        if ! kill -0 "$pid" 2> /dev/null; then
+            cat "$dir/error.log" >&2 2> /dev/null || true
+            echo "$1 did not start" >&2
+            exit 1
+        fi
+        sleep 0.1
+    done
+}
+
+fpm_ready() { [ -S "$dir/php-fpm.sock" ]; }
+nginx_ready() { grep -qs '^[0-9]' "$dir/nginx.pid" && listening "$port"; }
 
 url_of() {  # percent-encodes a path, byte by byte
     local LC_ALL=C path=$1 out= char i
@@ -75,28 +103,24 @@ while IFS= read -r line; do
     esac
 done < "$here/page.html" > "$dir/page/index.html"
 
-user=
-[ "$(id -u)" -ne 0 ] || user='user root;'
-sed -e "s|@USER@|$user|" -e "s|@BUILD@|$PWD/build|" -e "s|@DIR@|$dir|g" -e "s|@DSN@|$dsn|" \
-    -e "s|@PORT@|$port|" "$here/nginx.conf" > "$dir/nginx.conf"
+nginx_user= fpm_user=
+if [ "$(id -u)" -eq 0 ]; then
+    nginx_user='user root;'
+    fpm_user='user = root'
+fi
+fill_in nginx.conf "$nginx_user"
+fill_in php-fpm.conf "$fpm_user"
 
-nginx=$(PATH=$PATH:/usr/sbin:/usr/local/sbin command -v nginx)
-# However this script ends, the kernel stops nginx with it.
-setpriv --pdeathsig TERM -- "$nginx" -p "$dir" -c "$dir/nginx.conf" -e stderr &
-nginx_pid=$!
-until grep -qs '^[0-9]' "$dir/nginx.pid" && listening "$port"; do
-    if ! kill -0 "$nginx_pid" 2> /dev/null; then
-        nginx_pid=
-        cat "$dir/error.log" >&2 2> /dev/null || true
-        echo "nginx did not start on 127.0.0.1:$port" >&2
-        exit 1
-    fi
-    sleep 0.1
-done
+nginx=$(program nginx)
+# Debian has the version in the program's name.
+php_fpm=$(program "php-fpm$(php-config --version | cut -d. -f1,2)" || program php-fpm)
+start fpm_ready "$php_fpm" --nodaemonize --allow-to-run-as-root --no-php-ini \
+    --fpm-config "$dir/php-fpm.conf" -d "extension=$PWD/build/ezdfs.so"
+start nginx_ready "$nginx" -p "$dir" -c "$dir/nginx.conf" -e stderr
 
 echo
 echo "    http://127.0.0.1:$port/"
 echo
 echo "nginx serves what the table knows. Its configuration: $dir/nginx.conf"
 echo "Press Ctrl-C to stop it and remove $dir"
-wait "$nginx_pid"
+wait -n "${pids[@]}"
