@@ -5,6 +5,7 @@ mod arguments;
 mod commands;
 mod fsck;
 mod output;
+mod purge;
 mod settings;
 
 use std::process::ExitCode;

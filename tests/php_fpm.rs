@@ -1,6 +1,7 @@
 //! The extension in a real php-fpm behind nginx, under many clients at a time.
 //!
-//! EZDFS_TEST_SECONDS sets how long the clients go on: the default is short, an hour finds more.
+//! EZDFS_TEST_SECONDS sets how long the clients go on: by default a minute in CI and a few seconds
+//! on a person's machine; an hour finds more.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -89,8 +90,9 @@ fn recycled(servers: &Servers) -> Result {
 }
 
 fn duration() -> Duration {
+    let default = if std::env::var_os("CI").is_some_and(|ci| ci == "true") { 60 } else { 4 };
     let seconds = std::env::var("EZDFS_TEST_SECONDS").ok().and_then(|text| text.parse().ok());
-    Duration::from_secs(seconds.unwrap_or(4))
+    Duration::from_secs(seconds.unwrap_or(default))
 }
 
 /// Clients that go on until they are stopped, and what they met.

@@ -17,6 +17,7 @@ mod harness;
 mod nginx;
 mod php;
 mod php_fpm;
+mod purge;
 mod store;
 #[allow(dead_code, unreachable_pub, reason = "not every trial needs every part")]
 mod support;
@@ -36,6 +37,7 @@ fn main() -> ExitCode {
     fsck::register(&mut trials);
     php::register(&mut trials);
     php_fpm::register(&mut trials);
+    purge::register(&mut trials);
     bundle::register(&mut trials);
     demo::register(&mut trials);
 

@@ -123,6 +123,7 @@ pub(super) fn command() -> Command {
                 .arg(flag("dry-run", "Only look and count").short('n')),
         )
         .subcommand(super::fsck::command())
+        .subcommand(super::purge::command())
 }
 
 /// An option with a value and a default.
@@ -135,6 +136,6 @@ pub(super) fn flag_value(
     Arg::new(name).long(name).value_name(value).default_value(default).help(help)
 }
 
-fn flag(name: &'static str, help: &'static str) -> Arg {
+pub(super) fn flag(name: &'static str, help: &'static str) -> Arg {
     Arg::new(name).long(name).action(ArgAction::SetTrue).help(help)
 }

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use clap::ArgMatches;
 use serde_json::json;
 
-use super::{fsck, output, report};
+use super::{fsck, output, purge, report};
 use crate::error::{Error, ErrorKind, Result};
 use crate::maintenance::{Import, ImportOptions};
 use crate::name::{DirId, FileId};
@@ -27,6 +27,7 @@ pub(super) fn run(store: &Store, matches: &ArgMatches) -> Result<ExitCode> {
         "mv" => mv,
         "rm" => rm,
         "fsck" => fsck::run,
+        "purge" => purge::run,
         _ => import,
     };
     command(store, &Arguments { matches })

@@ -2,6 +2,7 @@
 //! have, and changes of single columns under a row's lock.
 
 use sqlx::Row as _;
+use sqlx::any::AnyRow;
 
 use super::connect::Query;
 use super::sql::{Column, Sql};
@@ -27,13 +28,7 @@ impl Index {
         limit: usize,
     ) -> Result<Vec<Keyed>> {
         let rows = self.fetch("list", beneath, |sql| sql.list(beneath, after, limit)).await?;
-        let mut page = Vec::with_capacity(rows.len());
-        for row in &rows {
-            let key: Result<String, sqlx::Error> = row.try_get(6);
-            let key = key.map_err(|error| fault::convert(error, "list", beneath))?;
-            let key = key.trim_end().to_owned();
-            page.push(Keyed { key, row: decode(row, beneath)? });
-        }
+        let mut page = keyed(&rows, beneath)?;
         // Servers look no further than their `max_sort_length`.
         page.sort_by(|one, other| one.row.name.cmp(&other.row.name));
         if page.len() == limit && page.first().map(name) != page.last().map(name) {
@@ -41,6 +36,17 @@ impl Index {
             page.retain(|keyed| keyed.row.name != last);
         }
         Ok(page)
+    }
+
+    /// Soft-deleted rows of the whole table, in the order of the keys.
+    pub(crate) async fn soft_deleted(
+        &self,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<Keyed>> {
+        let list = |sql: &Sql| sql.soft_deleted(after, limit);
+        let rows = self.fetch("list", &self.table, list).await?;
+        keyed(&rows, &self.table)
     }
 
     /// Keys and names of the whole table, in the order of the keys.
@@ -149,4 +155,13 @@ impl PendingWrite {
 
 fn name(keyed: &Keyed) -> &str {
     &keyed.row.name
+}
+
+fn keyed(rows: &[AnyRow], subject: &str) -> Result<Vec<Keyed>> {
+    let one = |row: &AnyRow| {
+        let key: Result<String, sqlx::Error> = row.try_get(6);
+        let key = key.map_err(|error| fault::convert(error, "list", subject))?;
+        Ok(Keyed { key: key.trim_end().to_owned(), row: decode(row, subject)? })
+    };
+    rows.iter().map(one).collect()
 }

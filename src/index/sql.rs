@@ -225,6 +225,23 @@ impl Sql {
         bind_row(once(self.insert_new.to_string()), name, row)
     }
 
+    /// Soft-deleted rows in the order of the primary key.
+    pub(super) fn soft_deleted(&self, after: Option<&str>, limit: usize) -> Query<'static> {
+        let Sql { columns, table, .. } = self;
+        let filter = match after {
+            Some(_) => {
+                let hash = hash_parameter(self.dialect, self.padded_hash, 1);
+                format!(" AND name_hash > {hash}")
+            }
+            None => String::new(),
+        };
+        let query = once(format!(
+            "SELECT {columns} FROM {table} WHERE mtime < 0{filter} \
+             ORDER BY name_hash LIMIT {limit}"
+        ));
+        after.into_iter().fold(query, |query, after| query.bind(after.to_owned()))
+    }
+
     /// Hashes and names in the order of the primary key.
     pub(super) fn names_by_hash(&self, after: Option<&str>, limit: usize) -> Query<'static> {
         let Sql { dialect, table, .. } = self;

@@ -2,12 +2,12 @@
 //! committed: from then on no node of any kind finds the name. Then, while the
 //! row is locked, so that nobody can store the name again meanwhile, the file is
 //! removed and the row with it. A crash between leaves a soft-deleted row and
-//! its file, which nobody sees, and which deleting again finishes.
+//! its file, which nobody sees, and which deleting again or `purge` finishes.
 
 use super::{Process, Store};
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::Swept;
-use crate::index::{Attempts, PAGE};
+use crate::index::{Attempts, Keyed, PAGE};
 use crate::name::{DirId, FileId, FileName};
 use crate::runtime;
 
@@ -93,6 +93,35 @@ impl Store {
         deleted.files += removed;
         deleted.left += left;
         failure.map_or(Ok(deleted), Err)
+    }
+}
+
+impl Store {
+    /// The next soft-deleted rows of the whole table after a key.
+    pub(crate) fn soft_deleted(&self, after: Option<&str>) -> Result<Vec<Keyed>> {
+        let process = self.process()?;
+        runtime::block_on(async { process.index.soft_deleted(after, PAGE).await })
+    }
+
+    /// Ends the deletion of what is soft-deleted still among these names; says
+    /// how many files went.
+    pub(crate) fn end_deletion(&self, names: &[FileName]) -> Result<u64> {
+        let process = self.process()?;
+        let mut files = 0;
+        let mut failure = None;
+        for names in names.chunks(PURGE_BATCH) {
+            runtime::block_on(async {
+                process.on_mount("purge", |mount| mount.require_alive()).await
+            })?;
+            match process.purge(names) {
+                Ok(removed) => files += removed,
+                Err(error) if error.kind() == ErrorKind::Storage => {
+                    failure.get_or_insert(error);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        failure.map_or(Ok(files), Err)
     }
 }
 
