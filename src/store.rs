@@ -27,6 +27,7 @@ use crate::runtime::{self, PerProcess};
 pub use check::Fault;
 pub(crate) use check::{Checking, State, Verdict};
 pub use delete::Deleted;
+pub(crate) use delete::Removal;
 pub(crate) use judge::{has_bad_datatype, is_hidden};
 pub use list::List;
 pub use read::OpenFile;

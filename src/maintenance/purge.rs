@@ -16,7 +16,7 @@ use tempfile::NamedTempFile;
 use crate::error::{Error, ErrorKind, Result};
 use crate::index::Keyed;
 use crate::name::FileName;
-use crate::store::Store;
+use crate::store::{Removal, Store};
 
 /// How to purge.
 #[derive(Debug, Clone)]
@@ -55,7 +55,7 @@ pub fn purge(store: &Store, options: &PurgeOptions) -> Result<Purged> {
     let mut next = Remembered::beside(&options.state)?;
     let mut purged = Purged::default();
     let mut after = None;
-    let mut failure = None;
+    let mut removal = Removal::default();
     loop {
         let page = store.soft_deleted(after.as_deref())?;
         let Some(last) = page.last() else { break };
@@ -75,19 +75,13 @@ pub fn purge(store: &Store, options: &PurgeOptions) -> Result<Purged> {
         if options.dry_run {
             continue;
         }
-        match store.end_deletion(&due) {
-            Ok(files) => purged.files += files,
-            // The others go all the same, and this one stays due.
-            Err(error) if error.kind() == ErrorKind::Storage => {
-                failure.get_or_insert(error);
-            }
-            Err(error) => return Err(error),
-        }
+        removal.add(store.end_deletion(&due))?;
     }
     if !options.dry_run {
         next.replace(&options.state)?;
     }
-    failure.map_or(Ok(purged), Err)
+    purged.files = removal.end()?;
+    Ok(purged)
 }
 
 fn seconds(time: SystemTime) -> u64 {

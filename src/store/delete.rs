@@ -66,7 +66,7 @@ impl Store {
         let beneath = process.name_prefix.beneath(Some(dir))?;
         let mut deleted = Deleted::default();
         let mut after = None;
-        let mut failure = None;
+        let mut removal = Removal::default();
         loop {
             let page = runtime::block_on(async {
                 process.index.list(&beneath, after.as_deref(), PAGE).await
@@ -79,20 +79,13 @@ impl Store {
                     process.on_mount("delete_directory", |mount| mount.require_alive()).await?;
                     process.soft_delete(names).await
                 })?;
-                match process.purge(names) {
-                    Ok(files) => deleted.files += files,
-                    // The other files go all the same.
-                    Err(error) if error.kind() == ErrorKind::Storage => {
-                        failure.get_or_insert(error);
-                    }
-                    Err(error) => return Err(error),
-                }
+                removal.add(process.purge(names))?;
             }
         }
         let Swept { removed, left } = process.mount.sweep(dir)?;
-        deleted.files += removed;
-        deleted.left += left;
-        failure.map_or(Ok(deleted), Err)
+        deleted.files = removal.end()? + removed;
+        deleted.left = left;
+        Ok(deleted)
     }
 }
 
@@ -107,21 +100,41 @@ impl Store {
     /// how many files went.
     pub(crate) fn end_deletion(&self, names: &[FileName]) -> Result<u64> {
         let process = self.process()?;
-        let mut files = 0;
-        let mut failure = None;
+        let mut removal = Removal::default();
         for names in names.chunks(PURGE_BATCH) {
             runtime::block_on(async {
                 process.on_mount("purge", |mount| mount.require_alive()).await
             })?;
-            match process.purge(names) {
-                Ok(removed) => files += removed,
-                Err(error) if error.kind() == ErrorKind::Storage => {
-                    failure.get_or_insert(error);
-                }
-                Err(error) => return Err(error),
-            }
+            removal.add(process.purge(names))?;
         }
-        failure.map_or(Ok(files), Err)
+        removal.end()
+    }
+}
+
+/// Files removed batch by batch. One that cannot be removed does not keep the
+/// others; the first such error comes at the end.
+#[derive(Debug, Default)]
+pub(crate) struct Removal {
+    files: u64,
+    failure: Option<Error>,
+}
+
+impl Removal {
+    /// Counts what a batch came to; only an error that the next batch would
+    /// meet as well ends the whole.
+    pub(crate) fn add(&mut self, batch: Result<u64>) -> Result<()> {
+        match batch {
+            Ok(files) => self.files += files,
+            Err(error) if error.kind() == ErrorKind::Storage => {
+                self.failure.get_or_insert(error);
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    pub(crate) fn end(self) -> Result<u64> {
+        self.failure.map_or(Ok(self.files), Err)
     }
 }
 
