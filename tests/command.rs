@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::os::unix::net::UnixListener;
-use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 use serde_json::{Value, json};
@@ -10,7 +9,7 @@ use tempfile::TempDir;
 
 use crate::support::db::{self, TestDb};
 use crate::support::process::scratch;
-use crate::support::{Need, Trials, built, fixtures};
+use crate::support::{Need, Trials, built, copy_tree, fixtures};
 
 pub(crate) fn register(trials: &mut Trials) {
     let mut group = trials.group("command", &[Need::COMMAND]);
@@ -89,18 +88,6 @@ pub(crate) fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
-fn copy_tree(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap().flatten() {
-        let target = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
-            copy_tree(&entry.path(), &target);
-        } else {
-            fs::copy(entry.path(), target).unwrap();
-        }
-    }
-}
-
 fn put_get_stat_ls_rm(db: TestDb) {
     let cli = Cli::new(Some(db));
     let source = cli.dir.path().join("source file");
@@ -132,7 +119,7 @@ fn put_get_stat_ls_rm(db: TestDb) {
 
 fn import_is_complete_and_idempotent(db: TestDb) {
     let cli = Cli::new(Some(db));
-    copy_tree(&fixtures(), &cli.root());
+    copy_tree(&fixtures(), &cli.root()).unwrap();
     let root = cli.root();
     let root = root.to_str().unwrap();
     let dry = cli.json(&["import", root, "--dry-run", "--json"]);

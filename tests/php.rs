@@ -7,7 +7,7 @@ use std::process::Command;
 
 use crate::support::db::TestDb;
 use crate::support::process::{run, scratch};
-use crate::support::{Need, Result, Trials, built};
+use crate::support::{Need, Result, Trials, built, copy_tree};
 
 /// The extension as users get it, below `build/`.
 const EXTENSION: &str = "ezdfs.so";
@@ -95,20 +95,6 @@ fn phpt_files(dir: &Path) -> Result<Vec<PathBuf>> {
         entries.filter(|file| file.extension().is_some_and(|e| e == "phpt")).collect();
     files.sort();
     Ok(files)
-}
-
-fn copy_tree(from: &Path, to: &Path) -> Result {
-    fs::create_dir_all(to)?;
-    for entry in fs::read_dir(from)? {
-        let entry = entry?;
-        let target = to.join(entry.file_name());
-        if entry.file_type()?.is_dir() {
-            copy_tree(&entry.path(), &target)?;
-        } else {
-            fs::copy(entry.path(), target)?;
-        }
-    }
-    Ok(())
 }
 
 /// One script that calls everything, over and over, in a PHP that allocates by malloc.
