@@ -8,6 +8,7 @@ use std::sync::{Arc, OnceLock};
 use libtest_mimic::{Failed, Trial};
 
 pub mod db;
+pub mod faults;
 pub mod http;
 pub mod mariadb;
 pub mod nginx;
