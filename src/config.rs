@@ -54,7 +54,7 @@ vocabulary! {
     "durability" Some("full"), "full: fsync files and directories; rename: no fsync";
     "connect_timeout" Some("2s"), "Longest wait for a database connection";
     "query_timeout" Some("5s"), "Longest wait for an answer of the database";
-    "mount_timeout" Some("5s"), "Longest wait for an answer of the mount when reading";
+    "mount_timeout" Some("5s"), "Longest wait for an answer of the mount";
     "max_connections" Some("4"), "Database connections of one process";
     "cache_size" Some("16m"), "Memory for cached rows of one process; 0: no cache";
     "cache_ttl" Some("5s"), "How long a row is trusted without asking again; 0: ask always";

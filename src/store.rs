@@ -6,9 +6,11 @@ mod delete;
 mod halves;
 mod judge;
 mod list;
+mod mounted;
 mod read;
 mod register;
 mod write;
+mod writing;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -18,7 +20,7 @@ use tokio::sync::Semaphore;
 
 use crate::cache::RowCache;
 use crate::config::{Dsn, Options};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::files::Mount;
 use crate::index::Index;
 use crate::name::{FileId, FileName, NamePrefix, UrlPrefix};
@@ -30,12 +32,11 @@ pub use delete::Deleted;
 pub(crate) use delete::Removal;
 pub(crate) use judge::{has_bad_datatype, is_hidden};
 pub use list::List;
+use mounted::MOUNT_THREADS;
+pub(crate) use mounted::Pulse;
 pub use read::OpenFile;
 pub(crate) use register::{Candidate, Registered};
 pub use write::CreateOptions;
-
-/// Threads of one process that may wait for the mount at a time.
-const MOUNT_THREADS: usize = 32;
 
 /// Files whose metadata is in a table and whose bytes are on a mount.
 ///
@@ -157,31 +158,5 @@ impl Process {
         for name in names {
             self.cache.forget(&name.digest());
         }
-    }
-
-    /// Does something on the mount, giving up at the deadline. What hangs keeps
-    /// its thread and its slot, so that no more than [`MOUNT_THREADS`] hang.
-    async fn on_mount<T: Send + 'static>(
-        &self,
-        operation: &'static str,
-        work: impl FnOnce(&Mount) -> Result<T> + Send + 'static,
-    ) -> Result<T> {
-        let mount = self.mount.clone();
-        let slots = Arc::clone(&self.mount_slots);
-        let working = async move {
-            let slot = slots.acquire_owned().await;
-            let task = tokio::task::spawn_blocking(move || {
-                let outcome = work(&mount);
-                drop(slot);
-                outcome
-            });
-            task.await.unwrap_or_else(|panic| {
-                Err(Error::new(ErrorKind::Internal, operation, "mount", panic.to_string()))
-            })
-        };
-        tokio::time::timeout(self.mount_timeout, working).await.unwrap_or_else(|_| {
-            let reason = format!("the mount did not answer within {:?}", self.mount_timeout);
-            Err(Error::new(ErrorKind::Unavailable, operation, "mount", reason))
-        })
     }
 }

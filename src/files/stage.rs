@@ -2,7 +2,7 @@
 //! and take the file's name by rename(2). Readers see the old file or the new.
 
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
@@ -150,23 +150,39 @@ impl Drop for Directories {
     }
 }
 
-impl Write for Staged {
-    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
-        let file = self.file.as_mut().ok_or(io::ErrorKind::BrokenPipe)?;
-        let count = file.write(buffer)?;
-        self.written += count as u64;
-        Ok(count)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 impl Staged {
     /// Bytes written so far.
     pub(crate) fn written(&self) -> u64 {
         self.written
+    }
+
+    /// Writes these bytes after those before.
+    pub(crate) fn append(&mut self, bytes: &[u8]) -> Result<()> {
+        let written = self.open_file().and_then(|mut file| file.write_all(bytes));
+        written.map_err(|error| self.cannot_write(error))?;
+        self.written += bytes.len() as u64;
+        Ok(())
+    }
+
+    /// Has the kernel copy at most `limit` bytes from a file's present offset;
+    /// says how many it were.
+    pub(crate) fn copy_from(&mut self, source: &File, limit: u64) -> Result<u64> {
+        let copied =
+            self.open_file().and_then(|mut file| io::copy(&mut source.take(limit), &mut file));
+        let copied = copied.map_err(|error| self.cannot_write(error))?;
+        self.written += copied;
+        Ok(copied)
+    }
+
+    fn open_file(&self) -> io::Result<&File> {
+        self.file.as_ref().ok_or_else(|| io::ErrorKind::BrokenPipe.into())
+    }
+
+    fn cannot_write(&self, error: io::Error) -> Error {
+        let errno = error.raw_os_error().unwrap_or_default();
+        Error::new(ErrorKind::Storage, "store", self.id.as_str(), "cannot write")
+            .with_errno(errno)
+            .with_source(error)
     }
 
     /// Makes sure that the server has every byte: on NFS a full disk or quota
@@ -274,6 +290,11 @@ pub(crate) struct Published {
 }
 
 impl Published {
+    /// Whether there is an old file that [`Published::keep`] removes.
+    pub(crate) fn keeps_old_file(&self) -> bool {
+        self.old.is_some()
+    }
+
     /// The row is committed: the old file may go.
     pub(crate) fn keep(self) {}
 

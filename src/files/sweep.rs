@@ -30,8 +30,9 @@ pub(crate) struct Swept {
 
 impl Mount {
     /// Removes what is left below a directory, then the directory itself.
-    /// Symbolic links are removed, never followed.
-    pub(crate) fn sweep(&self, dir: &DirId) -> Result<Swept> {
+    /// Symbolic links are removed, never followed. `beat` is called for each
+    /// entry: there may be many.
+    pub(crate) fn sweep(&self, dir: &DirId, beat: &dyn Fn()) -> Result<Swept> {
         let root = self.root()?;
         let mut swept = Swept::default();
         let directory = match open_directory(&root, dir.as_str()) {
@@ -39,7 +40,7 @@ impl Mount {
             Err(Errno::ENOENT | Errno::ENOTDIR | Errno::ELOOP) => return Ok(swept),
             Err(errno) => return Err(cannot("cannot open the directory", dir, errno)),
         };
-        empty(directory, &mut swept)
+        empty(directory, &mut swept, beat)
             .map_err(|errno| cannot("cannot read the directory", dir, errno))?;
         let (parent, name) = dir.as_str().rsplit_once('/').unwrap_or(("", dir.as_str()));
         match open_directory(&root, parent)
@@ -58,7 +59,7 @@ fn cannot(reason: &'static str, dir: &DirId, errno: Errno) -> Error {
         .with_source(errno)
 }
 
-fn empty(directory: OwnedFd, swept: &mut Swept) -> nix::Result<()> {
+fn empty(directory: OwnedFd, swept: &mut Swept, beat: &dyn Fn()) -> nix::Result<()> {
     let mut entries = Dir::from_fd(directory.try_clone().map_err(|_| Errno::EMFILE)?)?;
     // Collected first: removing while reading makes some servers skip entries.
     let names: Vec<_> = entries.iter().collect::<nix::Result<_>>()?;
@@ -67,13 +68,14 @@ fn empty(directory: OwnedFd, swept: &mut Swept) -> nix::Result<()> {
         if matches!(name.to_bytes(), b"." | b"..") {
             continue;
         }
+        beat();
         let status = match fstatat(directory.as_fd(), name, AtFlags::AT_SYMLINK_NOFOLLOW) {
             Ok(status) => status,
             Err(Errno::ENOENT) => continue,
             Err(errno) => return Err(errno),
         };
         let removed = if is_directory(&status, entry.file_type()) {
-            remove_directory(&directory, name, swept)?
+            remove_directory(&directory, name, swept, beat)?
         } else {
             remove_file(&directory, name, &status, swept)
         };
@@ -87,12 +89,17 @@ fn is_directory(status: &FileStat, listed: Option<Type>) -> bool {
     kind == SFlag::S_IFDIR && listed != Some(Type::Symlink)
 }
 
-fn remove_directory(parent: &OwnedFd, name: &CStr, swept: &mut Swept) -> nix::Result<bool> {
+fn remove_directory(
+    parent: &OwnedFd,
+    name: &CStr,
+    swept: &mut Swept,
+    beat: &dyn Fn(),
+) -> nix::Result<bool> {
     let Ok(path) = name.to_str() else {
         return Ok(false);
     };
     match open_directory(parent, path) {
-        Ok(directory) => empty(directory, swept)?,
+        Ok(directory) => empty(directory, swept, beat)?,
         Err(Errno::ENOENT) => return Ok(true),
         Err(_) => return Ok(false),
     }

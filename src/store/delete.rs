@@ -4,10 +4,13 @@
 //! removed and the row with it. A crash between leaves a soft-deleted row and
 //! its file, which nobody sees, and which deleting again or `purge` finishes.
 
-use super::{Process, Store};
+use std::sync::Arc;
+
+use super::mounted::{Started, silent};
+use super::{Process, Pulse, Store};
 use crate::error::{Error, ErrorKind, Result};
-use crate::files::Swept;
-use crate::index::{Attempts, Keyed, PAGE};
+use crate::files::{Mount, Swept};
+use crate::index::{Attempts, Keyed, PAGE, PendingWrite};
 use crate::name::{DirId, FileId, FileName};
 use crate::runtime;
 
@@ -82,7 +85,7 @@ impl Store {
                 removal.add(process.purge(names))?;
             }
         }
-        let Swept { removed, left } = process.mount.sweep(dir)?;
+        let Swept { removed, left } = process.sweep(dir)?;
         deleted.files = removal.end()? + removed;
         deleted.left = left;
         Ok(deleted)
@@ -145,43 +148,96 @@ impl Process {
         outcome
     }
 
+    /// Removes what is left below a directory.
+    pub(super) fn sweep(&self, dir: &DirId) -> Result<Swept> {
+        let dir = dir.clone();
+        let sweep = move |mount: &Mount, pulse: &Pulse| mount.sweep(&dir, &|| pulse.beat());
+        runtime::block_on(self.on_mount_long("delete_directory", sweep))
+    }
+
     /// Removes the files of those of these names that are soft-deleted still,
     /// then their rows; says how many files. Where a file cannot be removed its
     /// row stays soft-deleted; the first such error is returned at the end.
-    pub(super) fn purge(&self, names: &[FileName]) -> Result<u64> {
-        let (mut pending, names) = runtime::block_on(async {
+    pub(super) fn purge(self: &Arc<Self>, names: &[FileName]) -> Result<u64> {
+        runtime::block_on(async {
             let mut attempts = Attempts::default();
-            loop {
+            let (pending, names) = loop {
                 match self.index.begin_purge(names).await {
-                    Ok(locked) => return Ok(locked),
+                    Ok(locked) => break locked,
                     Err(error) => attempts.pause_or_fail(error).await?,
                 }
-            }
-        })?;
-        step!("locked");
-        let mut files = 0;
-        let mut failure = None;
-        let mut gone = Vec::with_capacity(names.len());
-        for name in names {
-            // A name that is no id (`a//b`) leads to the file of another name.
-            match self.name_prefix.id(name.as_str()).map(|id| self.mount.remove(&id)) {
-                Some(Err(error)) => {
-                    failure.get_or_insert(error);
-                    continue;
+            };
+            step!("locked");
+            let removing = self.start_removing(names).await?;
+            self.end_purge(pending, removing).await
+        })
+    }
+
+    async fn start_removing(self: &Arc<Self>, names: Vec<FileName>) -> Result<Started<Removed>> {
+        let process = Arc::clone(self);
+        let remove = move |mount: &Mount, pulse: &Pulse| {
+            let mut removed = Removed::default();
+            for name in names {
+                pulse.beat();
+                // A name that is no id (`a//b`) leads to the file of another name.
+                let outcome = process.name_prefix.id(name.as_str()).map(|id| mount.remove(&id));
+                match outcome.transpose() {
+                    Ok(was_there) => {
+                        removed.files += u64::from(was_there.unwrap_or(false));
+                        removed.names.push(name);
+                    }
+                    Err(error) => {
+                        removed.failure.get_or_insert(error);
+                    }
                 }
-                Some(Ok(removed)) => files += u64::from(removed),
-                None => {}
             }
-            gone.push(name);
+            Ok(removed)
+        };
+        self.start_on_mount("delete", remove).await
+    }
+
+    /// An unlink that hangs cannot be called back: the caller is told, and the
+    /// rows stay locked until it has ended, so that it meets no newer file.
+    async fn end_purge(
+        self: &Arc<Self>,
+        pending: PendingWrite,
+        mut removing: Started<Removed>,
+    ) -> Result<u64> {
+        if let Some(removed) = removing.end_within(self.mount_timeout).await {
+            return self.delete_rows(pending, removed?).await;
         }
+        let process = Arc::clone(self);
+        tokio::spawn(async move {
+            let ended = match removing.end().await {
+                Ok(removed) => process.delete_rows(pending, removed).await,
+                Err(error) => Err(error),
+            };
+            if let Err(error) = ended {
+                log::error!("ezdfs: {error:#}");
+            }
+        });
+        Err(silent("delete", self.mount_timeout))
+    }
+
+    async fn delete_rows(&self, mut pending: PendingWrite, removed: Removed) -> Result<u64> {
         step!("files-removed");
-        let outcome = runtime::block_on(async {
-            pending.delete(&self.index, &gone).await?;
+        let delete = async {
+            pending.delete(&self.index, &removed.names).await?;
             step!("rows-deleted");
             pending.commit().await
-        });
-        self.forget(&gone);
+        };
+        let outcome = delete.await;
+        self.forget(&removed.names);
         outcome?;
-        failure.map_or(Ok(files), Err)
+        removed.failure.map_or(Ok(removed.files), Err)
     }
+}
+
+/// What came of removing the files of some rows.
+#[derive(Debug, Default)]
+struct Removed {
+    files: u64,
+    /// Of the rows whose files are gone.
+    names: Vec<FileName>,
+    failure: Option<Error>,
 }

@@ -6,8 +6,10 @@ use std::fs::File;
 use std::io::Read;
 
 use super::Store;
-use super::write::{copy, now};
+use super::write::now;
+use super::writing::{EmptyRoot, Source};
 use crate::error::{Error, Result};
+use crate::files::Mount;
 use crate::index::{Attempts, BATCH};
 use crate::metadata::{DEFAULT_MIME, FileInfo, Row, check_mtime};
 use crate::mime;
@@ -95,12 +97,15 @@ impl Store {
     ) -> Result<u64> {
         let process = self.process()?;
         // An empty root may be a new store: without the table nobody can tell.
-        let mut staged = process.mount.stage(id, || Ok(true))?;
-        copy(source, &mut staged, id, declared)?;
-        staged.finish()?;
-        let written = staged.written();
-        staged.publish()?.keep();
-        Ok(written)
+        let source = Source::Reader(source);
+        let mut written = process.write(id, source, declared, EmptyRoot::Accept)?;
+        let staged = written.take()?;
+        let publish = |_: &Mount| {
+            staged.publish()?.keep();
+            Ok(())
+        };
+        runtime::block_on(process.on_mount("store", publish))?;
+        Ok(written.size)
     }
 
     /// Opens a file whatever the table says of it; gives its length too.
@@ -122,9 +127,13 @@ impl Store {
     pub fn delete_data(&self, id: &FileId) -> Result<()> {
         let process = self.process()?;
         runtime::block_on(async {
-            process.on_mount("delete", |mount| mount.require_alive()).await
-        })?;
-        process.mount.remove(id).map(drop)
+            let id = id.clone();
+            let remove = move |mount: &Mount| {
+                mount.require_alive()?;
+                mount.remove(&id).map(drop)
+            };
+            process.on_mount("delete", remove).await
+        })
     }
 
     /// Removes what lies below a directory, but for files so young that their
@@ -135,6 +144,6 @@ impl Store {
     /// Those of the mount.
     pub fn delete_data_directory(&self, dir: &DirId) -> Result<()> {
         let process = self.process()?;
-        process.mount.sweep(dir).map(drop)
+        process.sweep(dir).map(drop)
     }
 }

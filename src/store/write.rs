@@ -2,20 +2,20 @@
 //! of two writers waits here; rename; commit. If the commit fails, the old file
 //! goes back.
 
-use std::io::{Read, Write};
+use std::io::Read;
+use std::sync::Arc;
 use std::time::SystemTime;
 
-use super::{Process, Store};
+use super::mounted::Started;
+use super::writing::{EmptyRoot, Source, Written};
+use super::{OpenFile, Process, Store};
 use crate::error::{Error, ErrorKind, Result};
-use crate::files::{Published, Staged};
-use crate::index::Attempts;
+use crate::files::{Mount, Published};
+use crate::index::{Attempts, PendingWrite};
 use crate::metadata::{FileInfo, Row, check_mtime};
 use crate::mime;
 use crate::name::{FileId, FileName};
 use crate::runtime;
-
-/// How much is read from a source at a time.
-const CHUNK: usize = 128 * 1024;
 
 /// What the creator of a file knows of it.
 #[derive(Debug, Clone, Default)]
@@ -52,14 +52,11 @@ impl Store {
         let process = self.process()?;
         runtime::block_on(async { process.index.ready().await })?;
 
-        let mut staged = process.mount.stage(id, || process.has_no_rows())?;
-        step!("staged");
-        let sniffed = copy(source, &mut staged, id, options.size)?;
-        step!("written");
-        staged.finish()?;
-        step!("finished");
-        let row = Row::new(&name, id, staged.written(), mtime, mime_type.unwrap_or(sniffed));
-        process.put_in_place(&name, &row, None, staged)?;
+        let source = Source::Reader(source);
+        let written = process.write(id, source, options.size, EmptyRoot::AskTable)?;
+        let mime_type = mime_type.unwrap_or(written.sniffed);
+        let row = Row::new(&name, id, written.size, mtime, mime_type);
+        process.put_in_place(&name, &row, None, written)?;
         Ok(FileInfo::new(id.clone(), &row))
     }
 
@@ -76,16 +73,14 @@ impl Store {
     pub fn rename(&self, from: &FileId, to: &FileId) -> Result<FileInfo> {
         let (old_name, new_name) = (self.name(from)?, self.name(to)?);
         let process = self.process()?;
-        let mut source = runtime::block_on(async { process.open(from).await })?;
+        let source = runtime::block_on(async { process.open(from).await })?;
         if from == to {
             return Ok(source.info);
         }
-        let mut staged = process.mount.stage(to, || Ok(false))?;
-        copy(&mut source.file, &mut staged, to, Some(source.size))?;
-        staged.finish()?;
-        let info = source.info;
-        let row = Row::new(&new_name, to, staged.written(), info.mtime, &info.mime_type);
-        process.put_in_place(&new_name, &row, Some(&old_name), staged)?;
+        let OpenFile { file, size, info } = source;
+        let written = process.write(to, Source::File(file), Some(size), EmptyRoot::AskTable)?;
+        let row = Row::new(&new_name, to, written.size, info.mtime, &info.mime_type);
+        process.put_in_place(&new_name, &row, Some(&old_name), written)?;
         process.purge(&[old_name])?;
         Ok(FileInfo::new(to.clone(), &row))
     }
@@ -94,36 +89,26 @@ impl Store {
 impl Process {
     /// Row, file, commit; `instead_of` is a name whose row goes at the same time.
     fn put_in_place(
-        &self,
+        self: &Arc<Self>,
         name: &FileName,
         row: &Row,
         instead_of: Option<&FileName>,
-        staged: Staged,
+        mut written: Written,
     ) -> Result<()> {
-        let pending = runtime::block_on(async {
+        let outcome = runtime::block_on(async {
             let mut attempts = Attempts::default();
-            loop {
+            let pending = loop {
                 match self.index.begin_upsert(name, row, instead_of).await {
-                    Ok(pending) => return Ok(pending),
+                    Ok(pending) => break pending,
                     Err(error) => attempts.pause_or_fail(error).await?,
                 }
-            }
-        })?;
-        step!("upserted");
-        let published = staged.publish()?;
-        let commit = async {
-            step!("published");
-            pending.commit().await?;
-            step!("committed");
-            Ok(())
-        };
-        let outcome = match runtime::block_on(commit) {
-            Ok(()) => {
-                published.keep();
-                Ok(())
-            }
-            Err(error) => self.settle(name, row, published, error),
-        };
+            };
+            step!("upserted");
+            let staged = written.take()?;
+            let publishing = self.start_on_mount("store", |_, _| staged.publish()).await?;
+            let ending = Ending { process: Arc::clone(self), name: name.clone(), row: row.clone() };
+            ending.by_the_deadline(pending, publishing).await
+        });
         self.cache.forget(&name.digest());
         if let Some(old) = instead_of {
             self.cache.forget(&old.digest());
@@ -131,93 +116,111 @@ impl Process {
         outcome
     }
 
+    /// Whether the table knows no file of this store.
+    pub(super) async fn has_no_rows(&self) -> Result<bool> {
+        let beneath = self.name_prefix.beneath(None)?;
+        Ok(self.index.list(&beneath, None, 1).await?.is_empty())
+    }
+}
+
+/// The end of a write: the row is written and locked, the file on its way to its
+/// place.
+struct Ending {
+    process: Arc<Process>,
+    name: FileName,
+    row: Row,
+}
+
+impl Ending {
+    /// A rename that hangs cannot be called back: the caller is told that the
+    /// outcome is unknown, the row's lock is held on until the rename has ended,
+    /// and then the write is ended as any other.
+    async fn by_the_deadline(
+        self,
+        pending: PendingWrite,
+        mut publishing: Started<Published>,
+    ) -> Result<()> {
+        if let Some(published) = publishing.end_within(self.process.mount_timeout).await {
+            return self.commit(pending, published?).await;
+        }
+        let unknown = outcome_unknown(&self.name, "the mount hangs while it renames");
+        tokio::spawn(async move {
+            let ended = match publishing.end().await {
+                Ok(published) => self.commit(pending, published).await,
+                Err(error) => Err(error),
+            };
+            self.process.cache.forget(&self.name.digest());
+            match ended {
+                Ok(()) => log::warn!("ezdfs: the write of {:?} ended late", self.name),
+                Err(error) => log::error!("ezdfs: {error:#}"),
+            }
+        });
+        Err(unknown)
+    }
+
+    async fn commit(&self, pending: PendingWrite, published: Published) -> Result<()> {
+        let commit = async {
+            step!("published");
+            pending.commit().await?;
+            step!("committed");
+            Ok(())
+        };
+        match commit.await {
+            Ok(()) => self.keep(published).await,
+            Err(error) => self.settle(published, error).await,
+        }
+    }
+
     /// After a commit that failed: asks for the row, because the failure may
     /// have been only in hearing of success. Where the row is not there, undoes
     /// the file step under the row's lock, which the next writer waits for.
-    fn settle(&self, name: &FileName, row: &Row, published: Published, error: Error) -> Result<()> {
-        let asked = runtime::block_on(async {
-            if self.index.find(name).await?.is_some_and(|found| found == *row) {
-                return Ok(None);
+    async fn settle(&self, published: Published, error: Error) -> Result<()> {
+        let Ending { process, name, row } = self;
+        let asked = async {
+            if process.index.find(name).await?.is_some_and(|found| found == *row) {
+                return Ok::<_, Error>(None);
             }
-            self.index.begin_upsert(name, row, None).await.map(Some)
-        });
-        match asked {
-            Ok(None) => {
-                published.keep();
-                Ok(())
-            }
-            Ok(Some(_lock)) => {
-                published.undo();
+            process.index.begin_upsert(name, row, None).await.map(Some)
+        };
+        match asked.await {
+            Ok(None) => self.keep(published).await,
+            Ok(Some(lock)) => {
+                // The lock goes with the work: it is held until that has ended.
+                let undo = move |_: &Mount| {
+                    published.undo();
+                    drop(lock);
+                    Ok(())
+                };
+                process.on_mount("store", undo).await?;
                 Err(error)
             }
             Err(_) => {
                 published.leave();
-                let reason = "the outcome is unknown: the database went away during the commit";
-                Err(Error::new(ErrorKind::Unavailable, "store", name.as_str(), reason)
-                    .with_source(error))
+                let reason = "the database went away during the commit";
+                Err(outcome_unknown(name, reason).with_source(error))
             }
         }
     }
 
-    /// Whether the table knows no file of this store.
-    fn has_no_rows(&self) -> Result<bool> {
-        let beneath = self.name_prefix.beneath(None)?;
-        runtime::block_on(async { Ok(self.index.list(&beneath, None, 1).await?.is_empty()) })
-    }
-}
-
-/// Copies the source, no further than declared; says what its beginning is.
-pub(super) fn copy(
-    source: &mut dyn Read,
-    staged: &mut Staged,
-    id: &FileId,
-    declared: Option<u64>,
-) -> Result<&'static str> {
-    let mut buffer = vec![0; CHUNK];
-    let head = fill(source, &mut buffer[..mime::SNIFF_LEN], id)?;
-    let sniffed = mime::sniff(&buffer[..head]);
-    let mut count = head;
-    while count > 0 {
-        staged.write_all(&buffer[..count]).map_err(|error| {
-            let errno = error.raw_os_error().unwrap_or_default();
-            Error::new(ErrorKind::Storage, "store", id.as_str(), "cannot write")
-                .with_errno(errno)
-                .with_source(error)
-        })?;
-        if declared.is_some_and(|declared| staged.written() > declared) {
-            break;
-        }
-        count = fill(source, &mut buffer, id)?;
-    }
-    match declared {
-        Some(declared) if declared != staged.written() => {
-            let more = if staged.written() > declared { "at least " } else { "" };
-            let reason = format!(
-                "{declared} bytes were declared, the source has {more}{}",
-                staged.written()
-            );
-            Err(Error::new(ErrorKind::InvalidInput, "store", id.as_str(), reason))
-        }
-        _ => Ok(sniffed),
-    }
-}
-
-/// Reads until the buffer is full or the source ends.
-fn fill(source: &mut dyn Read, buffer: &mut [u8], id: &FileId) -> Result<usize> {
-    let mut filled = 0;
-    while filled < buffer.len() {
-        match source.read(&mut buffer[filled..]) {
-            Ok(0) => break,
-            Ok(count) => filled += count,
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(error) => {
-                let reason = "cannot read the source";
-                return Err(Error::new(ErrorKind::InvalidInput, "store", id.as_str(), reason)
-                    .with_source(error));
+    /// The row is committed: that the old file cannot be removed in time takes
+    /// nothing from that.
+    async fn keep(&self, published: Published) -> Result<()> {
+        if published.keeps_old_file() {
+            let remove = move |_: &Mount| {
+                published.keep();
+                Ok(())
+            };
+            if let Err(error) = self.process.on_mount("store", remove).await {
+                log::warn!("ezdfs: {error:#}");
             }
         }
+        Ok(())
     }
-    Ok(filled)
+}
+
+fn outcome_unknown(name: &FileName, reason: &str) -> Error {
+    let reason = format!("the outcome is unknown: {reason}");
+    Error::new(ErrorKind::Unavailable, "store", name.as_str(), reason)
 }
 
 pub(super) fn now() -> i64 {

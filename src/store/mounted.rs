@@ -1,0 +1,131 @@
+//! Work on the mount, on threads of its own: a mount that hangs costs the caller
+//! its deadline and the process a bounded number of threads, and nothing more.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use tokio::task::JoinHandle;
+
+use super::Process;
+use crate::error::{Error, ErrorKind, Result};
+use crate::files::Mount;
+
+/// Threads of one process that may wait for the mount at a time.
+pub(super) const MOUNT_THREADS: usize = 32;
+
+/// Shows that a long piece of work gets on.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Pulse(Arc<Beats>);
+
+#[derive(Debug, Default)]
+struct Beats {
+    count: AtomicU64,
+    pause_seconds: AtomicU64,
+}
+
+impl Pulse {
+    pub(crate) fn beat(&self) {
+        self.0.count.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Announces a pause that is so much longer than others may be.
+    pub(crate) fn pause(&self, length: Duration) {
+        self.0.pause_seconds.store(length.as_secs(), Ordering::Relaxed);
+        self.beat();
+    }
+
+    fn beats(&self) -> u64 {
+        self.0.count.load(Ordering::Relaxed)
+    }
+
+    fn announced(&self) -> Duration {
+        Duration::from_secs(self.0.pause_seconds.load(Ordering::Relaxed))
+    }
+}
+
+/// Work that has been started. Dropped, it goes on to its end unobserved, and
+/// what comes of it is dropped on its own thread.
+pub(super) struct Started<T> {
+    operation: &'static str,
+    task: JoinHandle<Result<T>>,
+    pulse: Pulse,
+    /// When somebody began to wait for it.
+    since: Instant,
+}
+
+impl<T> Started<T> {
+    /// Waits for the end, however long it takes.
+    pub(super) async fn end(&mut self) -> Result<T> {
+        (&mut self.task).await.unwrap_or_else(|panic| {
+            Err(Error::new(ErrorKind::Internal, self.operation, "mount", panic.to_string()))
+        })
+    }
+
+    /// Waits for the end; `None` where it has shown no sign of life for so long.
+    pub(super) async fn end_within(&mut self, patience: Duration) -> Option<Result<T>> {
+        let mut beats = 0;
+        let mut deadline = self.since + patience;
+        loop {
+            if let Ok(outcome) = tokio::time::timeout_at(deadline.into(), self.end()).await {
+                return Some(outcome);
+            }
+            if self.pulse.beats() == beats {
+                return None;
+            }
+            beats = self.pulse.beats();
+            deadline = Instant::now() + patience + self.pulse.announced();
+        }
+    }
+}
+
+impl Process {
+    /// Does something on the mount, giving up after `mount_timeout`. What hangs
+    /// keeps its thread and its slot, so that no more than [`MOUNT_THREADS`]
+    /// hang.
+    pub(super) async fn on_mount<T: Send + 'static>(
+        &self,
+        operation: &'static str,
+        work: impl FnOnce(&Mount) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        self.on_mount_long(operation, |mount, _| work(mount)).await
+    }
+
+    /// The same for work that may rightly take long: it is given up when its
+    /// pulse has been still for `mount_timeout`.
+    pub(super) async fn on_mount_long<T: Send + 'static>(
+        &self,
+        operation: &'static str,
+        work: impl FnOnce(&Mount, &Pulse) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let mut started = self.start_on_mount(operation, work).await?;
+        let outcome = started.end_within(self.mount_timeout).await;
+        outcome.unwrap_or_else(|| Err(silent(operation, self.mount_timeout)))
+    }
+
+    /// Starts work on the mount; waits at most `mount_timeout` for a slot.
+    pub(super) async fn start_on_mount<T: Send + 'static>(
+        &self,
+        operation: &'static str,
+        work: impl FnOnce(&Mount, &Pulse) -> Result<T> + Send + 'static,
+    ) -> Result<Started<T>> {
+        let since = Instant::now();
+        let slots = Arc::clone(&self.mount_slots);
+        let Ok(slot) = tokio::time::timeout(self.mount_timeout, slots.acquire_owned()).await else {
+            return Err(silent(operation, self.mount_timeout));
+        };
+        let (mount, pulse) = (self.mount.clone(), Pulse::default());
+        let beating = pulse.clone();
+        let task = tokio::task::spawn_blocking(move || {
+            let outcome = work(&mount, &beating);
+            drop(slot);
+            outcome
+        });
+        Ok(Started { operation, task, pulse, since })
+    }
+}
+
+pub(super) fn silent(operation: &'static str, waited: Duration) -> Error {
+    let reason = format!("the mount did not answer within {waited:?}");
+    Error::new(ErrorKind::Unavailable, operation, "mount", reason)
+}
