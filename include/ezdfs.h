@@ -13,6 +13,11 @@
 #define EZDFS_VERSION_PATCH 0
 
 /**
+ * The most further headers that an answer can have.
+ */
+#define EZDFS_HTTP_HEADERS 4
+
+/**
  * Drafts (`images-versioned/`) may be served.
  */
 #define EZDFS_SERVE_DRAFTS 1
@@ -22,6 +27,11 @@
  * application has authorised.
  */
 #define EZDFS_SERVE_ORIGINALS 2
+
+/**
+ * The descriptor must not be shared: its flags or its offset will be changed.
+ */
+#define EZDFS_SERVE_ALONE 4
 
 /**
  * What a call came to. Codes are stable: never renumbered, never reused.
@@ -83,10 +93,12 @@ typedef uint32_t ezdfs_result;
 #endif // __cplusplus
 
 /**
- * A file that is open for reading. Release it with `ezdfs_file_free`. May be
- * handed to another thread; not to be used by two at a time.
+ * An open file that several may use at once, who therefore read it at offsets
+ * of their own (`pread`, `sendfile`).
+ *
+ * Dropping it never blocks, even where closing does.
  */
-typedef struct ezdfs_file ezdfs_file;
+typedef struct SharedFile SharedFile;
 
 /**
  * Options of a store, collected key by key. Not to be used by two threads at
@@ -105,6 +117,12 @@ typedef struct ezdfs_queue ezdfs_queue;
  * starts afresh with it: connections of the parent are left alone.
  */
 typedef struct ezdfs_store ezdfs_store;
+
+/**
+ * A file that is open for reading. Release it with `ezdfs_file_free`. May be
+ * handed to another thread.
+ */
+typedef struct SharedFile ezdfs_file;
 
 /**
  * What the table says of a file.
@@ -161,9 +179,9 @@ typedef struct ezdfs_http {
    */
   uint64_t content_length;
   /**
-   * Further headers that belong to the answer; valid as long as the file.
+   * Further headers that belong to the answer.
    */
-  const struct ezdfs_header *headers;
+  struct ezdfs_header headers[EZDFS_HTTP_HEADERS];
   /**
    * How many.
    */
@@ -205,7 +223,7 @@ typedef struct ezdfs_completion {
   /**
    * The opened file, now the receiver's; NULL unless it worked.
    */
-  struct ezdfs_file *file;
+  ezdfs_file *file;
   /**
    * What went wrong; its code is EZDFS_RESULT_OK if nothing did.
    */
@@ -234,7 +252,7 @@ typedef struct ezdfs_request {
    */
   size_t raw_path_len;
   /**
-   * EZDFS_SERVE_DRAFTS, EZDFS_SERVE_ORIGINALS, or both, or 0.
+   * Of EZDFS_SERVE_DRAFTS, EZDFS_SERVE_ORIGINALS, EZDFS_SERVE_ALONE, or 0.
    */
   uint32_t flags;
 } ezdfs_request;
@@ -290,14 +308,15 @@ extern "C" {
 uint32_t ezdfs_version_number(void);
 
 /**
- * The descriptor, open for reading only and at offset 0 when it is new. It
- * stays the file's: do not close it.
+ * The descriptor, open for reading only. It stays the file's: do not close it.
+ * Of a file that came from `ezdfs_store_serve_start` it is shared: read it at
+ * offsets of your own (pread, sendfile). Of any other it is at offset 0.
  *
  * Safety:
  *
  * `file` is a live handle.
  */
-int32_t ezdfs_file_fd(const struct ezdfs_file *file);
+int32_t ezdfs_file_fd(const ezdfs_file *file);
 
 /**
  * What the table says of the file. Does not block.
@@ -306,7 +325,7 @@ int32_t ezdfs_file_fd(const struct ezdfs_file *file);
  *
  * `file` is a live handle, `info_out` valid.
  */
-void ezdfs_file_info(const struct ezdfs_file *file, struct ezdfs_info *info_out);
+void ezdfs_file_info(const ezdfs_file *file, struct ezdfs_info *info_out);
 
 /**
  * What a web server says of the file. Does not block.
@@ -315,7 +334,7 @@ void ezdfs_file_info(const struct ezdfs_file *file, struct ezdfs_info *info_out)
  *
  * `file` is a live handle, `http_out` valid.
  */
-void ezdfs_file_http(const struct ezdfs_file *file, struct ezdfs_http *http_out);
+void ezdfs_file_http(const ezdfs_file *file, struct ezdfs_http *http_out);
 
 /**
  * Writes the table's name of the file to `buffer`, if it fits in `capacity`
@@ -325,16 +344,16 @@ void ezdfs_file_http(const struct ezdfs_file *file, struct ezdfs_http *http_out)
  *
  * `file` is a live handle, `buffer` valid for `capacity` bytes or NULL.
  */
-size_t ezdfs_file_name(const struct ezdfs_file *file, char *buffer, size_t capacity);
+size_t ezdfs_file_name(const ezdfs_file *file, char *buffer, size_t capacity);
 
 /**
- * Closes a file; NULL is a no-op.
+ * Closes a file; NULL is a no-op. Never blocks.
  *
  * Safety:
  *
  * `file` is a live handle and is not used again.
  */
-void ezdfs_file_free(struct ezdfs_file *file);
+void ezdfs_file_free(ezdfs_file *file);
 
 /**
  * Starts with the defaults. Release it with `ezdfs_options_free`. NULL only
@@ -521,7 +540,7 @@ ezdfs_result ezdfs_store_exists(const struct ezdfs_store *store,
 ezdfs_result ezdfs_store_open(const struct ezdfs_store *store,
                               const char *id,
                               size_t id_len,
-                              struct ezdfs_file **file_out,
+                              ezdfs_file **file_out,
                               struct ezdfs_error *err);
 
 /**

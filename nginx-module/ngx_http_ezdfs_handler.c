@@ -99,6 +99,12 @@ ngx_http_ezdfs_start(ngx_http_request_t *r, ngx_http_ezdfs_ctx_t *ctx,
         request.flags |= EZDFS_SERVE_ORIGINALS;
     }
 
+    /* O_DIRECT would be set for all who share the descriptor */
+
+    if (clcf->directio != NGX_OPEN_FILE_DIRECTIO_OFF) {
+        request.flags |= EZDFS_SERVE_ALONE;
+    }
+
     ngx_log_debug3(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
                    "ezdfs: start \"%V\" in \"%V\" flags:%uD",
                    &r->uri, &elcf->store->name, request.flags);

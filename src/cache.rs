@@ -1,255 +1,351 @@
-//! Rows remembered by this process, and the look-ups under way.
+//! What this process remembers: rows, and descriptors of their files.
 //!
-//! A row is trusted for `cache_ttl`, its absence for `cache_negative_ttl`: so
-//! long may a write of another node stay unseen. A write of this process is
-//! seen by it at once.
+//! A row is trusted for `cache_ttl` from the moment it was asked for, its absence
+//! for `cache_negative_ttl`: so long may a write of another node stay unseen. A
+//! write of this process is seen by it at once. A descriptor is trusted as long
+//! as the row under which it was opened, and closed soon after.
+//!
+//! Callers know keys, facts and stamps and nothing of how they are kept.
 
-use std::collections::HashMap;
-use std::future::Future;
+mod facts;
+mod flights;
+
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use futures_util::FutureExt;
-use futures_util::future::{BoxFuture, Shared};
-use quick_cache::Weighter;
-use quick_cache::sync::Cache;
+use quick_cache::sync::Cache as Evicting;
+use quick_cache::{OptionsBuilder, UnitWeighter};
 
 use crate::config::Options;
-use crate::error::{Error, ErrorKind, Result};
 use crate::metadata::Row;
+
+pub(crate) use facts::Facts;
+use facts::Kinds;
+pub(crate) use flights::Flights;
 
 /// The md5 of a name, which is the table's key too.
 pub(crate) type Key = [u8; 16];
 
-type Found = Option<Arc<Row>>;
-type Flight = Shared<BoxFuture<'static, Result<Found>>>;
+/// What an entry costs in memory, all in all; measured by `make bench`.
+const ROW_BYTES: u64 = 160;
+
+/// Part of a row's time after which it is asked for again ahead of its end.
+const AGEING: (u32, u32) = (3, 4);
+
+/// Nanoseconds since the cache was made. Of a row: when it was asked for, and so
+/// also which reading of the row it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Stamp(u64);
+
+/// A row that is being read.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Reading {
+    asked_at: Stamp,
+    generation: u64,
+}
+
+/// A row that is remembered.
+#[derive(Debug, Clone)]
+pub(crate) struct Hit {
+    /// `None`: there is no live row.
+    pub(crate) facts: Option<Facts>,
+    pub(crate) stamp: Stamp,
+    /// Whether it is time to ask again, ahead of its end.
+    pub(crate) is_ageing: bool,
+}
 
 #[derive(Debug, Clone)]
 struct Entry {
-    row: Found,
-    read_at: Instant,
+    facts: Option<Facts>,
+    asked_at: Stamp,
+    /// Other than `asked_at` where a row asked for ahead of time was the same.
+    stamp: Stamp,
 }
 
-/// What an entry costs besides the texts of its row.
-const ENTRY_BYTES: u64 = 256;
-
-#[derive(Debug, Clone)]
-struct Bytes;
-
-impl Weighter<Key, Entry> for Bytes {
-    fn weight(&self, _: &Key, entry: &Entry) -> u64 {
-        let texts = |row: &Arc<Row>| row.name.len() + row.datatype.len() + row.scope.len();
-        ENTRY_BYTES + entry.row.as_ref().map_or(0, texts) as u64
-    }
-}
-
-/// The cache of one process.
-pub(crate) struct RowCache {
+/// The cache of one process; `F` is an open file.
+pub(crate) struct Cache<F> {
     /// `None` where the options switch it off.
-    entries: Option<Cache<Key, Entry, Bytes>>,
+    rows: Option<Evicting<Key, Entry>>,
+    files: Option<Evicting<Key, (Stamp, F)>>,
+    kinds: Kinds,
     ttl: Duration,
     negative_ttl: Duration,
     stale_if_error: Duration,
-    /// Look-ups that others may join, by key, numbered.
-    flights: Mutex<HashMap<Key, (u64, Flight)>>,
+    epoch: Instant,
     /// Counts writes, so that a row read before one is not remembered after it.
     generation: AtomicU64,
 }
 
-impl RowCache {
-    pub(crate) fn new(options: &Options) -> Self {
-        let off = options.cache_size == 0 || options.cache_ttl.is_zero();
-        let likely = usize::try_from(options.cache_size / ENTRY_BYTES).unwrap_or(usize::MAX);
-        RowCache {
-            entries: (!off).then(|| Cache::with_weighter(likely.max(1), options.cache_size, Bytes)),
+impl<F: Clone> Cache<F> {
+    /// Keeps at most so many descriptors, whatever the options say.
+    pub(crate) fn new(options: &Options, most_files: usize) -> Self {
+        let rows = (options.cache_size / ROW_BYTES) as usize;
+        let rows = if options.cache_ttl.is_zero() { 0 } else { rows };
+        let files = if rows == 0 { 0 } else { options.cache_files.min(most_files) };
+        Cache {
+            rows: evicting(rows),
+            files: evicting(files),
+            kinds: Kinds::default(),
             ttl: options.cache_ttl,
             negative_ttl: options.cache_negative_ttl,
             stale_if_error: options.stale_if_error,
-            flights: Mutex::default(),
+            epoch: Instant::now(),
             generation: AtomicU64::new(0),
         }
     }
 
-    /// The row, or its absence, if it was read recently enough.
-    pub(crate) fn fresh(&self, key: &Key) -> Option<Found> {
-        let entry = self.entries.as_ref()?.get(key)?;
-        let ttl = if entry.row.is_some() { self.ttl } else { self.negative_ttl };
-        (entry.read_at.elapsed() < ttl).then_some(entry.row)
+    /// Whether rows are remembered at all.
+    pub(crate) fn is_on(&self) -> bool {
+        self.rows.is_some()
+    }
+
+    /// How long a row is trusted.
+    pub(crate) fn ttl(&self) -> Duration {
+        self.ttl
+    }
+
+    /// The row, or its absence, if it was asked for recently enough.
+    pub(crate) fn get(&self, key: &Key) -> Option<Hit> {
+        let Entry { facts, asked_at, stamp } = self.rows.as_ref()?.get(key)?;
+        let ttl = if facts.is_some() { self.ttl } else { self.negative_ttl };
+        let age = self.age(asked_at);
+        let is_ageing = facts.is_some() && age > ttl * AGEING.0 / AGEING.1;
+        (age < ttl).then_some(Hit { facts, stamp, is_ageing })
     }
 
     /// A row to fall back on while the database is unavailable. Never an
     /// absence: that would be a guess.
-    fn stale(&self, key: &Key) -> Option<Arc<Row>> {
-        let entry = self.entries.as_ref()?.get(key)?;
-        (entry.read_at.elapsed() < self.ttl + self.stale_if_error).then_some(entry.row).flatten()
+    pub(crate) fn stale(&self, key: &Key) -> Option<(Facts, Stamp)> {
+        let Entry { facts, asked_at, stamp } = self.rows.as_ref()?.get(key)?;
+        let is_near = self.age(asked_at) < self.ttl + self.stale_if_error;
+        Some((facts.filter(|_| is_near)?, stamp))
+    }
+
+    /// To be called before the database is asked for a row.
+    pub(crate) fn reading(&self) -> Reading {
+        let generation = self.generation.load(Ordering::SeqCst);
+        Reading { asked_at: self.now(), generation }
+    }
+
+    /// Remembers what a reading found.
+    pub(crate) fn remember(
+        &self,
+        key: Key,
+        row: Option<Row>,
+        reading: Reading,
+    ) -> (Option<Facts>, Stamp) {
+        let facts = row.and_then(|row| self.kinds.facts(row));
+        let asked_at = reading.asked_at;
+        let Some(rows) = &self.rows else { return (facts, asked_at) };
+        let before = rows.peek(&key);
+        // Asked for ahead of time and the same: its file is trusted on until it
+        // has been opened anew.
+        let stamp = match before {
+            Some(Entry { facts: known, stamp, asked_at })
+                if known == facts && self.age(asked_at) < self.ttl =>
+            {
+                stamp
+            }
+            _ => asked_at,
+        };
+        rows.insert(key, Entry { facts: facts.clone(), asked_at, stamp });
+        if stamp == asked_at {
+            self.drop_file(&key);
+        }
+        // Looked at after inserting, so that no write falls between.
+        if self.generation.load(Ordering::SeqCst) != reading.generation {
+            rows.remove(&key);
+        }
+        (facts, stamp)
+    }
+
+    /// The file that was opened under this reading of its row.
+    pub(crate) fn file(&self, key: &Key, stamp: Stamp) -> Option<F> {
+        let (opened_under, file) = self.files.as_ref()?.get(key)?;
+        (opened_under == stamp).then_some(file)
+    }
+
+    /// Whether any file of this name is kept open.
+    pub(crate) fn holds_file(&self, key: &Key) -> bool {
+        self.files.as_ref().is_some_and(|files| files.contains_key(key))
+    }
+
+    /// Keeps an open file as long as the row under which it was opened.
+    pub(crate) fn keep_file(&self, key: Key, stamp: Stamp, file: F) {
+        if let Some(files) = &self.files {
+            files.insert(key, (stamp, file));
+        }
+    }
+
+    /// Drops the files whose rows nobody asked for in time; says whether any
+    /// are left.
+    pub(crate) fn drop_idle_files(&self) -> bool {
+        let (Some(rows), Some(files)) = (&self.rows, &self.files) else { return false };
+        let longest = self.ttl + self.stale_if_error;
+        files.retain(|key, (stamp, _)| {
+            let row = rows.peek(key);
+            row.is_some_and(|row| row.stamp == *stamp && self.age(row.asked_at) < longest)
+        });
+        !files.is_empty()
     }
 
     /// Drops what is known of a key, because it is being written.
     pub(crate) fn forget(&self, key: &Key) {
         self.generation.fetch_add(1, Ordering::SeqCst);
-        self.flights().remove(key);
-        if let Some(entries) = &self.entries {
-            entries.remove(key);
+        if let Some(rows) = &self.rows {
+            rows.remove(key);
+        }
+        self.drop_file(key);
+    }
+
+    fn drop_file(&self, key: &Key) {
+        if let Some(files) = &self.files {
+            files.remove(key);
         }
     }
 
-    /// Finds a row: in the cache, by joining a look-up under way, or by `read`.
-    ///
-    /// To be called within the runtime: the look-up goes on if its first caller
-    /// goes away.
-    pub(crate) async fn find<F>(self: &Arc<Self>, key: Key, read: F) -> Result<Found>
-    where
-        F: Future<Output = Result<Option<Row>>> + Send + 'static,
-    {
-        if let Some(found) = self.fresh(&key) {
-            return Ok(found);
-        }
-        match self.join_or_start(key, read).await {
-            Err(error) if error.kind().is_temporary() => self.stale(&key).map(Some).ok_or(error),
-            outcome => outcome,
-        }
+    fn now(&self) -> Stamp {
+        // 64 bits of nanoseconds are 584 years.
+        Stamp(self.epoch.elapsed().as_nanos() as u64)
     }
 
-    /// Finds a row, not trusting what is remembered.
-    pub(crate) async fn find_again<F>(self: &Arc<Self>, key: Key, read: F) -> Result<Found>
-    where
-        F: Future<Output = Result<Option<Row>>> + Send + 'static,
-    {
-        self.join_or_start(key, read).await
-    }
-
-    fn join_or_start<F>(self: &Arc<Self>, key: Key, read: F) -> Flight
-    where
-        F: Future<Output = Result<Option<Row>>> + Send + 'static,
-    {
-        static NUMBERS: AtomicU64 = AtomicU64::new(0);
-        let mut flights = self.flights();
-        if let Some((_, flight)) = flights.get(&key) {
-            return flight.clone();
-        }
-        let number = NUMBERS.fetch_add(1, Ordering::Relaxed);
-        let cache = Arc::clone(self);
-        let generation = self.generation.load(Ordering::SeqCst);
-        let task = tokio::spawn(async move {
-            let outcome = read.await.map(|row| row.map(Arc::new));
-            if let Ok(found) = &outcome {
-                cache.remember(key, found.clone(), generation);
-            }
-            cache.land(&key, number);
-            outcome
-        });
-        let flight = async move { task.await.unwrap_or_else(|panic| Err(bug(&panic))) };
-        let flight = flight.boxed().shared();
-        flights.insert(key, (number, flight.clone()));
-        flight
-    }
-
-    fn remember(&self, key: Key, row: Found, generation: u64) {
-        let Some(entries) = &self.entries else { return };
-        entries.insert(key, Entry { row, read_at: Instant::now() });
-        // Looked at after inserting, so that no write falls between.
-        if self.generation.load(Ordering::SeqCst) != generation {
-            entries.remove(&key);
-        }
-    }
-
-    fn land(&self, key: &Key, number: u64) {
-        let mut flights = self.flights();
-        if flights.get(key).is_some_and(|(current, _)| *current == number) {
-            flights.remove(key);
-        }
-    }
-
-    fn flights(&self) -> MutexGuard<'_, HashMap<Key, (u64, Flight)>> {
-        self.flights.lock().unwrap_or_else(PoisonError::into_inner)
+    fn age(&self, stamp: Stamp) -> Duration {
+        self.epoch.elapsed().saturating_sub(Duration::from_nanos(stamp.0))
     }
 }
 
-fn bug(panic: &tokio::task::JoinError) -> Error {
-    Error::new(ErrorKind::Internal, "find", "row", panic.to_string())
+fn evicting<V: Clone>(items: usize) -> Option<Evicting<Key, V>> {
+    // Shards are for threads that meet, which they do not here: one caller at a
+    // time asks, in a web server's event loop or in PHP.
+    let options = OptionsBuilder::new()
+        .shards(1)
+        .estimated_items_capacity(items)
+        .weight_capacity(items as u64)
+        .build()
+        .ok()?;
+    (items > 0).then(|| {
+        Evicting::with_options(options, UnitWeighter, Default::default(), Default::default())
+    })
 }
 
-impl std::fmt::Debug for RowCache {
+impl<F> std::fmt::Debug for Cache<F> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("RowCache").field("ttl", &self.ttl).finish_non_exhaustive()
+        f.debug_struct("Cache").field("ttl", &self.ttl).finish_non_exhaustive()
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::AtomicUsize;
+    use std::sync::Arc;
 
     use super::*;
 
-    fn cache(options: &[(&str, &str)]) -> Arc<RowCache> {
+    fn cache(options: &[(&str, &str)]) -> Cache<Arc<str>> {
         let mut builder = Options::builder();
         builder.set("dsn", "sqlite:/x").unwrap().set("root", "/").unwrap();
         for (key, value) in options {
             builder.set(key, value).unwrap();
         }
-        Arc::new(RowCache::new(&builder.build().unwrap()))
+        Cache::new(&builder.build().unwrap(), 100)
     }
 
-    fn row(size: u64) -> Row {
-        Row {
+    fn row(size: u64) -> Option<Row> {
+        Some(Row {
             name: "a".into(),
             datatype: "image/png".into(),
             scope: "image".into(),
             size,
             mtime: 1,
             expired: false,
-        }
+        })
     }
 
-    fn unavailable() -> Error {
-        Error::new(ErrorKind::Unavailable, "find", "a", "down")
-    }
+    const KEY: Key = [2; 16];
 
-    #[tokio::test]
-    async fn many_callers_share_one_look_up_and_its_failure() {
+    #[test]
+    fn a_row_read_before_a_write_is_not_remembered_after_it() {
         let cache = cache(&[]);
-        let reads = Arc::new(AtomicUsize::new(0));
-        let callers = (0..50).map(|_| {
-            let reads = Arc::clone(&reads);
-            cache.find([1; 16], async move {
-                reads.fetch_add(1, Ordering::SeqCst);
-                tokio::task::yield_now().await;
-                Err(unavailable())
-            })
-        });
-        for outcome in futures_util::future::join_all(callers).await {
-            assert_eq!(outcome.unwrap_err().kind(), ErrorKind::Unavailable);
-        }
-        assert_eq!(reads.load(Ordering::SeqCst), 1);
+        let reading = cache.reading();
+        cache.forget(&KEY);
+        cache.remember(KEY, row(1), reading);
+        assert!(cache.get(&KEY).is_none());
     }
 
-    #[tokio::test]
-    async fn a_row_read_before_a_write_is_not_remembered_after_it() {
+    #[test]
+    fn stale_rows_serve_only_within_their_limit_and_absences_never() {
+        let brief = [("cache_ttl", "1ms"), ("cache_negative_ttl", "1ms")];
+        let strict = cache(&brief);
+        let lenient = cache(&[brief[0], brief[1], ("stale_if_error", "1h")]);
+        for cache in [&strict, &lenient] {
+            cache.remember(KEY, row(3), cache.reading());
+            cache.remember([4; 16], None, cache.reading());
+        }
+        std::thread::sleep(Duration::from_millis(5));
+        assert_eq!(lenient.stale(&KEY).unwrap().0.size, 3);
+        assert!(lenient.get(&KEY).is_none());
+        assert!(lenient.stale(&[4; 16]).is_none());
+        assert!(strict.stale(&KEY).is_none());
+    }
+
+    #[test]
+    fn a_soft_deleted_row_is_an_absence() {
         let cache = cache(&[]);
-        let inner = Arc::clone(&cache);
-        let read = async move {
-            inner.forget(&[2; 16]);
-            Ok(Some(row(1)))
+        let deleted = row(1).map(|row| Row { mtime: -1, expired: true, ..row });
+        assert_eq!(cache.remember(KEY, deleted, cache.reading()).0, None);
+        assert_eq!(cache.get(&KEY).unwrap().facts, None);
+    }
+
+    #[test]
+    fn a_file_goes_with_its_row() {
+        let cache = cache(&[]);
+        let file = Arc::<str>::from("open");
+        let keep = |row| {
+            let (_, stamp) = cache.remember(KEY, row, cache.reading());
+            cache.keep_file(KEY, stamp, Arc::clone(&file));
+            stamp
         };
-        cache.find([2; 16], read).await.unwrap();
-        assert!(cache.fresh(&[2; 16]).is_none());
+        let first = keep(row(1));
+        assert!(cache.file(&KEY, first).is_some());
+        // The same row, asked for ahead of time.
+        assert_eq!(cache.remember(KEY, row(1), cache.reading()).1, first);
+        assert!(cache.file(&KEY, first).is_some());
+        // Another row.
+        let (_, second) = cache.remember(KEY, row(2), cache.reading());
+        assert_ne!(first, second);
+        assert!(cache.file(&KEY, second).is_none());
+        assert_eq!(Arc::strong_count(&file), 1);
+        // A write of this process; a deletion elsewhere.
+        keep(row(2));
+        cache.forget(&KEY);
+        assert_eq!(Arc::strong_count(&file), 1);
+        keep(row(2));
+        cache.remember(KEY, None, cache.reading());
+        assert_eq!(Arc::strong_count(&file), 1);
     }
 
-    #[tokio::test]
-    async fn stale_rows_serve_only_errors_and_only_within_their_limit() {
-        let stale =
-            cache(&[("cache_ttl", "1ms"), ("cache_negative_ttl", "1ms"), ("stale_if_error", "1h")]);
-        let strict = cache(&[("cache_ttl", "1ms")]);
-        for cache in [&stale, &strict] {
-            cache.find([3; 16], async { Ok(Some(row(3))) }).await.unwrap();
-            cache.find([4; 16], async { Ok(None) }).await.unwrap();
+    #[test]
+    fn files_that_nobody_asks_for_are_closed() {
+        let cache = cache(&[("cache_ttl", "10ms")]);
+        let file = Arc::<str>::from("open");
+        let (_, stamp) = cache.remember(KEY, row(1), cache.reading());
+        cache.keep_file(KEY, stamp, Arc::clone(&file));
+        std::thread::sleep(Duration::from_millis(20));
+        assert!(!cache.drop_idle_files());
+        assert_eq!(Arc::strong_count(&file), 1);
+    }
+
+    #[test]
+    fn a_scan_leaves_what_is_asked_for_often() {
+        let cache = cache(&[("cache_size", "16k")]);
+        let hot: Vec<Key> = (0..10).map(|n| [n; 16]).collect();
+        let remember = |key| cache.remember(key, row(1), cache.reading());
+        hot.iter().for_each(|key| drop(remember(*key)));
+        for round in 0..1000_u128 {
+            hot.iter().for_each(|key| drop(cache.get(key)));
+            for cold in 0..10 {
+                remember((1_000_000 + round * 10 + cold).to_be_bytes());
+            }
         }
-        tokio::time::sleep(Duration::from_millis(5)).await;
-        let served = stale.find([3; 16], async { Err(unavailable()) }).await.unwrap();
-        assert_eq!(served.unwrap().size, 3);
-        assert!(stale.find([4; 16], async { Err(unavailable()) }).await.is_err());
-        assert!(strict.find([3; 16], async { Err(unavailable()) }).await.is_err());
-        assert!(stale.find([3; 16], async { Ok(None) }).await.unwrap().is_none());
+        assert_eq!(hot.iter().filter(|key| cache.get(key).is_some()).count(), 10);
     }
 }

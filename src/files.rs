@@ -1,8 +1,10 @@
 //! The bytes: a mounted directory, never left by any path.
 
 mod check;
+mod close;
 mod stage;
 mod sweep;
+mod version;
 mod walk;
 
 use std::fs::File;
@@ -12,6 +14,7 @@ use std::path::PathBuf;
 use nix::dir::Dir;
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, OFlag, OpenHow, ResolveFlag, openat, openat2};
+use nix::sys::resource::{Resource, getrlimit};
 use nix::sys::stat::{FileStat, Mode, SFlag, fstat};
 use nix::unistd::{UnlinkatFlags, unlinkat};
 
@@ -20,8 +23,10 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::name::FileId;
 
 pub(crate) use check::{Examined, RootIdentity, Unneeded};
+pub(crate) use close::close_elsewhere;
 pub(crate) use stage::{Published, Staged};
 pub(crate) use sweep::Swept;
+pub(crate) use version::Version;
 pub(crate) use walk::{Walk, Walked, shown};
 
 /// The mounted directory beneath which all files lie.
@@ -42,6 +47,7 @@ pub(crate) struct Opened {
     pub(crate) file: File,
     /// Its length when it was opened.
     pub(crate) size: u64,
+    pub(crate) version: Version,
 }
 
 impl Mount {
@@ -54,7 +60,8 @@ impl Mount {
         }
     }
 
-    /// Opens a file whose row says that it exists.
+    /// Opens a file whose row says that it exists. `revalidate` where this
+    /// process may still hold open what had the name before.
     ///
     /// # Errors
     ///
@@ -62,15 +69,17 @@ impl Mount {
     ///   there is not a regular file beneath the root.
     /// - `Unavailable`: the mount is gone, or the handle went stale twice.
     /// - `Storage`: anything else.
-    pub(crate) fn open(&self, id: &FileId) -> Result<Opened> {
-        let first = open_regular(&self.root()?, id);
+    pub(crate) fn open(&self, id: &FileId, revalidate: bool) -> Result<Opened> {
+        let root = self.root()?;
+        if revalidate {
+            make_client_ask_again(&root, id);
+        }
+        let first = open_regular(&root, id);
         let Err(Errno::ENOENT | Errno::ENOTDIR | Errno::ESTALE) = first else {
             return first.map_err(|errno| self.open_error(id, errno));
         };
-        // An NFS client remembers for half a minute that a name did not exist,
-        // or which file it was. Opening the directory makes it ask again.
         let root = self.root()?;
-        drop(open_directory(&root, id.parent()));
+        make_client_ask_again(&root, id);
         open_regular(&root, id).map_err(|errno| self.open_error(id, errno))
     }
 
@@ -171,6 +180,20 @@ fn failed(
     Error::new(kind, operation, id.as_str(), reason).with_errno(errno as i32).with_source(errno)
 }
 
+/// An NFS client remembers for half a minute that a name did not exist, or, while
+/// a process holds it open, which file it was. Opening the directory makes it ask
+/// the server.
+fn make_client_ask_again(root: &OwnedFd, id: &FileId) {
+    drop(open_directory(root, id.parent()));
+}
+
+/// How many descriptors may be kept open beside those in use: a quarter of what
+/// the process may have.
+pub(crate) fn most_kept_open() -> usize {
+    let (soft, _) = getrlimit(Resource::RLIMIT_NOFILE).unwrap_or((0, 0));
+    usize::try_from(soft / 4).unwrap_or(usize::MAX)
+}
+
 /// Never follows a symbolic link and never leaves the directory it starts from.
 fn open_beneath(from: &OwnedFd, path: &str, flags: OFlag) -> nix::Result<OwnedFd> {
     const RETRIES: usize = 8;
@@ -216,7 +239,8 @@ fn open_regular(root: &OwnedFd, id: &FileId) -> nix::Result<Opened> {
     if !is_regular(&status) {
         return Err(Errno::EISDIR);
     }
-    Ok(Opened { file: File::from(file), size: status.st_size.cast_unsigned() })
+    let size = status.st_size.cast_unsigned();
+    Ok(Opened { file: File::from(file), size, version: Version::new(&status) })
 }
 
 fn is_regular(status: &FileStat) -> bool {

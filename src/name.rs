@@ -130,6 +130,24 @@ impl NamePrefix {
         Ok(FileName(self.join(id.as_str())?))
     }
 
+    /// The digest of the table's name of a file.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`NamePrefix::name`].
+    pub(crate) fn key(&self, id: &FileId) -> Result<[u8; 16]> {
+        if self.0.len() + 1 + id.0.len() > MAX_NAME_LEN {
+            return self.name(id).map(|name| name.digest());
+        }
+        let mut md5 = Md5::new();
+        if !self.0.is_empty() {
+            md5.update(&self.0);
+            md5.update("/");
+        }
+        md5.update(&id.0);
+        Ok(md5.finalize().into())
+    }
+
     /// How the names of all files below a directory begin; ends in a slash.
     /// Empty when neither a prefix nor a directory limits it.
     pub(crate) fn beneath(&self, dir: Option<&DirId>) -> Result<String> {

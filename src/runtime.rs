@@ -77,7 +77,7 @@ pub(crate) fn runtime() -> Result<Arc<Runtime>> {
 
 /// Signals must reach the host's own threads: nginx and PHP act on the `EINTR`
 /// that a signal causes in their event loops.
-fn leave_signals_to_the_host() {
+pub(crate) fn leave_signals_to_the_host() {
     // Fails for no signal set that can be built.
     let _ = SigSet::all().thread_block();
 }

@@ -1,6 +1,7 @@
 //! The operations. The order of index steps and file steps stands here and
 //! nowhere else: reading in `read`, writing in `write`, deleting in `delete`.
 
+mod batch;
 mod check;
 mod delete;
 mod halves;
@@ -9,23 +10,25 @@ mod list;
 mod mounted;
 mod read;
 mod register;
+mod serve;
 mod write;
 mod writing;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
 
-use crate::cache::RowCache;
+use crate::cache::{Cache, Flights};
 use crate::config::{Dsn, Options};
 use crate::error::Result;
-use crate::files::Mount;
+use crate::files::{self, Mount};
 use crate::index::Index;
 use crate::name::{FileId, FileName, NamePrefix, UrlPrefix};
 use crate::runtime::{self, PerProcess};
 
+use batch::Batch;
 pub use check::Fault;
 pub(crate) use check::{Checking, State, Verdict};
 pub use delete::Deleted;
@@ -36,6 +39,7 @@ use mounted::MOUNT_THREADS;
 pub(crate) use mounted::Pulse;
 pub use read::OpenFile;
 pub(crate) use register::{Candidate, Registered};
+pub use serve::SharedFile;
 pub use write::CreateOptions;
 
 /// Files whose metadata is in a table and whose bytes are on a mount.
@@ -56,7 +60,11 @@ pub struct Store {
 #[derive(Debug)]
 pub(crate) struct Process {
     index: Arc<Index>,
-    cache: Arc<RowCache>,
+    cache: Cache<Arc<SharedFile>>,
+    /// Files being opened for those who share them.
+    flights: Arc<Flights<Arc<SharedFile>>>,
+    batch: Batch,
+    closes_idle_files: AtomicBool,
     mount: Mount,
     mount_slots: Arc<Semaphore>,
     mount_timeout: Duration,
@@ -141,7 +149,10 @@ impl Store {
         self.process.get_or_try_init(|| {
             Ok(Process {
                 index: Arc::new(Index::new(&self.options)?),
-                cache: Arc::new(RowCache::new(&self.options)),
+                cache: Cache::new(&self.options, files::most_kept_open()),
+                flights: Arc::new(Flights::new()),
+                batch: Batch::default(),
+                closes_idle_files: AtomicBool::new(false),
                 mount: Mount::new(&self.options),
                 mount_slots: Arc::new(Semaphore::new(MOUNT_THREADS)),
                 mount_timeout: self.options.mount_timeout,
@@ -156,7 +167,9 @@ impl Process {
     /// Drops what is remembered of names that are being written.
     fn forget(&self, names: &[FileName]) {
         for name in names {
-            self.cache.forget(&name.digest());
+            let key = name.digest();
+            self.flights.forget(&key);
+            self.cache.forget(&key);
         }
     }
 }

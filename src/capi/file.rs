@@ -2,21 +2,18 @@
 
 use std::ffi::c_char;
 use std::os::fd::AsRawFd;
+use std::ptr::null;
+use std::sync::Arc;
 
 use super::copy_out;
 use super::result::{fill, guard_or};
 use crate::metadata::FileInfo;
-use crate::serve::Presentation;
-use crate::store::OpenFile;
+use crate::store::SharedFile;
 
 /// A file that is open for reading. Release it with `ezdfs_file_free`. May be
-/// handed to another thread; not to be used by two at a time.
-pub struct ezdfs_file {
-    file: OpenFile,
-    name: String,
-    headers: Vec<ezdfs_header>,
-    presentation: Presentation,
-}
+/// handed to another thread.
+#[repr(transparent)]
+pub struct ezdfs_file(SharedFile);
 
 /// What the table says of a file.
 #[repr(C)]
@@ -60,26 +57,25 @@ pub struct ezdfs_http {
     pub last_modified: i64,
     /// The opened file's own length in bytes.
     pub content_length: u64,
-    /// Further headers that belong to the answer; valid as long as the file.
-    pub headers: *const ezdfs_header,
+    /// Further headers that belong to the answer.
+    pub headers: [ezdfs_header; EZDFS_HTTP_HEADERS],
     /// How many.
     pub headers_len: usize,
 }
 
+/// The most further headers that an answer can have.
+pub const EZDFS_HTTP_HEADERS: usize = 4;
+
 impl ezdfs_file {
-    pub(super) fn into_raw(file: OpenFile, name: String) -> *mut ezdfs_file {
-        let presentation = file.presentation();
-        let headers = presentation
-            .headers
-            .iter()
-            .map(|(name, value)| ezdfs_header { name: name.as_ptr(), value: value.as_ptr() })
-            .collect();
-        Box::into_raw(Box::new(ezdfs_file { file, name, headers, presentation }))
+    /// A share of the file, as a handle.
+    pub(super) fn into_raw(file: Arc<SharedFile>) -> *mut ezdfs_file {
+        Arc::into_raw(file).cast_mut().cast()
     }
 }
 
-/// The descriptor, open for reading only and at offset 0 when it is new. It
-/// stays the file's: do not close it.
+/// The descriptor, open for reading only. It stays the file's: do not close it.
+/// Of a file that came from `ezdfs_store_serve_start` it is shared: read it at
+/// offsets of your own (pread, sendfile). Of any other it is at offset 0.
 ///
 /// # Safety
 ///
@@ -87,7 +83,7 @@ impl ezdfs_file {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ezdfs_file_fd(file: *const ezdfs_file) -> i32 {
     // SAFETY: promised by the caller.
-    unsafe { (*file).file.file.as_raw_fd() }
+    unsafe { &*file }.0.file.as_raw_fd()
 }
 
 /// What the table says of the file. Does not block.
@@ -99,7 +95,7 @@ pub unsafe extern "C" fn ezdfs_file_fd(file: *const ezdfs_file) -> i32 {
 pub unsafe extern "C" fn ezdfs_file_info(file: *const ezdfs_file, info_out: *mut ezdfs_info) {
     // SAFETY: promised by the caller.
     guard_or((), || unsafe {
-        let open = &(*file).file;
+        let open = &(*file).0;
         info_out.write(ezdfs_info::new(&open.info, open.size));
     });
 }
@@ -113,16 +109,20 @@ pub unsafe extern "C" fn ezdfs_file_info(file: *const ezdfs_file, info_out: *mut
 pub unsafe extern "C" fn ezdfs_file_http(file: *const ezdfs_file, http_out: *mut ezdfs_http) {
     // SAFETY: promised by the caller.
     guard_or((), || unsafe {
-        let file = &*file;
+        let file = &(*file).0;
+        let presentation = file.presentation();
         let mut http = ezdfs_http {
-            content_type: file.presentation.content_type.as_ptr(),
+            content_type: presentation.content_type.as_ptr(),
             etag: [0; 64],
-            last_modified: file.file.info.mtime,
-            content_length: file.file.size,
-            headers: file.headers.as_ptr(),
-            headers_len: file.headers.len(),
+            last_modified: file.info.mtime,
+            content_length: file.size,
+            headers: [ezdfs_header { name: null(), value: null() }; EZDFS_HTTP_HEADERS],
+            headers_len: presentation.headers.len(),
         };
-        fill(&mut http.etag, &file.file.etag());
+        for (header, (name, value)) in http.headers.iter_mut().zip(presentation.headers) {
+            *header = ezdfs_header { name: name.as_ptr(), value: value.as_ptr() };
+        }
+        fill(&mut http.etag, &file.etag());
         http_out.write(http);
     });
 }
@@ -140,10 +140,10 @@ pub unsafe extern "C" fn ezdfs_file_name(
     capacity: usize,
 ) -> usize {
     // SAFETY: promised by the caller.
-    guard_or(0, || unsafe { copy_out(&(*file).name, buffer, capacity) })
+    guard_or(0, || unsafe { copy_out((&*file).0.name().as_str(), buffer, capacity) })
 }
 
-/// Closes a file; NULL is a no-op.
+/// Closes a file; NULL is a no-op. Never blocks.
 ///
 /// # Safety
 ///
@@ -151,7 +151,7 @@ pub unsafe extern "C" fn ezdfs_file_name(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ezdfs_file_free(file: *mut ezdfs_file) {
     if !file.is_null() {
-        // SAFETY: promised by the caller.
-        guard_or((), || drop(unsafe { Box::from_raw(file) }));
+        // SAFETY: promised by the caller; `into_raw` made it of such a share.
+        guard_or((), || drop(unsafe { Arc::from_raw(file.cast_const().cast::<SharedFile>()) }));
     }
 }

@@ -13,20 +13,21 @@ use tokio::task::AbortHandle;
 
 use super::bytes;
 use super::file::ezdfs_file;
-use super::read::raw_file;
 use super::result::{ezdfs_error, ezdfs_result, from_panic, guard, guard_or};
 use super::store::{borrow, ezdfs_store, null};
 use crate::error::{Error, ErrorKind, Result};
 use crate::name::FileId;
 use crate::runtime;
 use crate::serve::{self, Allow, Request};
-use crate::store::{OpenFile, Store};
+use crate::store::SharedFile;
 
 /// Drafts (`images-versioned/`) may be served.
 pub const EZDFS_SERVE_DRAFTS: u32 = 1;
 /// `original/` may be served: the request came by an internal redirect that an
 /// application has authorised.
 pub const EZDFS_SERVE_ORIGINALS: u32 = 2;
+/// The descriptor must not be shared: its flags or its offset will be changed.
+pub const EZDFS_SERVE_ALONE: u32 = 4;
 
 /// A path that a client asked for. The texts are borrowed for the call.
 #[repr(C)]
@@ -40,7 +41,7 @@ pub struct ezdfs_request {
     pub raw_path: *const c_char,
     /// The length of `raw_path`.
     pub raw_path_len: usize,
-    /// EZDFS_SERVE_DRAFTS, EZDFS_SERVE_ORIGINALS, or both, or 0.
+    /// Of EZDFS_SERVE_DRAFTS, EZDFS_SERVE_ORIGINALS, EZDFS_SERVE_ALONE, or 0.
     pub flags: u32,
 }
 
@@ -77,15 +78,13 @@ struct State {
 
 struct Pending {
     data: Data,
-    store: Store,
     task: Option<AbortHandle>,
 }
 
 struct Outcome {
     ticket: u64,
     data: Data,
-    store: Store,
-    result: Result<OpenFile>,
+    result: Result<Arc<SharedFile>>,
 }
 
 /// The caller's pointer: carried, never looked into.
@@ -99,13 +98,13 @@ impl Queue {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn complete(&self, ticket: u64, result: Result<OpenFile>) {
+    fn complete(&self, ticket: u64, result: Result<Arc<SharedFile>>) {
         let mut state = self.state();
         // Not there: cancelled meanwhile.
-        let Some(Pending { data, store, .. }) = state.pending.remove(&ticket) else {
+        let Some(Pending { data, .. }) = state.pending.remove(&ticket) else {
             return;
         };
-        state.ready.push_back(Outcome { ticket, data, store, result });
+        state.ready.push_back(Outcome { ticket, data, result });
         if state.ready.len() == 1 {
             // Cannot fail: the counter is 0 or 1.
             let _ = self.signal.write(1);
@@ -133,16 +132,16 @@ impl Queue {
 
     /// Runs a look-up in the background. Its outcome comes through the queue,
     /// also when it panics.
-    fn start<F>(self: &Arc<Self>, store: &Store, data: Data, look_up: F) -> Result<u64>
+    fn start<F>(self: &Arc<Self>, data: Data, look_up: F) -> Result<u64>
     where
-        F: Future<Output = Result<OpenFile>> + Send + 'static,
+        F: Future<Output = Result<Arc<SharedFile>>> + Send + 'static,
     {
         let runtime = runtime::runtime()?;
         let ticket = {
             let mut state = self.state();
             state.last_ticket += 1;
             let ticket = state.last_ticket;
-            let pending = Pending { data, store: store.clone(), task: None };
+            let pending = Pending { data, task: None };
             state.pending.insert(ticket, pending);
             ticket
         };
@@ -236,10 +235,10 @@ pub unsafe extern "C" fn ezdfs_queue_next(
 ) -> bool {
     // SAFETY: promised by the caller.
     guard_or(false, || unsafe {
-        let Some(Outcome { ticket, data, store, result }) = (&*queue).0.next() else {
+        let Some(Outcome { ticket, data, result }) = (&*queue).0.next() else {
             return false;
         };
-        completion_out.write(completion(&store, data.0, ticket, result));
+        completion_out.write(completion(data.0, ticket, result));
         true
     })
 }
@@ -282,8 +281,8 @@ pub unsafe extern "C" fn ezdfs_store_open_start(
             let queue = queue.as_ref().ok_or_else(|| null("queue"))?;
             let id = FileId::from_bytes(bytes(id, id_len))?;
             let process = store.process()?;
-            let look_up = async move { process.open(&id).await };
-            ticket_out.write(queue.0.start(store, Data(data), look_up)?);
+            let look_up = async move { process.open(&id).await.map(|file| Arc::new(file.into())) };
+            ticket_out.write(queue.0.start(Data(data), look_up)?);
             Ok(())
         })
     }
@@ -318,6 +317,7 @@ pub unsafe extern "C" fn ezdfs_store_serve_start(
             let store = borrow(store)?;
             let queue = queue.as_ref().ok_or_else(|| null("queue"))?;
             let request = request.as_ref().ok_or_else(|| null("request"))?;
+            let alone = request.flags & EZDFS_SERVE_ALONE != 0;
             let process = store.process()?;
             let request = Request {
                 path: bytes(request.path, request.path_len),
@@ -328,35 +328,26 @@ pub unsafe extern "C" fn ezdfs_store_serve_start(
                     originals: request.flags & EZDFS_SERVE_ORIGINALS != 0,
                 },
             };
-            let known =
-                serve::candidates(store.url_prefix(), request).and_then(|ids| {
-                    match process.known_missing(&ids) {
-                        Some(missing) => Err(missing),
-                        None => Ok(ids),
+            let answer = match serve::candidates(store.url_prefix(), request) {
+                Err(refused) => Err(refused),
+                Ok(ids) => match process.serve_known(&ids) {
+                    Some(known) if !alone || known.is_err() => known,
+                    _ => {
+                        let look_up = async move { process.serve(ids, alone).await };
+                        ticket_out.write(queue.0.start(Data(data), look_up)?);
+                        return Ok(());
                     }
-                });
-            match known {
-                Ok(ids) => {
-                    let look_up = async move { process.open_first(ids).await };
-                    ticket_out.write(queue.0.start(store, Data(data), look_up)?);
-                }
-                Err(answer) => {
-                    completion_out.write(completion(store, data, 0, Err(answer)));
-                    ticket_out.write(0);
-                }
-            }
+                },
+            };
+            completion_out.write(completion(data, 0, answer));
+            ticket_out.write(0);
             Ok(())
         })
     }
 }
 
-fn completion(
-    store: &Store,
-    data: *mut c_void,
-    ticket: u64,
-    result: Result<OpenFile>,
-) -> ezdfs_completion {
-    match result.and_then(|file| raw_file(store, file)) {
+fn completion(data: *mut c_void, ticket: u64, result: Result<Arc<SharedFile>>) -> ezdfs_completion {
+    match result.map(ezdfs_file::into_raw) {
         Ok(file) => ezdfs_completion { data, ticket, file, error: ezdfs_error::ok() },
         Err(error) => ezdfs_completion {
             data,

@@ -1,15 +1,14 @@
 //! Reading, the caller's thread waiting.
 
 use std::ffi::{c_char, c_void};
+use std::sync::Arc;
 
 use super::bytes;
 use super::file::{ezdfs_file, ezdfs_info};
 use super::result::{ezdfs_error, ezdfs_result, guard, guard_or};
 use super::store::{borrow, ezdfs_store};
-use crate::error::Result;
 use crate::name::{DirId, FileId};
 use crate::serve;
-use crate::store::{OpenFile, Store};
 
 /// Looks a file up in the table. Blocks on the database: do not call it from an
 /// event loop. Does not touch the mount.
@@ -80,7 +79,7 @@ pub unsafe extern "C" fn ezdfs_store_open(
         guard(err, || {
             let store = borrow(store)?;
             let file = store.open(&FileId::from_bytes(bytes(id, id_len))?)?;
-            file_out.write(raw_file(store, file)?);
+            file_out.write(ezdfs_file::into_raw(Arc::new(file.into())));
             Ok(())
         })
     }
@@ -157,9 +156,4 @@ pub unsafe extern "C" fn ezdfs_store_name_of_path(
         };
         name().map_or(0, |name| super::copy_out(name.as_str(), buffer, capacity))
     })
-}
-
-pub(super) fn raw_file(store: &Store, file: OpenFile) -> Result<*mut ezdfs_file> {
-    let name = store.name(&file.info.id)?;
-    Ok(ezdfs_file::into_raw(file, name.as_str().to_owned()))
 }

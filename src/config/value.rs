@@ -87,6 +87,10 @@ pub(super) fn count(text: &str) -> Result<usize, String> {
     }
 }
 
+pub(super) fn count_or_none(text: &str) -> Result<usize, String> {
+    text.parse().map_err(|_| format!("{text:?} is not a number"))
+}
+
 /// Bytes, with nginx's suffixes `k`, `m` and `g`.
 pub(super) fn size(text: &str) -> Result<u64, String> {
     let (digits, unit) = match text.as_bytes().last().map(u8::to_ascii_lowercase) {

@@ -44,7 +44,7 @@ impl Store {
             Ok(())
         })?;
         let [(name, row)] = &rows;
-        process.cache.forget(&name.digest());
+        process.forget(std::slice::from_ref(name));
         Ok(FileInfo::new(id.clone(), row))
     }
 
@@ -57,7 +57,7 @@ impl Store {
         let name = self.name(id)?;
         let process = self.process()?;
         let deleted = runtime::block_on(async { process.index.delete(&name).await });
-        process.cache.forget(&name.digest());
+        process.forget(std::slice::from_ref(&name));
         if deleted? { Ok(()) } else { Err(Error::not_found("delete", id.as_str())) }
     }
 
@@ -116,7 +116,8 @@ impl Store {
     /// missing from a live mount.
     pub fn open_data(&self, id: &FileId) -> Result<(File, u64)> {
         let process = self.process()?;
-        runtime::block_on(async { process.open_file(id).await })
+        let opened = runtime::block_on(async { process.open_file(id, false).await })?;
+        Ok((opened.file, opened.size))
     }
 
     /// Removes a file whatever the table says of it; nothing where it is gone.

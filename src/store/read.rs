@@ -5,11 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::{Process, Store};
+use crate::cache::{Facts, Hit, Key, Reading, Stamp};
 use crate::error::{Error, ErrorKind, Result};
+use crate::files::{Opened, Version};
 use crate::metadata::{FileInfo, Row};
 use crate::name::{FileId, FileName};
 use crate::runtime;
-use crate::serve::{self, Presentation, Request};
+use crate::serve::{self, Presentation};
 
 /// A file that is open for reading, with what its row says.
 #[derive(Debug)]
@@ -21,12 +23,26 @@ pub struct OpenFile {
     pub size: u64,
     /// What the row says.
     pub info: FileInfo,
+    name: FileName,
+    presentation: Presentation,
+    version: Version,
 }
 
 impl OpenFile {
+    /// The name under which the table knows it.
+    pub fn name(&self) -> &FileName {
+        &self.name
+    }
+
     /// How a web server presents it.
     pub fn presentation(&self) -> Presentation {
-        serve::present(&self.info.mime_type, self.info.id.file_name())
+        self.presentation
+    }
+
+    /// Whether the file is as it was when it was opened, as far as this machine
+    /// knows. Does not block.
+    pub(super) fn is_unchanged(&self) -> bool {
+        self.version.is_of(&self.file)
     }
 
     /// The strong validator, from the row.
@@ -44,6 +60,11 @@ impl Store {
     /// - [`ErrorKind::Unavailable`] and others of the database.
     pub fn stat(&self, id: &FileId) -> Result<FileInfo> {
         let process = self.process()?;
+        // What is remembered is worth no detour by the runtime.
+        if let Some(Hit { facts, .. }) = process.cache.get(&process.name_prefix.key(id)?) {
+            let facts = facts.ok_or_else(|| Error::not_found("stat", id.as_str()))?;
+            return Ok(facts.info(id.clone()));
+        }
         runtime::block_on(async { process.stat(id).await })
     }
 
@@ -73,118 +94,109 @@ impl Store {
         let process = self.process()?;
         runtime::block_on(async { process.open(id).await })
     }
-
-    /// Opens what a web request asks for, if it may have it.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`Store::open`] and of [`serve::candidates`].
-    pub fn serve(&self, request: Request<'_>) -> Result<OpenFile> {
-        let ids = serve::candidates(self.url_prefix(), request)?;
-        let process = self.process()?;
-        runtime::block_on(async { process.open_first(ids).await })
-    }
 }
+
+/// A row as the cache knows it; `None` where there is no live one.
+pub(super) type Found = (Option<Facts>, Stamp);
 
 impl Process {
     async fn stat(&self, id: &FileId) -> Result<FileInfo> {
         let name = self.name_prefix.name(id)?;
-        let found = self.find(&name).await?;
-        let row = live(found).ok_or_else(|| Error::not_found("stat", id.as_str()))?;
-        Ok(FileInfo::new(id.clone(), &row))
-    }
-
-    /// The first of these ids that exists.
-    pub(crate) async fn open_first(self: &Arc<Self>, ids: Vec<FileId>) -> Result<OpenFile> {
-        let mut first_error = None;
-        for id in ids {
-            match self.open(&id).await {
-                Err(error) if is_missing_row(&error) => {
-                    first_error.get_or_insert(error);
-                }
-                outcome => return outcome,
-            }
-        }
-        Err(first_error.unwrap_or_else(|| Error::not_found("open", "")))
-    }
-
-    /// What is known of these ids without waiting: that none has a live row.
-    #[cfg(feature = "capi")]
-    pub(crate) fn known_missing(&self, ids: &[FileId]) -> Option<Error> {
-        for id in ids {
-            let name = self.name_prefix.name(id).ok()?;
-            if live(self.cache.fresh(&name.digest())?).is_some() {
-                return None;
-            }
-        }
-        ids.first().map(|id| Error::not_found("open", id.as_str()))
+        let (facts, _) = self.find(name.digest(), self.read_row(&name)).await?;
+        let facts = facts.ok_or_else(|| Error::not_found("stat", id.as_str()))?;
+        Ok(facts.info(id.clone()))
     }
 
     pub(crate) async fn open(self: &Arc<Self>, id: &FileId) -> Result<OpenFile> {
         let name = self.name_prefix.name(id)?;
+        let row = self.find(name.digest(), self.read_row(&name)).await?;
+        let (file, _) = self.open_row(id, &name, row).await?;
+        Ok(file)
+    }
+
+    /// Opens the file of a row; says under which reading of it.
+    pub(super) async fn open_row(
+        &self,
+        id: &FileId,
+        name: &FileName,
+        (facts, stamp): Found,
+    ) -> Result<(OpenFile, Stamp)> {
         let missing = || Error::not_found("open", id.as_str());
-        let row = live(self.find(&name).await?).ok_or_else(missing)?;
-        let opened = self.open_file(id).await;
-        match opened {
-            Ok((file, size)) if size == row.size => Ok(open_file(file, size, id, &row)),
+        let facts = facts.ok_or_else(missing)?;
+        let key = name.digest();
+        let was_open = self.cache.holds_file(&key);
+        let opened = |opened: Opened, facts: &Facts, stamp| {
+            let Opened { file, size, version } = opened;
+            let info = facts.info(id.clone());
+            let presentation = serve::present(&info.mime_type, id.file_name());
+            (OpenFile { file, size, info, name: name.clone(), presentation, version }, stamp)
+        };
+        match self.open_file(id, was_open).await {
+            Ok(file) if file.size == facts.size => Ok(opened(file, &facts, stamp)),
             // Written meanwhile, here or elsewhere: the row, once more.
-            Ok((file, size)) => {
-                let row = match self.find_again(&name).await {
-                    Ok(found) => live(found).ok_or_else(missing)?,
-                    Err(_) => row,
+            Ok(file) => {
+                let (facts, stamp) = match self.find_again(key, self.read_row(name)).await {
+                    Ok((found, stamp)) => (found.ok_or_else(missing)?, stamp),
+                    Err(_) => (facts, stamp),
                 };
-                if size != row.size {
+                if file.size != facts.size {
                     self.size_mismatches.fetch_add(1, Ordering::Relaxed);
-                    log::warn!("ezdfs: {name:?} has {size} bytes, its row says {}", row.size);
+                    log::warn!(
+                        "ezdfs: {name:?} has {} bytes, its row says {}",
+                        file.size,
+                        facts.size
+                    );
                 }
-                Ok(open_file(file, size, id, &row))
+                Ok(opened(file, &facts, stamp))
             }
             Err(error) if error.kind() == ErrorKind::NotFound => {
-                let current = live(self.find_again(&name).await?).ok_or_else(missing)?;
-                if current == row {
+                let (found, stamp) = self.find_again(key, self.read_row(name)).await?;
+                let current = found.ok_or_else(missing)?;
+                if current == facts {
                     return Err(error);
                 }
-                let (file, size) = self.open_file(id).await?;
-                Ok(open_file(file, size, id, &current))
+                Ok(opened(self.open_file(id, true).await?, &current, stamp))
             }
             Err(error) => Err(error),
         }
     }
 
-    pub(super) async fn open_file(&self, id: &FileId) -> Result<(File, u64)> {
+    /// `was_open`: this process may hold a file of this name open.
+    pub(super) async fn open_file(&self, id: &FileId, was_open: bool) -> Result<Opened> {
         let id = id.clone();
-        let opened = self.on_mount("open", move |mount| mount.open(&id)).await?;
-        Ok((opened.file, opened.size))
-    }
-}
-
-impl Process {
-    async fn find(&self, name: &FileName) -> Result<Option<Arc<Row>>> {
-        self.cache.find(name.digest(), self.read_row(name)).await
+        self.on_mount("open", move |mount| mount.open(&id, was_open)).await
     }
 
-    async fn find_again(&self, name: &FileName) -> Result<Option<Arc<Row>>> {
-        self.cache.find_again(name.digest(), self.read_row(name)).await
-    }
-
-    fn read_row(
+    /// Finds a row: in the cache or by `read`.
+    pub(super) async fn find(
         &self,
-        name: &FileName,
-    ) -> impl Future<Output = Result<Option<Row>>> + Send + 'static {
-        let (index, name) = (Arc::clone(&self.index), name.clone());
-        async move { index.find(&name).await }
+        key: Key,
+        read: impl Future<Output = Result<(Option<Row>, Reading)>>,
+    ) -> Result<Found> {
+        if let Some(Hit { facts, stamp, .. }) = self.cache.get(&key) {
+            return Ok((facts, stamp));
+        }
+        match self.find_again(key, read).await {
+            Err(error) if error.kind().is_temporary() => {
+                let (facts, stamp) = self.cache.stale(&key).ok_or(error)?;
+                Ok((Some(facts), stamp))
+            }
+            outcome => outcome,
+        }
     }
-}
 
-fn live(found: Option<Arc<Row>>) -> Option<Arc<Row>> {
-    found.filter(|row| row.is_live())
-}
+    /// Finds a row, not trusting what is remembered.
+    pub(super) async fn find_again(
+        &self,
+        key: Key,
+        read: impl Future<Output = Result<(Option<Row>, Reading)>>,
+    ) -> Result<Found> {
+        let (row, reading) = read.await?;
+        Ok(self.cache.remember(key, row, reading))
+    }
 
-fn open_file(file: File, size: u64, id: &FileId, row: &Row) -> OpenFile {
-    OpenFile { file, size, info: FileInfo::new(id.clone(), row) }
-}
-
-/// No live row, as opposed to a row whose file is missing.
-fn is_missing_row(error: &Error) -> bool {
-    error.kind() == ErrorKind::NotFound && error.os_errno() == 0
+    async fn read_row(&self, name: &FileName) -> Result<(Option<Row>, Reading)> {
+        let reading = self.cache.reading();
+        Ok((self.index.find(name).await?, reading))
+    }
 }

@@ -81,7 +81,7 @@ impl Process {
         if !dry_run && !writes.is_empty() {
             self.index.upsert_many(&writes).await?;
             for (name, _) in &writes {
-                self.cache.forget(&name.digest());
+                self.forget(std::slice::from_ref(name));
             }
         }
         Ok(outcomes)

@@ -77,7 +77,7 @@ impl Store {
         if from == to {
             return Ok(source.info);
         }
-        let OpenFile { file, size, info } = source;
+        let OpenFile { file, size, info, .. } = source;
         let written = process.write(to, Source::File(file), Some(size), EmptyRoot::AskTable)?;
         let row = Row::new(&new_name, to, written.size, info.mtime, &info.mime_type);
         process.put_in_place(&new_name, &row, Some(&old_name), written)?;
@@ -109,9 +109,9 @@ impl Process {
             let ending = Ending { process: Arc::clone(self), name: name.clone(), row: row.clone() };
             ending.by_the_deadline(pending, publishing).await
         });
-        self.cache.forget(&name.digest());
+        self.forget(std::slice::from_ref(name));
         if let Some(old) = instead_of {
-            self.cache.forget(&old.digest());
+            self.forget(std::slice::from_ref(old));
         }
         outcome
     }
@@ -149,7 +149,7 @@ impl Ending {
                 Ok(published) => self.commit(pending, published).await,
                 Err(error) => Err(error),
             };
-            self.process.cache.forget(&self.name.digest());
+            self.process.forget(std::slice::from_ref(&self.name));
             match ended {
                 Ok(()) => log::warn!("ezdfs: the write of {:?} ended late", self.name),
                 Err(error) => log::error!("ezdfs: {error:#}"),

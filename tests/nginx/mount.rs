@@ -13,6 +13,7 @@ use super::site::{Site, location, url};
 
 pub(super) fn register(group: &mut Group) {
     group.add("mount_that_is_gone_is_503", mount_gone);
+    group.add("mount_gone_beneath_an_open_file", mount_gone_beneath_an_open_file);
 }
 
 /// Needs a database that lets workers of another user in.
@@ -34,7 +35,7 @@ fn mount_gone(servers: &Servers) -> Result {
     for path in paths {
         site.put(path, path.as_bytes())?;
     }
-    let nginx = site.builder("").server(&location("expires 1d;")).start()?;
+    let nginx = site.builder("cache_files 0;").server(&location("expires 1d;")).start()?;
     let ask = |path: &str| get(nginx.port(), &url(path));
     assert_eq!(ask(paths[0]).status, 200);
 
@@ -62,6 +63,28 @@ fn mount_gone(servers: &Servers) -> Result {
             assert_eq!((answer.status, answer.text()), (200, path.to_owned()), "after {what}");
         }
     }
+    Ok(())
+}
+
+/// What is open already goes on being served as long as its row is trusted.
+fn mount_gone_beneath_an_open_file(servers: &Servers) -> Result {
+    let site = Site::sqlite(servers)?;
+    let paths = ["images/warm.png", "images/cold.png"];
+    for path in paths {
+        site.put(path, path.as_bytes())?;
+    }
+    let nginx = site.builder("cache_ttl 1h;").server(&location("expires 1d;")).start()?;
+    let ask = |path: &str| get(nginx.port(), &url(path));
+    assert_eq!(ask(paths[0]).status, 200);
+    let (root, aside) = (site.root(), site.outside().join("aside"));
+    fs::rename(&root, &aside)?;
+    fs::create_dir(&root)?;
+    let warm = ask(paths[0]);
+    assert_eq!((warm.status, warm.text()), (200, paths[0].to_owned()));
+    assert_unavailable(&ask(paths[1]), "cold");
+    fs::remove_dir(&root)?;
+    fs::rename(&aside, &root)?;
+    assert_eq!(ask(paths[1]).status, 200);
     Ok(())
 }
 

@@ -1,0 +1,170 @@
+//! Serving: open files that several requests share, kept open as long as their
+//! rows are trusted.
+
+use std::ops::Deref;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Weak};
+
+use super::{OpenFile, Process, Store};
+use crate::cache::Key;
+use crate::error::{Error, ErrorKind, Result};
+use crate::files;
+use crate::name::{FileId, FileName};
+use crate::runtime;
+use crate::serve::{self, Request};
+
+/// An open file that several may use at once, who therefore read it at offsets
+/// of their own (`pread`, `sendfile`).
+///
+/// Dropping it never blocks, even where closing does.
+#[derive(Debug)]
+pub struct SharedFile(Option<OpenFile>);
+
+impl Deref for SharedFile {
+    type Target = OpenFile;
+
+    fn deref(&self) -> &OpenFile {
+        self.0.as_ref().expect("is there until it is dropped")
+    }
+}
+
+impl From<OpenFile> for SharedFile {
+    fn from(file: OpenFile) -> Self {
+        SharedFile(Some(file))
+    }
+}
+
+impl Drop for SharedFile {
+    fn drop(&mut self) {
+        if let Some(OpenFile { file, .. }) = self.0.take() {
+            files::close_elsewhere(file);
+        }
+    }
+}
+
+impl Store {
+    /// Opens what a web request asks for, if it may have it.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Store::open`] and of [`serve::candidates`].
+    pub fn serve(&self, request: Request<'_>) -> Result<Arc<SharedFile>> {
+        let ids = serve::candidates(self.url_prefix(), request)?;
+        let process = self.process()?;
+        match process.serve_known(&ids) {
+            Some(known) => known,
+            None => runtime::block_on(async { process.serve(ids, false).await }),
+        }
+    }
+}
+
+impl Process {
+    /// What is known of these ids without waiting: an open file, or that none of
+    /// them exists. `None` where it has to be looked up.
+    pub(crate) fn serve_known(self: &Arc<Self>, ids: &[FileId]) -> Option<Result<Arc<SharedFile>>> {
+        for id in ids {
+            let key = self.name_prefix.key(id).ok()?;
+            let hit = self.cache.get(&key)?;
+            if hit.facts.is_none() {
+                continue;
+            }
+            let file = self.cache.file(&key, hit.stamp).filter(|file| file.is_unchanged())?;
+            if hit.is_ageing {
+                self.refresh(key, id);
+            }
+            return Some(Ok(file));
+        }
+        ids.first().map(|id| Err(Error::not_found("open", id.as_str())))
+    }
+
+    /// The first of these ids that exists; `alone`: with a descriptor of its own.
+    pub(crate) async fn serve(
+        self: &Arc<Self>,
+        ids: Vec<FileId>,
+        alone: bool,
+    ) -> Result<Arc<SharedFile>> {
+        let mut first_error = None;
+        for id in ids {
+            let served = match alone {
+                true => self.open(&id).await.map(|file| Arc::new(file.into())),
+                false => self.serve_one(&id).await,
+            };
+            match served {
+                Err(error) if is_missing_row(&error) => {
+                    first_error.get_or_insert(error);
+                }
+                outcome => return outcome,
+            }
+        }
+        Err(first_error.unwrap_or_else(|| Error::not_found("open", "")))
+    }
+
+    async fn serve_one(self: &Arc<Self>, id: &FileId) -> Result<Arc<SharedFile>> {
+        let name = self.name_prefix.name(id)?;
+        let key = name.digest();
+        if !self.cache.is_on() {
+            return self.open_shared(id, name, key, false).await;
+        }
+        let start = || {
+            let (process, id) = (Arc::clone(self), id.clone());
+            async move { process.open_shared(&id, name, key, false).await }
+        };
+        self.flights.join_or_start(key, start).await
+    }
+
+    /// Reads a row again and opens its file again before their time is over, so
+    /// that nobody has to wait when it is.
+    fn refresh(self: &Arc<Self>, key: Key, id: &FileId) {
+        let (Ok(runtime), Ok(name)) = (runtime::runtime(), self.name_prefix.name(id)) else {
+            return;
+        };
+        let _within = runtime.enter();
+        let (process, id) = (Arc::clone(self), id.clone());
+        let start = || async move { process.open_shared(&id, name, key, true).await };
+        // Nobody waits; a failure shows when somebody does.
+        drop(self.flights.join_or_start(key, start));
+    }
+
+    async fn open_shared(
+        self: &Arc<Self>,
+        id: &FileId,
+        name: FileName,
+        key: Key,
+        ahead: bool,
+    ) -> Result<Arc<SharedFile>> {
+        let read = self.read_in_batch(name.clone());
+        let row = match ahead {
+            true => self.find_again(key, read).await?,
+            false => self.find(key, read).await?,
+        };
+        let (file, stamp) = self.open_row(id, &name, row).await?;
+        let file = Arc::new(SharedFile::from(file));
+        self.cache.keep_file(key, stamp, Arc::clone(&file));
+        self.close_idle_files();
+        Ok(file)
+    }
+
+    /// Closes what nobody asks for, until nothing is kept open: on NFS an open
+    /// file keeps other programs of this machine from seeing what replaced it.
+    fn close_idle_files(self: &Arc<Self>) {
+        if !self.cache.is_on() || self.closes_idle_files.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let (process, pause) = (Arc::downgrade(self), self.cache.ttl());
+        tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(pause).await;
+                let Some(process) = Weak::upgrade(&process) else { return };
+                if !process.cache.drop_idle_files() {
+                    process.closes_idle_files.store(false, Ordering::Relaxed);
+                    return;
+                }
+            }
+        });
+    }
+}
+
+/// No live row, as opposed to a row whose file is missing.
+fn is_missing_row(error: &Error) -> bool {
+    error.kind() == ErrorKind::NotFound && error.os_errno() == 0
+}
