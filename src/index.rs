@@ -4,6 +4,8 @@ mod check;
 mod connect;
 mod fault;
 mod schema;
+mod servers;
+mod settle;
 mod sql;
 
 use std::collections::HashSet;
@@ -17,12 +19,13 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::metadata::Row;
 use crate::name::FileName;
 
-use connect::{Guard, Pool, Query};
+use connect::{Guard, Pool, Purpose, Query};
 use sql::Sql;
 
 pub(crate) use check::{Keyed, Locked};
-pub(crate) use fault::Attempts;
+pub(crate) use fault::{Attempts, is_refusal};
 pub(crate) use schema::Shape;
+pub(crate) use settle::Outcome;
 
 /// Rows that one statement deletes or looks up.
 pub(crate) const BATCH: usize = 500;
@@ -49,6 +52,12 @@ impl Index {
     /// before anything is stored.
     pub(crate) async fn ready(&self) -> Result<()> {
         self.sql().await.map(drop)
+    }
+
+    /// For an operation that begins now: it is repeated no later than
+    /// `query_timeout` after this.
+    pub(crate) fn attempts(&self) -> Attempts {
+        self.pool.attempts()
     }
 
     /// The row of this name, live or not.
@@ -111,7 +120,7 @@ impl Index {
     }
 
     async fn begin(&self, sql: &Sql) -> Result<PendingWrite> {
-        let mut connection = self.pool.get().await?;
+        let mut connection = self.pool.get(Purpose::Write).await?;
         connection.hold();
         connection.command("begin", &self.table, sql.begin()).await?;
         Ok(PendingWrite { connection, table: self.table.clone() })
@@ -121,7 +130,9 @@ impl Index {
     pub(crate) async fn delete(&self, name: &FileName) -> Result<bool> {
         let hash = name.hash();
         let delete = |sql: &Sql| sql.delete().bind(hash.clone());
-        Ok(self.execute("delete", name.as_str(), delete).await? > 0)
+        let (rows, lost_one) = self.execute_knowing("delete", name.as_str(), delete).await?;
+        // An attempt of which nothing was heard has deleted it, if it was there.
+        Ok(rows > 0 || lost_one)
     }
 
     /// Makes rows invisible to every kind of node; says how many there were.
@@ -175,8 +186,18 @@ impl Index {
     ///
     /// [`ErrorKind::Schema`] where there is no table or ezdfs cannot use it.
     pub(crate) async fn check_schema(&self) -> Result<Shape> {
-        let mut connection = self.pool.get().await?;
-        schema::inspect(&mut connection, self.pool.dialect(), &self.table).await?.check(&self.table)
+        let dialect = self.pool.dialect();
+        let mut attempts = self.attempts();
+        loop {
+            let mut connection = self.pool.get(Purpose::Read).await?;
+            match schema::inspect(&mut connection, dialect, &self.table).await {
+                Ok(shape) => return shape.check(&self.table),
+                Err(error) => {
+                    drop(connection);
+                    attempts.pause_or_fail(error).await?;
+                }
+            }
+        }
     }
 
     /// Creates the table where there is none.
@@ -188,8 +209,7 @@ impl Index {
         Ok(())
     }
 
-    /// Runs a query; once more, on a fresh connection, where the first turned
-    /// out to be dead.
+    /// Runs a query; again where the connection turns out to be dead.
     async fn fetch<'q>(
         &self,
         operation: &'static str,
@@ -197,38 +217,49 @@ impl Index {
         query: impl Fn(&Sql) -> Query<'q>,
     ) -> Result<Vec<AnyRow>> {
         let sql = self.sql().await?;
-        let mut connection = self.pool.get().await?;
-        let outcome = connection.fetch_all(operation, subject, query(sql)).await;
-        if outcome.is_ok() || !connection.is_lost() {
-            return outcome;
+        let mut attempts = self.attempts();
+        loop {
+            let mut connection = self.pool.get(Purpose::Read).await?;
+            match connection.fetch_all(operation, subject, query(sql)).await {
+                Ok(rows) => return Ok(rows),
+                Err(error) => {
+                    drop(connection);
+                    attempts.pause_or_fail(error).await?;
+                }
+            }
         }
-        drop(connection);
-        let mut connection = self.pool.get_fresh().await?;
-        connection.fetch_all(operation, subject, query(sql)).await
     }
 
-    /// Runs one statement that commits by itself and may be repeated; repeats
-    /// it while the database asks for that (deadlock, lock timeout) and once
-    /// where the connection turned out to be dead.
     async fn execute<'q>(
         &self,
         operation: &'static str,
         subject: &str,
         query: impl Fn(&Sql) -> Query<'q>,
     ) -> Result<u64> {
+        Ok(self.execute_knowing(operation, subject, query).await?.0)
+    }
+
+    /// Runs one statement that commits by itself and may be repeated; repeats
+    /// it while the database asks for that (deadlock, lock timeout) and where
+    /// the connection is lost. Says how many rows the last attempt affected, and
+    /// whether nothing was heard of an earlier one.
+    async fn execute_knowing<'q>(
+        &self,
+        operation: &'static str,
+        subject: &str,
+        query: impl Fn(&Sql) -> Query<'q>,
+    ) -> Result<(u64, bool)> {
         let sql = self.sql().await?;
-        let mut attempts = Attempts::default();
-        let mut connection = self.pool.get().await?;
+        let mut attempts = self.attempts();
         loop {
-            let error = match connection.execute(operation, subject, query(sql)).await {
-                Ok(rows) => return Ok(rows),
-                Err(error) => error,
-            };
-            if connection.is_lost() && attempts.is_first() {
-                drop(connection);
-                connection = self.pool.get_fresh().await?;
+            let mut connection = self.pool.get(Purpose::Write).await?;
+            match connection.execute(operation, subject, query(sql)).await {
+                Ok(rows) => return Ok((rows, attempts.lost_one())),
+                Err(error) => {
+                    drop(connection);
+                    attempts.pause_or_fail(error).await?;
+                }
             }
-            attempts.pause_or_fail(error).await?;
         }
     }
 }

@@ -129,6 +129,10 @@ impl Locked<'_> {
         self.pending.commit().await
     }
 
+    pub(crate) fn into_pending(self) -> PendingWrite {
+        self.pending
+    }
+
     pub(crate) async fn roll_back(self) -> Result<()> {
         self.pending.roll_back().await
     }

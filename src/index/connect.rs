@@ -1,16 +1,15 @@
-//! Connections: a bounded pool of them, over the servers of the DSN.
+//! Connections on loan, from a bounded pool.
 
-use std::sync::Once;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use deadpool::managed::{Manager, Metrics, Object, PoolError, RecycleResult, Timeouts};
-use sqlx::any::{AnyArguments, AnyConnectOptions, AnyRow};
-use sqlx::{Any, AnyConnection, AssertSqlSafe, ConnectOptions, Connection, Executor, SqlSafeStr};
-use url::Url;
+use sqlx::any::{AnyArguments, AnyRow};
+use sqlx::{Any, AnyConnection, Connection, Executor, SqlSafeStr};
 
-use super::fault;
-use crate::config::{Dialect, Options, dsn};
+use super::fault::{self, Attempts};
+use super::servers::{Link, Servers};
+use crate::config::{Dialect, Options};
 use crate::error::{Error, ErrorKind, Result};
 
 /// A query with its arguments, for the sqlx driver that serves all dialects.
@@ -19,91 +18,38 @@ pub(super) type Query<'q> = sqlx::query::Query<'q, Any, AnyArguments>;
 /// A connection that idled longer than this is tried out before its next use.
 const TRUSTED_IDLE: Duration = Duration::from_secs(1);
 
-/// Opens connections: to the server that worked last, else to the next one.
-struct Opener {
-    dialect: Dialect,
-    servers: Vec<Url>,
-    current: AtomicUsize,
-    connect_timeout: Duration,
-    query_timeout: Duration,
+/// How long to wait before asking again for a place on a server that is full.
+const FULL_PAUSE: Duration = Duration::from_millis(20);
+
+/// What a connection is wanted for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    Read,
+    Write,
 }
 
-impl Opener {
-    fn new(options: &Options) -> Self {
-        Opener {
-            dialect: options.dsn.dialect(),
-            servers: options.dsn.servers().to_vec(),
-            current: AtomicUsize::new(0),
-            connect_timeout: options.connect_timeout,
-            query_timeout: options.query_timeout,
-        }
-    }
-
-    async fn open(&self, server: &Url) -> Result<AnyConnection> {
-        static DRIVERS: Once = Once::new();
-        DRIVERS.call_once(sqlx::any::install_default_drivers);
-        let subject = dsn::redacted(server);
-        let connecting = async {
-            let mut connection =
-                AnyConnectOptions::from_url(server)?.disable_statement_logging().connect().await?;
-            connection.execute(AssertSqlSafe(self.session())).await?;
-            Ok(connection)
-        };
-        match tokio::time::timeout(self.connect_timeout, connecting).await {
-            Ok(outcome) => outcome.map_err(|error| fault::convert(error, "connect", &subject)),
-            Err(_) => Err(silent("connect", &subject, self.connect_timeout)),
-        }
-    }
-
-    /// What every connection is told first: refuse what does not fit instead
-    /// of cutting it; give up by itself what the client has given up.
-    fn session(&self) -> String {
-        let milliseconds = self.query_timeout.as_millis();
-        match self.dialect {
-            Dialect::MySql => {
-                // Shorter than the client's patience, to hear of it as 1205.
-                let seconds = self.query_timeout.as_secs().saturating_sub(1).max(1);
-                format!(
-                    "SET SESSION sql_mode = CONCAT(@@sql_mode, ',STRICT_ALL_TABLES'), \
-                     innodb_lock_wait_timeout = {seconds}"
-                )
-            }
-            Dialect::Postgres => format!("SET statement_timeout = {milliseconds}"),
-            Dialect::Sqlite => format!("PRAGMA busy_timeout = {milliseconds}"),
-        }
-    }
-}
+/// Makes connections for the pool, and looks at those that come back to it.
+struct Opener(Arc<Servers>);
 
 impl Manager for Opener {
-    type Type = AnyConnection;
+    type Type = Link;
     type Error = Error;
 
-    async fn create(&self) -> Result<AnyConnection> {
-        let first = self.current.load(Ordering::Relaxed);
-        let count = self.servers.len();
-        let mut last_error = None;
-        for offset in 0..count {
-            let number = (first + offset) % count;
-            match self.open(&self.servers[number]).await {
-                Ok(connection) => {
-                    self.current.store(number, Ordering::Relaxed);
-                    return Ok(connection);
-                }
-                Err(error) => last_error = Some(error),
-            }
-        }
-        Err(last_error.unwrap_or_else(|| {
-            Error::new(ErrorKind::InvalidConfig, "option", "dsn", "names no server")
-        }))
+    async fn create(&self) -> Result<Link> {
+        self.0.connect().await
     }
 
-    async fn recycle(
-        &self,
-        connection: &mut AnyConnection,
-        last: &Metrics,
-    ) -> RecycleResult<Error> {
+    async fn recycle(&self, link: &mut Link, last: &Metrics) -> RecycleResult<Error> {
+        let dead = || Error::new(ErrorKind::Unavailable, "ping", "database", "no answer");
+        if !self.0.is_current(link) {
+            return Err(dead().into());
+        }
         if last.last_used() > TRUSTED_IDLE {
-            connection.ping().await.map_err(|error| fault::convert(error, "ping", "database"))?;
+            let ping = tokio::time::timeout(self.0.connect_timeout, link.connection.ping());
+            if !matches!(ping.await, Ok(Ok(()))) {
+                self.0.distrust(link);
+                return Err(dead().into());
+            }
         }
         Ok(())
     }
@@ -112,17 +58,16 @@ impl Manager for Opener {
 /// The bounded pool of one process.
 pub(super) struct Pool {
     pool: deadpool::managed::Pool<Opener>,
+    servers: Arc<Servers>,
 }
 
 impl Pool {
     pub(super) fn new(options: &Options) -> Result<Self> {
-        let timeouts = Timeouts {
-            wait: Some(options.connect_timeout),
-            // `Opener::open` has its own, for each server.
-            create: None,
-            recycle: Some(options.connect_timeout),
-        };
-        let pool = deadpool::managed::Pool::builder(Opener::new(options))
+        let servers = Arc::new(Servers::new(options));
+        // Connecting and recycling have deadlines of their own.
+        let timeouts =
+            Timeouts { wait: Some(options.connect_timeout), create: None, recycle: None };
+        let pool = deadpool::managed::Pool::builder(Opener(Arc::clone(&servers)))
             .max_size(options.max_connections)
             .timeouts(timeouts)
             .runtime(deadpool::Runtime::Tokio1)
@@ -131,48 +76,74 @@ impl Pool {
                 Error::new(ErrorKind::Internal, "start", "pool", "cannot be built")
                     .with_source(error)
             })?;
-        Ok(Pool { pool })
+        Ok(Pool { pool, servers })
     }
 
     pub(super) fn dialect(&self) -> Dialect {
-        self.pool.manager().dialect
+        self.servers.dialect
+    }
+
+    /// For an operation that begins now.
+    pub(super) fn attempts(&self) -> Attempts {
+        Attempts::within(self.servers.query_timeout)
     }
 
     /// A connection; waits at most `connect_timeout` for a free place and as
     /// long again for each server.
-    pub(super) async fn get(&self) -> Result<Guard> {
-        let opener = self.pool.manager();
-        let object = self.pool.get().await.map_err(|error| match error {
+    pub(super) async fn get(&self, purpose: Purpose) -> Result<Guard> {
+        self.servers.review();
+        let guard = self.any().await?;
+        if purpose == Purpose::Read || guard.is_writable() {
+            return Ok(guard);
+        }
+        if self.servers.may_reconsider() {
+            guard.reconsider();
+            let guard = self.any().await?;
+            if guard.is_writable() {
+                return Ok(guard);
+            }
+        }
+        let reason = "no server of the dsn takes writes: those that answer are read-only";
+        Err(Error::new(ErrorKind::Unavailable, "connect", "database", reason))
+    }
+
+    /// A connection to whichever server is in use. Where that has no place for
+    /// one more, those that there are go round.
+    async fn any(&self) -> Result<Guard> {
+        let asked = Instant::now();
+        loop {
+            let error = match self.pool.get().await {
+                Ok(object) => return Ok(Guard::new(object, &self.servers)),
+                Err(error) => self.failed(error),
+            };
+            let others = self.pool.status().size > 0;
+            if !others || !fault::is_full(&error) || asked.elapsed() > self.servers.connect_timeout
+            {
+                return Err(error);
+            }
+            tokio::time::sleep(FULL_PAUSE).await;
+        }
+    }
+
+    fn failed(&self, error: PoolError<Error>) -> Error {
+        match error {
             PoolError::Backend(error) => error,
             PoolError::Timeout(_) => {
                 let reason = format!(
                     "all {} connections were busy for {:?}",
                     self.pool.status().max_size,
-                    opener.connect_timeout
+                    self.servers.connect_timeout
                 );
                 Error::new(ErrorKind::Unavailable, "connect", "database", reason)
             }
             other => Error::new(ErrorKind::Internal, "connect", "database", other.to_string()),
-        })?;
-        Ok(Guard { object: Some(object), timeout: opener.query_timeout, state: State::Idle })
-    }
-
-    /// A connection opened just now: where one is dead the others are as well.
-    pub(super) async fn get_fresh(&self) -> Result<Guard> {
-        self.pool.retain(|_, _| false);
-        self.get().await
+        }
     }
 
     /// Creates the database file of SQLite if there is none, then connects.
     pub(super) async fn get_creating(&self) -> Result<Guard> {
-        let opener = self.pool.manager();
-        if let (Dialect::Sqlite, Some(server)) = (opener.dialect, opener.servers.first()) {
-            let mut creating = server.clone();
-            creating.query_pairs_mut().append_pair("mode", "rwc");
-            let connection = opener.open(&creating).await?;
-            drop(connection);
-        }
-        self.get().await
+        self.servers.create_file().await?;
+        self.get(Purpose::Write).await
     }
 }
 
@@ -180,10 +151,8 @@ impl Pool {
 enum State {
     /// May go back to the pool.
     Idle,
-    /// In the middle of something: closed when dropped.
+    /// In the middle of something, or of no more use: closed when dropped.
     Busy,
-    /// The server is gone: closed when dropped.
-    Lost,
 }
 
 /// A connection on loan. It goes back to the pool when dropped, unless
@@ -191,11 +160,27 @@ enum State {
 /// rolls back.
 pub(super) struct Guard {
     object: Option<Object<Opener>>,
-    timeout: Duration,
+    servers: Arc<Servers>,
     state: State,
 }
 
 impl Guard {
+    fn new(object: Object<Opener>, servers: &Arc<Servers>) -> Self {
+        Guard { object: Some(object), servers: Arc::clone(servers), state: State::Idle }
+    }
+
+    fn is_writable(&self) -> bool {
+        self.object.as_ref().is_some_and(|link| link.is_writable())
+    }
+
+    /// Gives the connection up, and with it the choice of its server.
+    fn reconsider(mut self) {
+        self.state = State::Busy;
+        if let Some(link) = &self.object {
+            self.servers.reconsider(link);
+        }
+    }
+
     /// Marks the beginning of a transaction: until [`Guard::release`] the
     /// connection is not fit for anybody else.
     pub(super) fn hold(&mut self) {
@@ -204,11 +189,6 @@ impl Guard {
 
     pub(super) fn release(&mut self) {
         self.state = State::Idle;
-    }
-
-    /// Whether the last call found the connection dead.
-    pub(super) fn is_lost(&self) -> bool {
-        self.state == State::Lost
     }
 
     pub(super) async fn fetch_all(
@@ -247,21 +227,31 @@ impl Guard {
         subject: &str,
         work: impl AsyncFnOnce(&mut AnyConnection) -> Result<T, sqlx::Error>,
     ) -> Result<T> {
-        let Some(object) = &mut self.object else {
+        let Some(link) = &mut self.object else {
             return Err(Error::new(ErrorKind::Internal, operation, subject, "no connection"));
         };
         // Stays so if the caller goes away meanwhile.
         let before = std::mem::replace(&mut self.state, State::Busy);
-        match tokio::time::timeout(self.timeout, work(object)).await {
+        let timeout = self.servers.query_timeout;
+        match tokio::time::timeout(timeout, work(&mut link.connection)).await {
             Ok(Ok(value)) => {
                 self.state = before;
                 Ok(value)
             }
             Ok(Err(error)) => {
-                self.state = if fault::is_connection_lost(&error) { State::Lost } else { before };
+                if fault::is_connection_lost(&error) {
+                    self.servers.distrust(link);
+                } else if fault::is_read_only(&error) {
+                    self.servers.reconsider(link);
+                } else {
+                    self.state = before;
+                }
                 Err(fault::convert(error, operation, subject))
             }
-            Err(_) => Err(silent(operation, subject, self.timeout)),
+            Err(_) => {
+                self.servers.distrust(link);
+                Err(fault::silent(operation, subject, timeout))
+            }
         }
     }
 }
@@ -274,9 +264,4 @@ impl Drop for Guard {
             drop(Object::take(object));
         }
     }
-}
-
-fn silent(operation: &'static str, subject: &str, waited: Duration) -> Error {
-    let reason = format!("the database did not answer within {waited:?}");
-    Error::new(ErrorKind::Unavailable, operation, subject, reason)
 }

@@ -1,11 +1,14 @@
 //! What the errors of the three databases mean.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sqlx::error::DatabaseError;
 use sqlx::mysql::MySqlDatabaseError;
 
 use crate::error::{Error, ErrorKind, Result};
+
+/// The operation of errors that come before anything was asked of a server.
+pub(super) const CONNECT: &str = "connect";
 
 /// What to make of an error that the server sent.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -13,7 +16,9 @@ enum Meaning {
     /// Deadlock, lock timeout, serialisation failure: the same statement may
     /// succeed at once.
     Repeat,
-    /// The server is overloaded, starting, stopping or read-only.
+    /// The server takes no writes; another one may.
+    ReadOnly,
+    /// The server is overloaded, starting or stopping.
     Unavailable,
     /// Wrong login, database or privilege.
     Config,
@@ -29,6 +34,9 @@ fn meaning(error: &dyn DatabaseError) -> Meaning {
     if let Some(mysql) = error.try_downcast_ref::<MySqlDatabaseError>() {
         return match mysql.number() {
             1205 | 1213 | 1020 => Meaning::Repeat,
+            // --read-only, a read-only transaction by default, a Galera node
+            // without its cluster.
+            1290 | 1836 | 1792 | 1047 => Meaning::ReadOnly,
             1044 | 1045 | 1049 | 1142 | 1143 | 1227 | 1698 => Meaning::Config,
             1264 | 1265 | 1292 | 1300 | 1366 | 1406 | 1048 | 3988 => Meaning::Input,
             1054 | 1146 | 1109 | 1062 => Meaning::Schema,
@@ -42,6 +50,7 @@ fn meaning(error: &dyn DatabaseError) -> Meaning {
         // SQLITE_ERROR: sqlx prepares each statement, so the text is what fails.
         "1" => return Meaning::Schema,
         "40001" | "40P01" | "55P03" => return Meaning::Repeat,
+        "25006" => return Meaning::ReadOnly,
         "3D000" | "42501" => return Meaning::Config,
         // The b-tree cannot hold so long a name.
         "54000" => return Meaning::Input,
@@ -60,6 +69,7 @@ pub(super) fn convert(error: sqlx::Error, operation: &'static str, subject: &str
     let (kind, detail) = match &error {
         sqlx::Error::Database(database) => match meaning(&**database) {
             Meaning::Repeat => (ErrorKind::Unavailable, "the database is busy"),
+            Meaning::ReadOnly => (ErrorKind::Unavailable, "the database takes no writes"),
             Meaning::Unavailable => (ErrorKind::Unavailable, "the database cannot serve now"),
             Meaning::Config => (ErrorKind::InvalidConfig, "the database refused the login"),
             Meaning::Input => (ErrorKind::InvalidInput, "the table cannot hold this"),
@@ -91,37 +101,108 @@ pub(super) fn is_connection_lost(error: &sqlx::Error) -> bool {
     }
 }
 
+/// Whether the server refuses to write.
+pub(super) fn is_read_only(error: &sqlx::Error) -> bool {
+    matches!(error, sqlx::Error::Database(error) if meaning(&**error) == Meaning::ReadOnly)
+}
+
+/// Whether the server has no place for one more connection.
+pub(super) fn is_full(error: &Error) -> bool {
+    let Some(sqlx::Error::Database(error)) = source(error) else {
+        return false;
+    };
+    match error.try_downcast_ref::<MySqlDatabaseError>() {
+        Some(mysql) => matches!(mysql.number(), 1040 | 1203 | 1226),
+        None => error.code().is_some_and(|code| code == "53300"),
+    }
+}
+
+/// Whether the connection broke, other than by silence.
+pub(super) fn is_cut(error: &Error) -> bool {
+    source(error).is_some_and(is_connection_lost)
+}
+
+/// Whether the server answered, and refused, so that nothing is under way there.
+pub(crate) fn is_refusal(error: &Error) -> bool {
+    source(error).is_some_and(|error| {
+        matches!(error, sqlx::Error::Database(_)) && !is_connection_lost(error)
+    })
+}
+
+pub(super) fn silent(operation: &'static str, subject: &str, waited: Duration) -> Error {
+    let reason = format!("the database did not answer within {waited:?}");
+    Error::new(ErrorKind::Unavailable, operation, subject, reason)
+}
+
 fn source(error: &Error) -> Option<&sqlx::Error> {
     std::error::Error::source(error)?.downcast_ref()
 }
 
-/// Counts how often one operation was tried, so that repeating has an end.
-#[derive(Debug, Default)]
-pub(crate) struct Attempts(u32);
+/// Repeats one operation while there is hope, so long and no longer.
+#[derive(Debug)]
+pub(crate) struct Attempts {
+    began: Instant,
+    within: Duration,
+    failures: u32,
+    lost: bool,
+    read_only: bool,
+}
 
 impl Attempts {
-    const LIMIT: u32 = 6;
+    const FIRST_PAUSE: Duration = Duration::from_millis(5);
+    const MOST_DOUBLINGS: u32 = 6;
 
-    pub(crate) fn is_first(&self) -> bool {
-        self.0 == 0
+    /// No attempt begins later than this after now.
+    pub(super) fn within(deadline: Duration) -> Self {
+        let began = Instant::now();
+        Attempts { began, within: deadline, failures: 0, lost: false, read_only: false }
+    }
+
+    /// Whether an earlier attempt may have been successful unheard.
+    pub(super) fn lost_one(&self) -> bool {
+        self.lost
     }
 
     /// Waits a little before the next attempt.
     ///
     /// # Errors
     ///
-    /// The error handed in, where it would come again or did so often enough.
+    /// The error handed in, where it would come again or did so long enough.
     pub(crate) async fn pause_or_fail(&mut self, error: Error) -> Result<()> {
-        self.0 += 1;
-        let repeat = match source(&error) {
-            Some(sqlx::Error::Database(database)) => meaning(&**database) == Meaning::Repeat,
-            Some(sqlx_error) => self.0 == 1 && is_connection_lost(sqlx_error),
-            None => false,
-        };
-        if !repeat || self.0 >= Self::LIMIT {
+        if self.may_repeat(&error) { self.pause(error).await } else { Err(error) }
+    }
+
+    /// The same for an operation that must be done if it can be: repeats it as
+    /// long as the database is unavailable in any way.
+    pub(crate) async fn insist_or_fail(&mut self, error: Error) -> Result<()> {
+        if error.kind().is_temporary() { self.pause(error).await } else { Err(error) }
+    }
+
+    fn may_repeat(&mut self, error: &Error) -> bool {
+        match source(error) {
+            // Who cannot connect is told at once.
+            Some(_) if error.operation() == CONNECT => false,
+            Some(lost) if is_connection_lost(lost) => {
+                self.lost = true;
+                true
+            }
+            Some(sqlx::Error::Database(database)) => match meaning(&**database) {
+                Meaning::Repeat => true,
+                // Once, on another server.
+                Meaning::ReadOnly => !std::mem::replace(&mut self.read_only, true),
+                _ => false,
+            },
+            _ => false,
+        }
+    }
+
+    async fn pause(&mut self, error: Error) -> Result<()> {
+        if self.began.elapsed() >= self.within {
             return Err(error);
         }
-        tokio::time::sleep(Duration::from_millis(5 << self.0)).await;
+        let pause = Self::FIRST_PAUSE * (1 << self.failures.min(Self::MOST_DOUBLINGS));
+        self.failures += 1;
+        tokio::time::sleep(pause).await;
         Ok(())
     }
 }

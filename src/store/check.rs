@@ -11,7 +11,7 @@ use super::judge::{Judged, Remedy, judge, other_key};
 use super::{Process, Store};
 use crate::error::{ErrorKind, Result};
 use crate::files::{Examined, RootIdentity, Unneeded, Walk};
-use crate::index::{Attempts, Keyed, Locked};
+use crate::index::{Keyed, Locked};
 use crate::metadata::{DEFAULT_MIME, Row};
 use crate::mime;
 use crate::name::{DirId, FileId, FileName};
@@ -169,7 +169,7 @@ impl Store {
             if !repair {
                 return process.look_at_row(fault, key, checking).await;
             }
-            let mut attempts = Attempts::default();
+            let mut attempts = process.index.attempts();
             loop {
                 match process.repair_row(fault, key, checking).await {
                     Ok(verdict) => return Ok(verdict),
@@ -306,7 +306,7 @@ impl Process {
     ) -> Result<Unneeded> {
         let row = Row::new(name, id, 0, 1, DEFAULT_MIME);
         let reserved = runtime::block_on(async {
-            let mut attempts = Attempts::default();
+            let mut attempts = self.index.attempts();
             loop {
                 match self.index.reserve(name, &row).await {
                     Ok(reserved) => return Ok(reserved),

@@ -5,12 +5,13 @@
 //! its file, which nobody sees, and which deleting again or `purge` finishes.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::mounted::{Started, silent};
 use super::{Process, Pulse, Store};
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::{Mount, Swept};
-use crate::index::{Attempts, Keyed, PAGE, PendingWrite};
+use crate::index::{Keyed, PAGE, PendingWrite};
 use crate::name::{DirId, FileId, FileName};
 use crate::runtime;
 
@@ -156,24 +157,37 @@ impl Process {
     }
 
     /// Removes the files of those of these names that are soft-deleted still,
-    /// then their rows; says how many files. Where a file cannot be removed its
-    /// row stays soft-deleted; the first such error is returned at the end.
+    /// then their rows; says how many files. Begins again where the database
+    /// asks for it, or was lost: what was done then is not done twice.
     pub(super) fn purge(self: &Arc<Self>, names: &[FileName]) -> Result<u64> {
         runtime::block_on(async {
-            let mut attempts = Attempts::default();
-            let (pending, names) = loop {
-                match self.index.begin_purge(names).await {
-                    Ok(locked) => break locked,
-                    Err(error) => attempts.pause_or_fail(error).await?,
-                }
-            };
-            step!("locked");
-            let removing = self.start_removing(names).await?;
-            self.end_purge(pending, removing).await
+            let files = Arc::new(AtomicU64::new(0));
+            let mut attempts = self.index.attempts();
+            while let Err(error) = self.purge_once(names, &files).await {
+                attempts.pause_or_fail(error).await?;
+            }
+            Ok(files.load(Ordering::Relaxed))
         })
     }
 
-    async fn start_removing(self: &Arc<Self>, names: Vec<FileName>) -> Result<Started<Removed>> {
+    async fn purge_once(
+        self: &Arc<Self>,
+        names: &[FileName],
+        files: &Arc<AtomicU64>,
+    ) -> Result<()> {
+        let (pending, names) = self.index.begin_purge(names).await?;
+        step!("locked");
+        let removing = self.start_removing(names, Arc::clone(files)).await?;
+        self.end_purge(pending, removing).await
+    }
+
+    /// Where a file cannot be removed its row stays soft-deleted; the first such
+    /// error is told of at the end.
+    async fn start_removing(
+        self: &Arc<Self>,
+        names: Vec<FileName>,
+        files: Arc<AtomicU64>,
+    ) -> Result<Started<Removed>> {
         let process = Arc::clone(self);
         let remove = move |mount: &Mount, pulse: &Pulse| {
             let mut removed = Removed::default();
@@ -183,7 +197,7 @@ impl Process {
                 let outcome = process.name_prefix.id(name.as_str()).map(|id| mount.remove(&id));
                 match outcome.transpose() {
                     Ok(was_there) => {
-                        removed.files += u64::from(was_there.unwrap_or(false));
+                        files.fetch_add(was_there.unwrap_or(false).into(), Ordering::Relaxed);
                         removed.names.push(name);
                     }
                     Err(error) => {
@@ -202,7 +216,7 @@ impl Process {
         self: &Arc<Self>,
         pending: PendingWrite,
         mut removing: Started<Removed>,
-    ) -> Result<u64> {
+    ) -> Result<()> {
         if let Some(removed) = removing.end_within(self.mount_timeout).await {
             return self.delete_rows(pending, removed?).await;
         }
@@ -219,7 +233,7 @@ impl Process {
         Err(silent("delete", self.mount_timeout))
     }
 
-    async fn delete_rows(&self, mut pending: PendingWrite, removed: Removed) -> Result<u64> {
+    async fn delete_rows(&self, mut pending: PendingWrite, removed: Removed) -> Result<()> {
         step!("files-removed");
         let delete = async {
             pending.delete(&self.index, &removed.names).await?;
@@ -229,14 +243,13 @@ impl Process {
         let outcome = delete.await;
         self.forget(&removed.names);
         outcome?;
-        removed.failure.map_or(Ok(removed.files), Err)
+        removed.failure.map_or(Ok(()), Err)
     }
 }
 
 /// What came of removing the files of some rows.
 #[derive(Debug, Default)]
 struct Removed {
-    files: u64,
     /// Of the rows whose files are gone.
     names: Vec<FileName>,
     failure: Option<Error>,

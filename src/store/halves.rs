@@ -10,7 +10,7 @@ use super::write::now;
 use super::writing::{EmptyRoot, Source};
 use crate::error::{Error, Result};
 use crate::files::Mount;
-use crate::index::{Attempts, BATCH};
+use crate::index::BATCH;
 use crate::metadata::{DEFAULT_MIME, FileInfo, Row, check_mtime};
 use crate::mime;
 use crate::name::{DirId, FileId, FileName};
@@ -37,7 +37,7 @@ impl Store {
         let rows = [(name, row)];
         let process = self.process()?;
         runtime::block_on(async {
-            let mut attempts = Attempts::default();
+            let mut attempts = process.index.attempts();
             while let Err(error) = process.index.upsert_many(&rows).await {
                 attempts.pause_or_fail(error).await?;
             }

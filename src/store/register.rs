@@ -4,7 +4,6 @@ use std::collections::HashMap;
 
 use super::{Process, Store};
 use crate::error::Result;
-use crate::index::Attempts;
 use crate::metadata::Row;
 use crate::name::{FileId, FileName};
 use crate::runtime;
@@ -43,7 +42,7 @@ impl Store {
             files.iter().map(|file| self.name(&file.id)).collect::<Result<Vec<FileName>>>()?;
         let process = self.process()?;
         runtime::block_on(async {
-            let mut attempts = Attempts::default();
+            let mut attempts = process.index.attempts();
             loop {
                 match process.register(files, &names, dry_run).await {
                     Ok(outcomes) => return Ok(outcomes),

@@ -11,7 +11,7 @@ use super::writing::{EmptyRoot, Source, Written};
 use super::{OpenFile, Process, Store};
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::{Mount, Published};
-use crate::index::{Attempts, PendingWrite};
+use crate::index::{Outcome, PendingWrite, is_refusal};
 use crate::metadata::{FileInfo, Row, check_mtime};
 use crate::mime;
 use crate::name::{FileId, FileName};
@@ -96,7 +96,7 @@ impl Process {
         mut written: Written,
     ) -> Result<()> {
         let outcome = runtime::block_on(async {
-            let mut attempts = Attempts::default();
+            let mut attempts = self.index.attempts();
             let pending = loop {
                 match self.index.begin_upsert(name, row, instead_of).await {
                     Ok(pending) => break pending,
@@ -106,7 +106,12 @@ impl Process {
             step!("upserted");
             let staged = written.take()?;
             let publishing = self.start_on_mount("store", |_, _| staged.publish()).await?;
-            let ending = Ending { process: Arc::clone(self), name: name.clone(), row: row.clone() };
+            let ending = Ending {
+                process: Arc::clone(self),
+                name: name.clone(),
+                row: row.clone(),
+                instead_of: instead_of.cloned(),
+            };
             ending.by_the_deadline(pending, publishing).await
         });
         self.forget(std::slice::from_ref(name));
@@ -129,6 +134,7 @@ struct Ending {
     process: Arc<Process>,
     name: FileName,
     row: Row,
+    instead_of: Option<FileName>,
 }
 
 impl Ending {
@@ -171,35 +177,49 @@ impl Ending {
         }
     }
 
-    /// After a commit that failed: asks for the row, because the failure may
-    /// have been only in hearing of success. Where the row is not there, undoes
-    /// the file step under the row's lock, which the next writer waits for.
+    /// After a commit that failed: asks what became of it. Where the row was not
+    /// committed, undoes the file step under the row's lock, which the next
+    /// writer waits for.
     async fn settle(&self, published: Published, error: Error) -> Result<()> {
-        let Ending { process, name, row } = self;
-        let asked = async {
-            if process.index.find(name).await?.is_some_and(|found| found == *row) {
-                return Ok::<_, Error>(None);
-            }
-            process.index.begin_upsert(name, row, None).await.map(Some)
-        };
-        match asked.await {
-            Ok(None) => self.keep(published).await,
-            Ok(Some(lock)) => {
-                // The lock goes with the work: it is held until that has ended.
-                let undo = move |_: &Mount| {
-                    published.undo();
-                    drop(lock);
-                    Ok(())
-                };
-                process.on_mount("store", undo).await?;
-                Err(error)
-            }
+        match self.outcome().await {
+            Ok(Outcome::Committed) => self.keep(published).await,
+            Ok(Outcome::RolledBack(lock)) => self.undo(published, Some(lock), error).await,
+            // A server that said no has rolled back; that the lock cannot be had
+            // (no server takes writes) keeps other writers away as well.
+            Err(_) if is_refusal(&error) => self.undo(published, None, error).await,
             Err(_) => {
                 published.leave();
                 let reason = "the database went away during the commit";
-                Err(outcome_unknown(name, reason).with_source(error))
+                Err(outcome_unknown(&self.name, reason).with_source(error))
             }
         }
+    }
+
+    async fn outcome(&self) -> Result<Outcome> {
+        let Ending { process, name, row, instead_of } = self;
+        let mut attempts = process.index.attempts();
+        loop {
+            match process.index.outcome(name, row, instead_of.as_ref()).await {
+                Ok(outcome) => return Ok(outcome),
+                Err(error) => attempts.insist_or_fail(error).await?,
+            }
+        }
+    }
+
+    /// The lock goes with the work: it is held until that has ended.
+    async fn undo(
+        &self,
+        published: Published,
+        lock: Option<PendingWrite>,
+        error: Error,
+    ) -> Result<()> {
+        let undo = move |_: &Mount| {
+            published.undo();
+            drop(lock);
+            Ok(())
+        };
+        self.process.on_mount("store", undo).await?;
+        Err(error)
     }
 
     /// The row is committed: that the old file cannot be removed in time takes

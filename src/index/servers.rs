@@ -1,0 +1,290 @@
+//! The servers of the DSN: which one is used, and how often connecting to them
+//! is tried.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, Once, PoisonError};
+use std::time::{Duration, Instant};
+
+use sqlx::any::AnyConnectOptions;
+use sqlx::{AnyConnection, AssertSqlSafe, ConnectOptions, Connection, Executor, Row as _};
+use url::Url;
+
+use super::fault;
+use crate::config::{Dialect, Options, dsn};
+use crate::error::{Error, ErrorKind, Result};
+
+/// How soon after the first failure to connect it is tried again; doubled with
+/// each further one.
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// How often it is looked which server of several should be used: a passive one
+/// may have been promoted, or the first may be back.
+const REVIEW: Duration = Duration::from_secs(5);
+
+/// A connection, and what is known of its server.
+pub(super) struct Link {
+    pub(super) connection: AnyConnection,
+    server: usize,
+    writable: bool,
+    generation: u64,
+}
+
+impl Link {
+    /// Whether its server took writes when it was opened.
+    pub(super) fn is_writable(&self) -> bool {
+        self.writable
+    }
+}
+
+/// The server in use.
+#[derive(Debug, Clone, Copy)]
+struct Choice {
+    server: usize,
+    writable: bool,
+    made: Instant,
+}
+
+/// An attempt to connect that failed.
+struct Failure {
+    error: Error,
+    at: Instant,
+    pause: Duration,
+}
+
+/// All servers of the DSN. The one in use is the first of them that takes
+/// writes; where none does, the first that answers.
+pub(super) struct Servers {
+    pub(super) dialect: Dialect,
+    pub(super) connect_timeout: Duration,
+    pub(super) query_timeout: Duration,
+    urls: Vec<Url>,
+    choice: Mutex<Option<Choice>>,
+    /// Links of an earlier generation are not used any more.
+    generation: AtomicU64,
+    reviewing: AtomicBool,
+    /// Held while connecting: the last failure, if nothing succeeded since.
+    connecting: tokio::sync::Mutex<Option<Failure>>,
+}
+
+impl Servers {
+    pub(super) fn new(options: &Options) -> Self {
+        Servers {
+            dialect: options.dsn.dialect(),
+            connect_timeout: options.connect_timeout,
+            query_timeout: options.query_timeout,
+            urls: options.dsn.servers().to_vec(),
+            choice: Mutex::new(None),
+            generation: AtomicU64::new(0),
+            reviewing: AtomicBool::new(false),
+            connecting: tokio::sync::Mutex::new(None),
+        }
+    }
+
+    /// Opens a connection. One caller at a time tries; where it fails, those who
+    /// waited meanwhile get the same error, and so does everybody for a moment:
+    /// a server that is down or full is not stormed.
+    pub(super) async fn connect(&self) -> Result<Link> {
+        if self.dialect == Dialect::Sqlite {
+            return self.open(0).await;
+        }
+        let asked = Instant::now();
+        let mut last = self.connecting.lock().await;
+        if let Some(failure) = &*last
+            && (failure.at > asked || failure.at.elapsed() < failure.pause)
+        {
+            return Err(failure.error.clone());
+        }
+        let mut opened = self.open_chosen().await;
+        // A line that was cut, a server that is just starting: not yet a failure
+        // that all who wait should hear of.
+        if last.is_none() && opened.as_ref().is_err_and(fault::is_cut) {
+            tokio::time::sleep(FIRST_PAUSE).await;
+            opened = self.open_chosen().await;
+        }
+        match opened {
+            Ok(link) => {
+                *last = None;
+                Ok(link)
+            }
+            Err(error) => {
+                let doubled = |failure: &Failure| (failure.pause * 2).min(LONGEST_PAUSE);
+                let pause = last.as_ref().map_or(FIRST_PAUSE, doubled);
+                *last = Some(Failure { error: error.clone(), at: Instant::now(), pause });
+                Err(error)
+            }
+        }
+    }
+
+    async fn open_chosen(&self) -> Result<Link> {
+        let Some(choice) = self.choice() else {
+            return self.choose(None).await;
+        };
+        match self.open(choice.server).await {
+            Ok(link) if link.writable || !choice.writable => Ok(link),
+            Ok(_) => self.choose(None).await,
+            Err(error) if self.urls.len() == 1 => Err(error),
+            Err(_) => self.choose(Some(choice.server)).await,
+        }
+    }
+
+    /// Tries the servers in their order, but for one that has just failed.
+    async fn choose(&self, failed: Option<usize>) -> Result<Link> {
+        let mut readable = None;
+        let mut first_error = None;
+        for server in (0..self.urls.len()).filter(|server| Some(*server) != failed) {
+            match self.open(server).await {
+                Ok(link) if link.writable => return Ok(self.chosen(link)),
+                Ok(link) if readable.is_none() => readable = Some(link),
+                Ok(_) => {}
+                Err(error) => {
+                    first_error.get_or_insert(error);
+                }
+            }
+        }
+        if let Some(link) = readable {
+            return Ok(self.chosen(link));
+        }
+        Err(first_error.unwrap_or_else(|| {
+            Error::new(ErrorKind::InvalidConfig, "option", "dsn", "names no server")
+        }))
+    }
+
+    /// Creates the database file of SQLite if there is none.
+    pub(super) async fn create_file(&self) -> Result<()> {
+        if self.dialect != Dialect::Sqlite {
+            return Ok(());
+        }
+        let mut creating = self.urls[0].clone();
+        creating.query_pairs_mut().append_pair("mode", "rwc");
+        self.open_url(0, &creating).await.map(drop)
+    }
+
+    async fn open(&self, server: usize) -> Result<Link> {
+        self.open_url(server, &self.urls[server]).await
+    }
+
+    async fn open_url(&self, server: usize, url: &Url) -> Result<Link> {
+        static DRIVERS: Once = Once::new();
+        DRIVERS.call_once(sqlx::any::install_default_drivers);
+        let subject = dsn::redacted(url);
+        let generation = self.generation.load(Ordering::SeqCst);
+        let connecting = async {
+            let mut connection =
+                AnyConnectOptions::from_url(url)?.disable_statement_logging().connect().await?;
+            connection.execute(AssertSqlSafe(self.session())).await?;
+            // Where there is one server, it says by itself what it refuses.
+            let writable = self.urls.len() == 1 || !self.is_read_only(&mut connection).await?;
+            Ok(Link { connection, server, writable, generation })
+        };
+        match tokio::time::timeout(self.connect_timeout, connecting).await {
+            Ok(outcome) => outcome.map_err(|error| fault::convert(error, fault::CONNECT, &subject)),
+            Err(_) => Err(fault::silent(fault::CONNECT, &subject, self.connect_timeout)),
+        }
+    }
+
+    /// What every connection is told first: refuse what does not fit instead
+    /// of cutting it; give up by itself what the client has given up. Locks are
+    /// waited for a little less long, to hear of it as what it is.
+    fn session(&self) -> String {
+        let milliseconds = self.query_timeout.as_millis();
+        let for_locks = milliseconds * 4 / 5;
+        match self.dialect {
+            Dialect::MySql => {
+                let seconds = (for_locks / 1000).max(1);
+                format!(
+                    "SET SESSION sql_mode = CONCAT(@@sql_mode, ',STRICT_ALL_TABLES'), \
+                     innodb_lock_wait_timeout = {seconds}, lock_wait_timeout = {seconds}"
+                )
+            }
+            Dialect::Postgres => {
+                format!("SET statement_timeout = {milliseconds}; SET lock_timeout = {for_locks}")
+            }
+            Dialect::Sqlite => format!("PRAGMA busy_timeout = {for_locks}"),
+        }
+    }
+
+    /// Whether the server is a replica, or was told to take no writes. A user
+    /// who may write all the same had better not.
+    async fn is_read_only(&self, connection: &mut AnyConnection) -> Result<bool, sqlx::Error> {
+        let question = match self.dialect {
+            Dialect::MySql => "SELECT CAST(@@global.read_only AS CHAR)",
+            // On in a standby too.
+            Dialect::Postgres => "SELECT CAST(current_setting('transaction_read_only') AS text)",
+            Dialect::Sqlite => return Ok(false),
+        };
+        let row = sqlx::query(question).persistent(false).fetch_one(connection).await?;
+        let answer: String = row.try_get(0)?;
+        Ok(!matches!(answer.to_ascii_lowercase().as_str(), "0" | "off"))
+    }
+
+    pub(super) fn is_current(&self, link: &Link) -> bool {
+        link.generation == self.generation.load(Ordering::SeqCst)
+    }
+
+    /// Gives up all connections that are as old as this one, which is dead or
+    /// silent: the others most likely are as well.
+    pub(super) fn distrust(&self, link: &Link) {
+        let (old, new) = (link.generation, link.generation + 1);
+        // Fails where somebody else has done it.
+        let _ = self.generation.compare_exchange(old, new, Ordering::SeqCst, Ordering::SeqCst);
+    }
+
+    /// Chooses again before the next connection: this one's server refuses to
+    /// write.
+    pub(super) fn reconsider(&self, link: &Link) {
+        self.distrust(link);
+        let mut choice = self.lock_choice();
+        if choice.is_some_and(|choice| choice.server == link.server) {
+            *choice = None;
+        }
+    }
+
+    /// Whether the choice is old enough to be made again because of a write
+    /// that finds no server.
+    pub(super) fn may_reconsider(&self) -> bool {
+        self.choice().is_none_or(|choice| choice.made.elapsed() > LONGEST_PAUSE)
+    }
+
+    /// Looks now and then whether another server should be used. Beside the
+    /// caller, who need not wait for servers that do not answer.
+    pub(super) fn review(self: &Arc<Self>) {
+        let due = self.choice().is_some_and(|choice| choice.made.elapsed() > REVIEW);
+        if self.urls.len() < 2 || !due || self.reviewing.swap(true, Ordering::SeqCst) {
+            return;
+        }
+        let servers = Arc::clone(self);
+        tokio::spawn(async move {
+            if let Ok(link) = servers.choose(None).await {
+                // Says good-bye, which a server may log the lack of.
+                let _ = tokio::time::timeout(REVIEW, link.connection.close()).await;
+            }
+            servers.reviewing.store(false, Ordering::SeqCst);
+        });
+    }
+
+    fn choice(&self) -> Option<Choice> {
+        *self.lock_choice()
+    }
+
+    /// Where the choice changes, the connections that were made before go.
+    fn chosen(&self, mut link: Link) -> Link {
+        let Link { server, writable, .. } = link;
+        let new = Choice { server, writable, made: Instant::now() };
+        let old = self.lock_choice().replace(new);
+        if let Some(old) = old.filter(|old| (old.server, old.writable) != (server, writable)) {
+            link.generation = self.generation.fetch_add(1, Ordering::SeqCst) + 1;
+            log::warn!(
+                "ezdfs: using {} now{}, instead of {}",
+                dsn::redacted(&self.urls[server]),
+                if writable { "" } else { ", which is read-only" },
+                dsn::redacted(&self.urls[old.server])
+            );
+        }
+        link
+    }
+
+    fn lock_choice(&self) -> std::sync::MutexGuard<'_, Option<Choice>> {
+        self.choice.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
