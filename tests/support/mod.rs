@@ -14,6 +14,7 @@ pub mod mariadb;
 pub mod nginx;
 pub mod postgres;
 pub mod process;
+pub mod proxy;
 
 use db::{Backend, TestDb};
 use process::program;
@@ -163,14 +164,44 @@ impl Group<'_> {
         self.trials.push(name, &self.needs, move |servers| run(servers).into_outcome());
     }
 
+    /// Adds a trial that needs more than the group does, and no shared server.
+    pub fn add_needing<O: Outcome>(
+        &mut self,
+        name: &str,
+        need: Need,
+        run: impl FnOnce() -> O + Send + 'static,
+    ) {
+        let needs = [&self.needs[..], &[need]].concat();
+        let name = format!("{}::{name}", self.name);
+        self.trials.push(name, &needs, move |_| run().into_outcome());
+    }
+
     /// Adds a trial for every database, each on an empty database of its own.
     pub fn per_database<O: Outcome>(
         &mut self,
         name: &str,
         run: impl Fn(TestDb) -> O + Send + Sync + 'static,
     ) {
+        self.on(&Backend::ALL, name, run);
+    }
+
+    /// The same for every database that has a server.
+    pub fn per_server<O: Outcome>(
+        &mut self,
+        name: &str,
+        run: impl Fn(TestDb) -> O + Send + Sync + 'static,
+    ) {
+        self.on(&[Backend::MariaDb, Backend::Postgres], name, run);
+    }
+
+    fn on<O: Outcome>(
+        &mut self,
+        backends: &[Backend],
+        name: &str,
+        run: impl Fn(TestDb) -> O + Send + Sync + 'static,
+    ) {
         let run = Arc::new(run);
-        for backend in Backend::ALL {
+        for backend in backends.iter().copied() {
             let mut needs = self.needs.clone();
             match backend {
                 Backend::Sqlite => {}

@@ -87,6 +87,19 @@ impl Server {
         self.launch()
     }
 
+    /// Restarts it as a standby, whose primary is not there: it answers, and takes no writes until
+    /// it is promoted.
+    pub fn become_standby(&self) -> Result {
+        self.stop();
+        let signal = self.dir.path().join("data/standby.signal");
+        std::fs::write(&signal, "")?;
+        if is_root() {
+            let (uid, gid) = ids_of(SERVER_USER)?;
+            chown(&signal, Some(uid), Some(gid))?;
+        }
+        self.launch()
+    }
+
     pub fn port(&self) -> u16 {
         self.port
     }
