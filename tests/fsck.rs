@@ -54,12 +54,12 @@ impl Report for Log<'_> {
     }
 }
 
-fn options(repair: &[Fault]) -> FsckOptions {
+pub(crate) fn options(repair: &[Fault]) -> FsckOptions {
     FsckOptions { grace: Duration::ZERO, repair: repair.to_vec(), ..FsckOptions::default() }
 }
 
 #[track_caller]
-fn fsck(site: &Site, options: FsckOptions) -> (Checked, Vec<Finding>) {
+pub(crate) fn fsck(site: &Site, options: FsckOptions) -> (Checked, Vec<Finding>) {
     let mut log = Log::default();
     let checked = Fsck::new(&site.store, options).run(&mut log).unwrap();
     assert!(log.failures.is_empty(), "{:?}", log.failures);

@@ -127,7 +127,8 @@ impl Site {
     }
 }
 
-fn store(dsn: &str, root: &Path, options: &[(&str, &str)]) -> Store {
+/// A store on whatever a DSN leads to.
+pub(crate) fn store(dsn: &str, root: &Path, options: &[(&str, &str)]) -> Store {
     let mut builder = Options::builder();
     builder.set("dsn", dsn).unwrap();
     builder.set("root", root.to_str().unwrap()).unwrap();

@@ -11,6 +11,7 @@ mod c_programs;
 mod command;
 #[cfg(feature = "failpoints")]
 mod crash;
+mod database;
 mod demo;
 mod fsck;
 mod harness;
@@ -33,6 +34,7 @@ fn main() -> ExitCode {
     command::register(&mut trials);
     #[cfg(feature = "failpoints")]
     crash::register(&mut trials);
+    database::register(&mut trials);
     nginx::register(&mut trials);
     fsck::register(&mut trials);
     php::register(&mut trials);
