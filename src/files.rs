@@ -2,6 +2,7 @@
 
 mod check;
 mod close;
+mod kept;
 mod stage;
 mod sweep;
 mod version;

@@ -9,13 +9,41 @@ macro_rules! step {
     };
 }
 
-/// `FAILPOINTS="NAME=return(error)"` and `"NAME=return(crash)"` in the
-/// environment, by the crate `fail`.
+/// What tests ask for in the environment, by the crate `fail`: `FAILPOINTS="NAME=return(HOW)"`, where
+/// `HOW` is `error`, `crash`, or `wait:FILE`: the process says that it is there by `FILE.reached`,
+/// and goes on when `FILE` is there. `FAILPOINTS_LOG` names a file that each step is written to.
 #[cfg(feature = "failpoints")]
 pub(crate) fn taken(name: &'static str) -> crate::Result<()> {
-    match fail::eval(name, |wanted| wanted) {
-        None => Ok(()),
-        Some(wanted) if wanted.as_deref() == Some("crash") => std::process::abort(),
-        Some(_) => Err(crate::Error::new(crate::ErrorKind::Storage, "step", name, "injected")),
+    let failed =
+        |reason: String| Err(crate::Error::new(crate::ErrorKind::Storage, "step", name, reason));
+    if let Err(error) = note(name) {
+        return failed(format!("cannot note it: {error}"));
     }
+    match fail::eval(name, |wanted| wanted).map(Option::unwrap_or_default).as_deref() {
+        None => Ok(()),
+        Some("crash") => std::process::abort(),
+        Some(how) => match how.strip_prefix("wait:") {
+            Some(file) => wait(file).or_else(|error| failed(format!("cannot wait: {error}"))),
+            None => failed("injected".to_owned()),
+        },
+    }
+}
+
+#[cfg(feature = "failpoints")]
+fn note(name: &str) -> std::io::Result<()> {
+    use std::io::Write;
+    let Some(file) = std::env::var_os("FAILPOINTS_LOG") else {
+        return Ok(());
+    };
+    let mut file = std::fs::File::options().create(true).append(true).open(file)?;
+    file.write_all(format!("{name}\n").as_bytes())
+}
+
+#[cfg(feature = "failpoints")]
+fn wait(file: &str) -> std::io::Result<()> {
+    std::fs::write(format!("{file}.reached"), "")?;
+    while !std::fs::exists(file)? {
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    Ok(())
 }

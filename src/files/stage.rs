@@ -11,6 +11,7 @@ use nix::fcntl::{AtFlags, OFlag, openat, renameat};
 use nix::sys::stat::{Mode, fchmod, fstat, fstatat, mkdirat};
 use nix::unistd::{UnlinkatFlags, fsync, linkat, unlinkat};
 
+use super::kept::{kept_name, pass_on};
 use super::{Mount, failed, open_directory};
 use crate::config::Durability;
 use crate::error::{Error, ErrorKind, Result};
@@ -256,7 +257,7 @@ impl KeptFile {
     /// `None` where there is no file, and where the file system or the file's
     /// owner forbids hard links: then a write goes on, but cannot be undone.
     fn link(parent: &Arc<OwnedFd>, name: &str) -> nix::Result<Option<Self>> {
-        let reserved = reserved_name("old").map_err(|_| Errno::EAGAIN)?;
+        let reserved = kept_name(name).map_err(|_| Errno::EAGAIN)?;
         match linkat(parent, name, parent, reserved.as_str(), AtFlags::empty()) {
             Ok(()) => Ok(Some(KeptFile { parent: Arc::clone(parent), reserved })),
             Err(Errno::ENOENT | Errno::EPERM | Errno::EOPNOTSUPP | Errno::EMLINK) => Ok(None),
@@ -264,7 +265,7 @@ impl KeptFile {
         }
     }
 
-    fn put_back(mut self, name: &str) -> nix::Result<()> {
+    fn put_back(&mut self, name: &str) -> nix::Result<()> {
         renameat(&self.parent, self.reserved.as_str(), &self.parent, name)?;
         self.reserved.clear();
         Ok(())
@@ -299,18 +300,37 @@ impl Published {
     pub(crate) fn keep(self) {}
 
     /// The row is not committed: puts the old file back, or removes the new
-    /// one, unless another writer has replaced it meanwhile.
-    pub(crate) fn undo(self) {
-        if inode(&self.parent, &self.name) != Ok(Some(self.inode)) {
-            return;
-        }
-        let undone = match self.old {
-            Some(old) => old.put_back(&self.name),
-            None => unlinkat(&self.parent, self.name.as_str(), UnlinkatFlags::NoRemoveDir),
-        };
+    /// one. Where another writer has replaced it meanwhile, that one gets the
+    /// old file, to put it back in its turn. To be called under the row's lock.
+    /// Says whether that was done; if not, all files stay.
+    pub(crate) fn undo(self) -> bool {
+        let name = self.name.clone();
+        let undone = self.try_undo();
         if let Err(errno) = undone {
-            log::error!("ezdfs: cannot undo the write of {:?}: {errno}", self.name);
+            log::error!("ezdfs: cannot undo the write of {name:?}: {errno}");
         }
+        undone.is_ok()
+    }
+
+    fn try_undo(mut self) -> nix::Result<()> {
+        let undone = inode(&self.parent, &self.name).and_then(|there| {
+            if there != Some(self.inode) {
+                let old = self.old.as_ref().map(|old| old.reserved.as_str());
+                return pass_on(&self.parent, &self.name, self.inode, old);
+            }
+            match self.old.as_mut().map(|old| old.put_back(&self.name)) {
+                // None any more where another's undoing has found that it was
+                // no file of a row.
+                None | Some(Err(Errno::ENOENT)) => {
+                    unlinkat(&self.parent, self.name.as_str(), UnlinkatFlags::NoRemoveDir)
+                }
+                Some(done) => done,
+            }
+        });
+        if undone.is_err() {
+            self.leave();
+        }
+        undone
     }
 
     /// Nobody knows whether the row is committed: both files stay, the old one
@@ -323,7 +343,7 @@ impl Published {
 }
 
 /// Device and inode of a name, `None` where it does not exist.
-fn inode(parent: &OwnedFd, name: &str) -> nix::Result<Option<(u64, u64)>> {
+pub(super) fn inode(parent: &OwnedFd, name: &str) -> nix::Result<Option<(u64, u64)>> {
     match fstatat(parent.as_fd(), name, AtFlags::AT_SYMLINK_NOFOLLOW) {
         Ok(status) => Ok(Some((status.st_dev, status.st_ino))),
         Err(Errno::ENOENT) => Ok(None),
@@ -332,7 +352,7 @@ fn inode(parent: &OwnedFd, name: &str) -> nix::Result<Option<(u64, u64)>> {
 }
 
 /// A name that no id can have and no other process will choose.
-fn reserved_name(purpose: &str) -> Result<String> {
+pub(super) fn reserved_name(purpose: &str) -> Result<String> {
     let random = getrandom::u64().map_err(|error| {
         Error::new(ErrorKind::Internal, "store", "staging file", "no random numbers")
             .with_source(error)

@@ -35,9 +35,11 @@ impl Index {
                 return Ok(Outcome::Committed);
             }
         }
+        step!("asked");
         loop {
             let (mut locked, found) = self.lock(&name.hash()).await?;
             if found.is_some() {
+                step!("relocked");
                 let old = match instead_of {
                     Some(old) => locked.find_key(&old.hash()).await?,
                     None => None,
@@ -50,6 +52,7 @@ impl Index {
             locked.roll_back().await?;
             // Waits for whoever is inserting it; `None` where it came meanwhile.
             if let Some(pending) = self.reserve(name, row).await? {
+                step!("relocked");
                 return Ok(Outcome::RolledBack(pending));
             }
         }

@@ -192,7 +192,8 @@ impl Ending {
                 let reason = "the database went away during the commit";
                 Err(outcome_unknown(&self.name, reason).with_source(error))
             }
-        }
+        };
+        Err(Error::new(ErrorKind::Unavailable, "store", name.as_str(), reason).with_source(error))
     }
 
     async fn outcome(&self) -> Result<Outcome> {
@@ -214,12 +215,16 @@ impl Ending {
         error: Error,
     ) -> Result<()> {
         let undo = move |_: &Mount| {
-            published.undo();
+            let undone = published.undo();
             drop(lock);
-            Ok(())
+            Ok(undone)
         };
-        self.process.on_mount("store", undo).await?;
-        Err(error)
+        if self.process.on_mount("store", undo).await? {
+            step!("undone");
+            return Err(error);
+        }
+        let reason = "the commit failed, the old file cannot be put back";
+        Err(outcome_unknown(&self.name, reason).with_source(error))
     }
 
     /// The row is committed: that the old file cannot be removed in time takes
