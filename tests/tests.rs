@@ -15,10 +15,13 @@ mod database;
 mod demo;
 mod fsck;
 mod harness;
+mod model;
 mod nginx;
 mod php;
 mod php_fpm;
 mod purge;
+#[cfg(feature = "failpoints")]
+mod races;
 mod store;
 #[allow(dead_code, unreachable_pub, reason = "not every trial needs every part")]
 mod support;
@@ -35,11 +38,14 @@ fn main() -> ExitCode {
     #[cfg(feature = "failpoints")]
     crash::register(&mut trials);
     database::register(&mut trials);
+    model::register(&mut trials);
     nginx::register(&mut trials);
     fsck::register(&mut trials);
     php::register(&mut trials);
     php_fpm::register(&mut trials);
     purge::register(&mut trials);
+    #[cfg(feature = "failpoints")]
+    races::register(&mut trials);
     bundle::register(&mut trials);
     demo::register(&mut trials);
 

@@ -192,8 +192,7 @@ impl Ending {
                 let reason = "the database went away during the commit";
                 Err(outcome_unknown(&self.name, reason).with_source(error))
             }
-        };
-        Err(Error::new(ErrorKind::Unavailable, "store", name.as_str(), reason).with_source(error))
+        }
     }
 
     async fn outcome(&self) -> Result<Outcome> {

@@ -1,0 +1,148 @@
+//! Orders of steps that the model of the protocol has found to matter, played with real processes:
+//! each stops at a step until the trial lets it go on. The command is built with `failpoints`.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use crate::store::{PREFIX, Site, id, md5};
+use crate::support::db::TestDb;
+use crate::support::process::wait_for;
+use crate::support::{Result, Trials};
+
+const OLD: &[u8] = b"the old bytes";
+
+pub(crate) fn register(trials: &mut Trials) {
+    let mut group = trials.group("races", &[]);
+    group.per_database("a_commit_that_is_late_after_all_is_not_undone", late_commit);
+    group.per_database("of_two_failed_writes_the_first_is_put_back", two_failures);
+    group.per_database("a_write_upon_one_that_failed_stays", write_upon_failed);
+    group.per_database("a_new_file_of_two_failed_writes_is_none", two_failures_of_a_new_file);
+}
+
+/// A process that stops at one of its steps.
+struct Stopped {
+    child: Child,
+    gate: PathBuf,
+}
+
+impl Stopped {
+    /// Stores `bytes`; the commit fails, and before the row's lock is taken again the process waits.
+    fn put(site: &Site, file: &str, bytes: &[u8]) -> Result<Self> {
+        let scratch = site.root().with_extension("races");
+        fs::create_dir_all(&scratch)?;
+        let number = fs::read_dir(&scratch)?.count();
+        let (source, gate) =
+            (scratch.join(format!("{number}")), scratch.join(format!("{number}.gate")));
+        fs::write(&source, bytes)?;
+        let failpoints = format!("published=return(error);asked=return(wait:{})", gate.display());
+        let child = command(site, &["put", "--mtime", "1500000000", file], &source)
+            .env("FAILPOINTS", failpoints)
+            .spawn()?;
+        let stopped = Stopped { child, gate };
+        let reached = stopped.gate.with_extension("gate.reached");
+        wait_for("a process to stop", || reached.exists())?;
+        Ok(stopped)
+    }
+
+    /// Lets it go on.
+    fn release(&self) -> Result {
+        Ok(fs::write(&self.gate, "")?)
+    }
+
+    /// Whether it ends well.
+    fn succeeds(mut self) -> Result<bool> {
+        Ok(self.child.wait()?.success())
+    }
+}
+
+impl Drop for Stopped {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn command(site: &Site, arguments: &[&str], source: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_ezdfs"));
+    command.args(arguments).arg(source).env_clear().stdin(Stdio::null()).stderr(Stdio::null());
+    command.env("EZDFS_DSN", &site.db.dsn).env("EZDFS_ROOT", site.root());
+    command.env("EZDFS_NAME_PREFIX", PREFIX);
+    command
+}
+
+/// The row as a COMMIT makes it that the server gets to after its client has given up.
+fn late_commit(db: TestDb) -> Result {
+    let site = Site::new(db);
+    for file in ["images/new", "images/file"] {
+        if file == "images/file" {
+            site.create(file, OLD)?;
+        }
+        let stopped = Stopped::put(&site, file, b"committed late")?;
+        let name = format!("{PREFIX}/{file}");
+        let delete = format!("DELETE FROM ezdfsfile WHERE name_hash = '{}'", md5(&name));
+        let insert = format!(
+            "INSERT INTO ezdfsfile (name, name_trunk, name_hash, datatype, scope, size, mtime) \
+             VALUES ('{name}', '{name}', '{}', 'text/plain', 'image', 14, 1500000000)",
+            md5(&name)
+        );
+        let commit = site.db.hold(&format!("{delete}; {insert}"));
+        stopped.release()?;
+        commit.commit();
+        assert!(stopped.succeeds()?, "{file}: the row is there");
+        assert_eq!(site.read(file)?, b"committed late", "{file}");
+        assert_eq!(site.tree().len(), if file == "images/new" { 2 } else { 3 });
+    }
+    Ok(())
+}
+
+fn two_failures(db: TestDb) -> Result {
+    let site = Site::new(db);
+    site.create("images/file", OLD)?;
+    for first_undone in [0, 1] {
+        let mut writers = vec![
+            Stopped::put(&site, "images/file", b"of the first")?,
+            Stopped::put(&site, "images/file", b"of the second one")?,
+        ];
+        for _ in 0..2 {
+            let writer = writers.remove(first_undone % writers.len());
+            writer.release()?;
+            assert!(!writer.succeeds()?);
+        }
+        assert_eq!(site.read("images/file")?, OLD, "{first_undone}");
+        assert_eq!(site.tree(), ["images", "images/file"]);
+        assert_eq!(site.store.stat(&id("images/file"))?.size, OLD.len() as u64);
+    }
+    Ok(())
+}
+
+fn write_upon_failed(db: TestDb) -> Result {
+    let site = Site::new(db);
+    site.create("images/file", OLD)?;
+    let stopped = Stopped::put(&site, "images/file", b"of one who fails")?;
+    site.create("images/file", b"stored upon it")?;
+    stopped.release()?;
+    assert!(!stopped.succeeds()?);
+    assert_eq!(site.read("images/file")?, b"stored upon it");
+    assert_eq!(site.tree(), ["images", "images/file"]);
+    Ok(())
+}
+
+fn two_failures_of_a_new_file(db: TestDb) -> Result {
+    let site = Site::new(db);
+    site.create("images/bystander", OLD)?;
+    for first_undone in [0, 1] {
+        let mut writers = vec![
+            Stopped::put(&site, "images/file", b"of the first")?,
+            Stopped::put(&site, "images/file", b"of the second one")?,
+        ];
+        for _ in 0..2 {
+            let writer = writers.remove(first_undone % writers.len());
+            writer.release()?;
+            assert!(!writer.succeeds()?);
+        }
+        assert!(!site.exists("images/file"), "{first_undone}");
+        assert_eq!(site.tree(), ["images", "images/bystander"]);
+    }
+    Ok(())
+}
