@@ -25,6 +25,7 @@ use crate::name::FileId;
 
 pub(crate) use check::{Examined, RootIdentity, Unneeded};
 pub(crate) use close::close_elsewhere;
+pub(crate) use kept::is_kept;
 pub(crate) use stage::{Published, Staged};
 pub(crate) use sweep::Swept;
 pub(crate) use version::Version;

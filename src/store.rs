@@ -10,6 +10,7 @@ mod list;
 mod mounted;
 mod read;
 mod register;
+mod restore;
 mod serve;
 mod write;
 mod writing;

@@ -1,6 +1,7 @@
 //! `fsck`: what it finds, what it repairs, and what it leaves alone.
 
 mod command;
+mod kept;
 
 use std::fs;
 use std::time::Duration;
@@ -12,6 +13,7 @@ use crate::store::{PREFIX, Site, md5, refused, texts};
 use crate::support::Trials;
 use crate::support::db::{Rows, TestDb};
 use crate::support::process::scratch;
+use kept::interrupt;
 
 pub(crate) fn register(trials: &mut Trials) {
     let mut group = trials.group("fsck", &[]);
@@ -26,6 +28,7 @@ pub(crate) fn register(trials: &mut Trials) {
     group.per_database("writers_between_the_passes_are_not_harmed", writers_between);
     group.per_database("a_write_under_way_is_waited_for", write_under_way);
     group.per_database("a_directory_by_itself", directory);
+    kept::register(trials);
     command::register(trials);
 }
 
@@ -110,11 +113,14 @@ fn each_class(db: TestDb) {
         site.foreign_file(&format!("images/{name}"), b"x");
     }
     site.foreign_file("images/.nfs0001", b"open somewhere");
+    site.create("images/over", PNG).unwrap();
+    let kept = interrupt(&site, "images/over", &[b'x'; PNG.len()], 0);
 
     let (rows, tree) = (all_rows(&site), site.tree());
     let (checked, findings) = fsck(&site, options(&[]));
     let expected = [
         (Fault::StaleStaging, "images/.ezdfs-old-0123456789abcdef"),
+        (Fault::InterruptedOverwrite, &*kept),
         (Fault::StaleStaging, "images/.ezdfs-stage-0123456789abcdef"),
         (Fault::Alias, "images//alias"),
         (Fault::StaleStaging, "images/ezfile-tmp.0a"),
@@ -127,8 +133,10 @@ fn each_class(db: TestDb) {
     ];
     let mut found = pairs(&findings);
     found.sort_by_key(|(_, path)| *path);
+    let mut expected = expected;
+    expected.sort_by_key(|(_, path)| *path);
     assert_eq!(found, expected);
-    assert_eq!((checked.rows, checked.files, checked.remaining()), (18, 21, 10));
+    assert_eq!((checked.rows, checked.files, checked.remaining()), (19, 23, 11));
     assert!(findings.iter().all(|finding| !finding.repaired));
     assert_eq!((all_rows(&site), site.tree()), (rows, tree), "a dry run changed something");
 
@@ -153,6 +161,7 @@ fn each_class(db: TestDb) {
         assert!(store.exists(&crate::store::id(id)).unwrap(), "{id}");
     }
     assert_eq!(site.read("images/alias").unwrap(), PNG);
+    assert_eq!(site.read("images/over").unwrap(), PNG);
     assert!(!site.exists("images/deleted") && site.path("images/deleted").exists());
     let left = site.tree();
     assert!(!left.contains(&"images/orphan".to_owned()));

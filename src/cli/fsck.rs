@@ -29,7 +29,10 @@ Classes and what --repair does about them; every one is looked at again first:
   bad-datatype   no MIME type: found from the file's first bytes
   alias          another spelling of a path (a//b, x/../a): the row is deleted if
                  the path's own name has one; the file stays
-  stale-staging  what an interrupted write left behind: it is removed
+  interrupted-overwrite
+                 the file in place was not committed, the row's own is kept beside
+                 it: that is put back
+  stale-staging  what an interrupted write left behind besides: it is removed
 Soft-deleted rows and their files are nothing wrong. Without --repair nothing is changed.";
 
 pub(super) fn command() -> Command {

@@ -208,8 +208,8 @@ impl Staged {
     }
 
     /// Gives the file its name. What had the name is kept until
-    /// [`Published::keep`].
-    pub(crate) fn publish(mut self) -> Result<Published> {
+    /// [`Published::keep`]; `mtime` is what the row will say.
+    pub(crate) fn publish(mut self, mtime: i64) -> Result<Published> {
         let reason = "cannot put the file in place";
         let storage = |errno| failed(ErrorKind::Storage, "store", &self.id, reason, errno);
         let name = self.id.file_name();
@@ -217,7 +217,7 @@ impl Staged {
             .and_then(|inode| inode.ok_or(Errno::ENOENT))
             .map_err(storage)?;
         let parent = Arc::new(self.parent.try_clone().map_err(|_| storage(Errno::EMFILE))?);
-        let old = KeptFile::link(&parent, name).map_err(|errno| {
+        let old = KeptFile::link(&parent, name, inode.1, mtime).map_err(|errno| {
             let reason = "cannot keep the old file";
             failed(ErrorKind::Storage, "store", &self.id, reason, errno)
         })?;
@@ -256,8 +256,13 @@ struct KeptFile {
 impl KeptFile {
     /// `None` where there is no file, and where the file system or the file's
     /// owner forbids hard links: then a write goes on, but cannot be undone.
-    fn link(parent: &Arc<OwnedFd>, name: &str) -> nix::Result<Option<Self>> {
-        let reserved = kept_name(name).map_err(|_| Errno::EAGAIN)?;
+    fn link(
+        parent: &Arc<OwnedFd>,
+        name: &str,
+        inode: u64,
+        mtime: i64,
+    ) -> nix::Result<Option<Self>> {
+        let reserved = kept_name(name, inode, mtime).map_err(|_| Errno::EAGAIN)?;
         match linkat(parent, name, parent, reserved.as_str(), AtFlags::empty()) {
             Ok(()) => Ok(Some(KeptFile { parent: Arc::clone(parent), reserved })),
             Err(Errno::ENOENT | Errno::EPERM | Errno::EOPNOTSUPP | Errno::EMLINK) => Ok(None),

@@ -153,34 +153,17 @@ impl<'s> Fsck<'s> {
         checking: &Checking,
         report: &mut dyn Report,
     ) -> Result<Checked> {
-        let Scanned { mut checked, mut aliases, candidates, orphans } = scanned;
+        let Scanned { mut checked, mut aliases, candidates, kept, orphans } = scanned;
         self.store.require_same_mount(checking)?;
         self.require_plausible_orphans(orphans, &checked)?;
         if orphans > 0 {
             aliases.complete(self.store, self.options.dir.as_ref())?;
         }
-        for candidate in candidates.read()? {
-            let candidate = candidate?;
-            let position = Fault::ALL.iter().position(|fault| *fault == candidate.fault);
-            let position = position.unwrap_or_default();
-            match self.check(&candidate, &aliases, checking) {
+        for candidate in kept.read()?.chain(candidates.read()?) {
+            let mut candidate = candidate?;
+            match self.check(&mut candidate, &aliases, checking) {
                 Ok(None) => {}
-                Ok(Some(Verdict { detail, state })) => {
-                    checked.found[position] += 1;
-                    checked.repaired[position] += u64::from(state == State::Repaired);
-                    let left = match state {
-                        State::Left(reason) => Some(reason),
-                        State::Found | State::Repaired => None,
-                    };
-                    report.finding(&Finding {
-                        fault: candidate.fault,
-                        path: shown(&candidate.path),
-                        key: (!candidate.key.is_empty()).then_some(candidate.key),
-                        detail,
-                        repaired: state == State::Repaired,
-                        left,
-                    })?;
-                }
+                Ok(Some(verdict)) => report.finding(&count(&mut checked, candidate, verdict))?,
                 Err(error) => {
                     // Of a dead mount nothing else can be said.
                     self.store.require_same_mount(checking)?;
@@ -195,10 +178,20 @@ impl<'s> Fsck<'s> {
 
     fn check(
         &self,
-        candidate: &Candidate,
+        candidate: &mut Candidate,
         aliases: &Aliases,
         checking: &Checking,
     ) -> Result<Option<Verdict>> {
+        let path = std::str::from_utf8(&candidate.path);
+        if candidate.fault == Fault::InterruptedOverwrite {
+            let repair = self.options.repair.contains(&candidate.fault);
+            if let Ok(path) = path
+                && let Some(verdict) = self.store.check_kept(path, repair, checking)?
+            {
+                return Ok(Some(verdict));
+            }
+            candidate.fault = Fault::StaleStaging;
+        }
         let repair = self.options.repair.contains(&candidate.fault);
         if !matches!(candidate.fault, Fault::OrphanFile | Fault::StaleStaging) {
             return self.store.check_row(candidate.fault, &candidate.key, repair, checking);
@@ -207,7 +200,7 @@ impl<'s> Fsck<'s> {
             let state = if repair { State::Left(reason) } else { State::Found };
             Ok(Some(Verdict { detail: "no row names it".to_owned(), state }))
         };
-        let Ok(path) = std::str::from_utf8(&candidate.path) else {
+        let Ok(path) = path else {
             return left("a name that is not UTF-8 may have a row that ezdfs cannot know");
         };
         if aliases.name(path) {
@@ -235,6 +228,25 @@ impl<'s> Fsck<'s> {
 
     fn subject(&self) -> String {
         self.store.root().to_string_lossy().into_owned()
+    }
+}
+
+fn count(checked: &mut Checked, candidate: Candidate, verdict: Verdict) -> Finding {
+    let Verdict { detail, state } = verdict;
+    let position = Fault::ALL.iter().position(|fault| *fault == candidate.fault);
+    let position = position.unwrap_or_default();
+    checked.found[position] += 1;
+    checked.repaired[position] += u64::from(state == State::Repaired);
+    Finding {
+        fault: candidate.fault,
+        path: shown(&candidate.path),
+        key: (!candidate.key.is_empty()).then_some(candidate.key),
+        detail,
+        repaired: state == State::Repaired,
+        left: match state {
+            State::Left(reason) => Some(reason),
+            State::Found | State::Repaired => None,
+        },
     }
 }
 

@@ -77,6 +77,7 @@ pub fn purge(store: &Store, options: &PurgeOptions) -> Result<Purged> {
         }
         removal.add(store.end_deletion(&due))?;
     }
+    step!("purged");
     if !options.dry_run {
         next.replace(&options.state)?;
     }

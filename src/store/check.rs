@@ -36,13 +36,16 @@ pub enum Fault {
     /// A row whose name is another spelling of a path, or none that a file can
     /// have.
     Alias,
-    /// What an interrupted write left behind.
+    /// An overwrite that died before its commit: the file in place is not the
+    /// row's, which is kept beside it.
+    InterruptedOverwrite,
+    /// What an interrupted write left behind besides.
     StaleStaging,
 }
 
 impl Fault {
     /// Every fault.
-    pub const ALL: [Fault; 8] = [
+    pub const ALL: [Fault; 9] = [
         Fault::MissingFile,
         Fault::OrphanFile,
         Fault::SizeMismatch,
@@ -50,6 +53,7 @@ impl Fault {
         Fault::BadHash,
         Fault::BadDatatype,
         Fault::Alias,
+        Fault::InterruptedOverwrite,
         Fault::StaleStaging,
     ];
 
@@ -63,6 +67,7 @@ impl Fault {
             Fault::BadHash => "bad-hash",
             Fault::BadDatatype => "bad-datatype",
             Fault::Alias => "alias",
+            Fault::InterruptedOverwrite => "interrupted-overwrite",
             Fault::StaleStaging => "stale-staging",
         }
     }
@@ -216,7 +221,7 @@ impl Store {
 }
 
 impl Process {
-    async fn require_same_mount(&self, checking: &Checking) -> Result<()> {
+    pub(super) async fn require_same_mount(&self, checking: &Checking) -> Result<()> {
         let Checking { root, has_rows, .. } = *checking;
         self.on_mount("check", move |mount| match has_rows {
             true => mount.require_same(root),

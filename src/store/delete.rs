@@ -83,6 +83,7 @@ impl Store {
                     process.on_mount("delete_directory", |mount| mount.require_alive()).await?;
                     process.soft_delete(names).await
                 })?;
+                step!("soft-deleted");
                 removal.add(process.purge(names))?;
             }
         }

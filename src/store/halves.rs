@@ -101,7 +101,8 @@ impl Store {
         let mut written = process.write(id, source, declared, EmptyRoot::Accept)?;
         let staged = written.take()?;
         let publish = |_: &Mount| {
-            staged.publish()?.keep();
+            // No row is known, so none is this write's.
+            staged.publish(0)?.keep();
             Ok(())
         };
         runtime::block_on(process.on_mount("store", publish))?;

@@ -79,6 +79,7 @@ impl Process {
         }
         if !dry_run && !writes.is_empty() {
             self.index.upsert_many(&writes).await?;
+            step!("registered");
             for (name, _) in &writes {
                 self.forget(std::slice::from_ref(name));
             }

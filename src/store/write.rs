@@ -8,7 +8,7 @@ use std::time::SystemTime;
 
 use super::mounted::Started;
 use super::writing::{EmptyRoot, Source, Written};
-use super::{OpenFile, Process, Store};
+use super::{OpenFile, Process, Pulse, Store};
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::{Mount, Published};
 use crate::index::{Outcome, PendingWrite, is_refusal};
@@ -105,7 +105,9 @@ impl Process {
             };
             step!("upserted");
             let staged = written.take()?;
-            let publishing = self.start_on_mount("store", |_, _| staged.publish()).await?;
+            let mtime = row.mtime;
+            let publish = move |_: &Mount, _: &Pulse| staged.publish(mtime);
+            let publishing = self.start_on_mount("store", publish).await?;
             let ending = Ending {
                 process: Arc::clone(self),
                 name: name.clone(),

@@ -52,7 +52,8 @@ fn json_and_exit_codes() {
     };
     let zeros = json!({
         "missing-file": 0, "orphan-file": 0, "size-mismatch": 0, "hidden-row": 0, "bad-hash": 0,
-        "bad-datatype": 0, "alias": 0, "stale-staging": 0,
+        "bad-datatype": 0, "alias": 0, "interrupted-overwrite": 0,
+        "stale-staging": 0,
     });
     let mut found = zeros.clone();
     (found["missing-file"], found["orphan-file"]) = (json!(1), json!(1));

@@ -6,7 +6,7 @@ use super::aliases::Aliases;
 use super::candidates::Candidates;
 use super::{Checked, FsckOptions, Report, count_error};
 use crate::error::{Error, ErrorKind, Result};
-use crate::files::Walked;
+use crate::files::{Walked, is_kept};
 use crate::index::{Keyed, PAGE};
 use crate::name::{FileName, RESERVED_PREFIX};
 use crate::store::{Checking, Fault, Store, has_bad_datatype, is_hidden};
@@ -32,6 +32,9 @@ pub(super) struct Scan<'a> {
 pub(super) struct Scanned {
     pub(super) checked: Checked,
     pub(super) candidates: Candidates,
+    /// Old files that writes have kept: to be looked at first, because what is
+    /// wrong with their rows may be that they lie here.
+    pub(super) kept: Candidates,
     pub(super) aliases: Aliases,
     /// Candidates that are files without rows.
     pub(super) orphans: u64,
@@ -56,6 +59,7 @@ impl<'a> Scan<'a> {
         let scanned = Scanned {
             checked: Checked::default(),
             candidates: Candidates::new()?,
+            kept: Candidates::new()?,
             orphans: 0,
             aliases: Aliases::new(&prefix),
         };
@@ -146,7 +150,7 @@ impl<'a> Scan<'a> {
     }
 
     fn file(&mut self, walked: Walked, has_row: bool, report: &mut dyn Report) -> Result<()> {
-        let Scanned { checked, candidates, orphans, .. } = &mut self.scanned;
+        let Scanned { checked, candidates, kept, orphans, .. } = &mut self.scanned;
         let (path, changed) = match walked {
             Walked::Unreadable { error, .. } => {
                 return count_error(checked, self.options, error, report);
@@ -162,6 +166,9 @@ impl<'a> Scan<'a> {
         if changed > self.checking.cutoff {
             checked.young += 1;
             return Ok(());
+        }
+        if is_kept(name) {
+            return kept.add(Fault::InterruptedOverwrite, "", &path);
         }
         if name.starts_with(RESERVED_PREFIX.as_bytes()) || name.starts_with(b"ezfile-tmp.") {
             return candidates.add(Fault::StaleStaging, "", &path);
