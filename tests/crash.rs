@@ -1,39 +1,55 @@
-//! Every operation, ended at every of its steps: by an error there, and by the
-//! death of the process. The command is built with the feature `failpoints`.
+//! Every operation, ended at every of its steps: by an error there, and by the death of the
+//! process. The command is built with the feature `failpoints`.
 //!
-//! After each, what readers may see is checked; then the operation is repeated
-//! without a fault, and must end as if nothing had happened.
+//! After each, what readers may see is checked; then the operation is repeated without a fault, and
+//! must end as if nothing had happened; or `purge` and `fsck` come, after which row and file agree.
 
+mod operations;
+
+use std::collections::BTreeSet;
 use std::fs;
-use std::process::{Command, Stdio};
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
 
-use ezdfs::{ErrorKind, FileId};
+use ezdfs::{ErrorKind, FileId, Store};
 
 use crate::store::{PREFIX, Site, id};
-use crate::support::Trials;
 use crate::support::db::TestDb;
-
-/// Steps in the order in which they are taken.
-const WRITE: &[&str] =
-    &["staged", "written", "finished", "upserted", "old-kept", "published", "committed"];
-const DELETE: &[&str] = &["soft-deleted", "locked", "files-removed", "rows-deleted"];
-const RENAME: &[&str] =
-    &["upserted", "old-kept", "published", "committed", "locked", "files-removed", "rows-deleted"];
-const DELETE_DIRECTORY: &[&str] = &["locked", "files-removed", "rows-deleted"];
-
-const OLD: &[u8] = b"the old bytes";
-const NEW: &[u8] = b"the new bytes, of another length";
+use crate::support::faults::injected;
+use crate::support::process::scratch;
+use crate::support::{Result, Trials};
+use operations::OPERATIONS;
 
 pub(crate) fn register(trials: &mut Trials) {
     let mut group = trials.group("crash", &[]);
-    group.per_database("create", |db| every_step(db, WRITE, create));
-    group.per_database("overwrite", |db| every_step(db, WRITE, overwrite));
-    group.per_database("delete", |db| every_step(db, DELETE, delete));
-    group.per_database("rename", |db| every_step(db, RENAME, rename));
-    group.per_database("delete_directory", |db| {
-        every_step(db, DELETE_DIRECTORY, delete_directory);
-    });
+    for operation in OPERATIONS {
+        group.per_database(operation.name, |db| every_step(db, operation));
+    }
+    group.per_database("no_operation_has_other_steps", no_other_steps);
+    group.add("no_step_is_left_out", |_| no_step_left_out());
 }
+
+/// What can be ended at its steps.
+struct Operation {
+    name: &'static str,
+    /// In the order in which they are taken.
+    steps: &'static [&'static str],
+    /// Faults that are needed to get to these steps.
+    besides: &'static str,
+    /// For the table of faults, of errors and of crashes.
+    faults: [(&'static str, &'static str); 2],
+    /// Puts the files there.
+    prepare: fn(&Run<'_>),
+    arguments: fn(&Run<'_>) -> Vec<String>,
+    /// Whether the command succeeds although this step fails.
+    succeeds: fn(&str) -> bool,
+    /// What readers may see after the fault; then after `repeat`; after `fsck`.
+    check: fn(&Run<'_>, Stage),
+    /// What repeats it where it must not be repeated as it is.
+    repeat: fn(&Run<'_>) -> Vec<String>,
+}
+
+const UNCACHED: &[(&str, &str)] = &[("cache_ttl", "0s"), ("cache_negative_ttl", "0s")];
 
 /// How an operation is made to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,25 +58,96 @@ enum Fault {
     Crash,
 }
 
-/// One run of the command on one file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Faulty,
+    Repeated,
+    Checked,
+}
+
+/// One run of the command on some files.
 struct Run<'s> {
     site: &'s Site,
+    /// Another node's.
+    reader: &'s Store,
     step: &'s str,
     fault: Fault,
+    /// What comes after the fault.
+    then: Stage,
     /// Its own directory, so that runs do not meet.
     dir: String,
 }
 
-fn every_step(db: TestDb, steps: &[&str], operation: impl Fn(&Run<'_>)) {
+fn every_step(db: TestDb, operation: &Operation) {
     let site = Site::new(db);
-    for (number, step) in steps.iter().enumerate() {
+    let reader = site.another_store(UNCACHED);
+    for (number, step) in operation.steps.iter().enumerate() {
         for fault in [Fault::Error, Fault::Crash] {
-            let dir = format!("images/{number}-{fault:?}");
-            site.create(&format!("{dir}/bystander"), b"untouched").unwrap();
-            operation(&Run { site: &site, step, fault, dir: dir.clone() });
-            assert_eq!(site.read(&format!("{dir}/bystander")).unwrap(), b"untouched");
+            for then in [Stage::Repeated, Stage::Checked] {
+                let dir = format!("images/{number}-{fault:?}-{then:?}");
+                let run = Run { site: &site, reader: &reader, step, fault, then, dir };
+                run.create("bystander", b"untouched");
+                (operation.prepare)(&run);
+                run.faulty(operation);
+                (operation.check)(&run, Stage::Faulty);
+                match then {
+                    Stage::Repeated => run.succeed(&(operation.repeat)(&run)),
+                    _ => run.fsck(),
+                }
+                (operation.check)(&run, then);
+                assert_eq!(run.seen("bystander").as_deref(), Some(&b"untouched"[..]));
+                let (fault, outcome) = operation.faults[usize::from(fault == Fault::Crash)];
+                injected(fault, outcome);
+            }
         }
     }
+}
+
+/// The lists of steps are those that the operations really take.
+fn no_other_steps(db: TestDb) {
+    let site = Site::new(db);
+    for operation in OPERATIONS {
+        let dir = format!("images/{}", operation.name);
+        let (fault, then) = (Fault::Error, Stage::Repeated);
+        let run = Run { site: &site, reader: &site.store, step: "", fault, then, dir };
+        run.create("bystander", b"untouched");
+        (operation.prepare)(&run);
+        let log = site.root().with_extension("steps");
+        fs::write(&log, "").unwrap();
+        let arguments = (operation.arguments)(&run);
+        let mut command = run.command(&arguments, operation.besides);
+        let output = command.env("FAILPOINTS_LOG", &log).output().unwrap();
+        assert_eq!(output.status.success(), operation.besides.is_empty(), "{output:?}");
+        let taken = fs::read_to_string(log).unwrap();
+        let mut taken: Vec<_> = taken.lines().collect();
+        if let Some(settling) = operation.besides.strip_suffix("=return(error)") {
+            let first = taken.iter().position(|step| *step == settling).expect("that step");
+            taken.drain(..=first);
+        }
+        assert_eq!(taken, operation.steps, "{}", operation.name);
+    }
+}
+
+/// Every step that the sources name is one of some operation.
+fn no_step_left_out() -> Result {
+    fn named(dir: &Path, found: &mut BTreeSet<String>) -> Result {
+        for entry in fs::read_dir(dir)? {
+            let path = entry?.path();
+            if path.is_dir() {
+                named(&path, found)?;
+                continue;
+            }
+            let text = fs::read_to_string(&path)?;
+            let names = text.split("step!(\"").skip(1).filter_map(|rest| rest.split('"').next());
+            found.extend(names.map(str::to_owned));
+        }
+        Ok(())
+    }
+    let mut found = BTreeSet::new();
+    named(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"), &mut found)?;
+    let listed = OPERATIONS.iter().flat_map(|operation| operation.steps);
+    assert_eq!(found, listed.map(|step| (*step).to_owned()).collect());
+    Ok(())
 }
 
 impl Run<'_> {
@@ -68,48 +155,73 @@ impl Run<'_> {
         id(&format!("{}/{name}", self.dir))
     }
 
+    fn create(&self, name: &str, bytes: &[u8]) {
+        self.site.create(self.id(name).as_str(), bytes).unwrap();
+    }
+
     /// Runs the command with the fault.
-    fn faulty(&self, arguments: &[&str]) {
+    fn faulty(&self, operation: &Operation) {
         let how = if self.fault == Fault::Crash { "crash" } else { "error" };
-        let output = self.command(arguments, &format!("{}=return({how})", self.step));
-        // An error after the commit is settled by asking for the row.
-        let succeeds = self.step == "committed" && self.fault == Fault::Error;
+        let failpoints = format!("{}=return({how})", self.step);
+        let failpoints = match operation.besides {
+            "" => failpoints,
+            besides => format!("{besides};{failpoints}"),
+        };
+        let output = self.command(&(operation.arguments)(self), &failpoints).output().unwrap();
+        let succeeds = self.fault == Fault::Error && (operation.succeeds)(self.step);
         assert_eq!(output.status.success(), succeeds, "{}: {output:?}", self.step);
         if self.fault == Fault::Crash {
-            assert_eq!(output.status.code(), None, "{output:?}");
+            assert_eq!(output.status.code(), None, "{}: {output:?}", self.step);
         }
     }
 
-    fn repeat(&self, arguments: &[&str]) {
-        let output = self.command(arguments, "");
+    fn succeed(&self, arguments: &[String]) {
+        let output = self.output(arguments);
         assert!(output.status.success(), "{} {:?}: {output:?}", self.step, self.fault);
     }
 
-    fn command(&self, arguments: &[&str], failpoints: &str) -> std::process::Output {
-        Command::new(env!("CARGO_BIN_EXE_ezdfs"))
+    /// What an operator does, without waiting for the grace.
+    fn fsck(&self) {
+        let words = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
+        let state = scratch();
+        let file = state.path().join("state").display().to_string();
+        self.succeed(&[words("purge --grace 0s --state"), vec![file]].concat());
+        let check = "fsck --repair all --grace 0s --max-missing 100 --max-orphans 100";
+        self.succeed(&[words(check), vec![self.dir.clone()]].concat());
+    }
+
+    fn output(&self, arguments: &[String]) -> Output {
+        self.command(arguments, "").output().unwrap()
+    }
+
+    fn command(&self, arguments: &[String], failpoints: &str) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ezdfs"));
+        command
             .args(arguments)
             .env_clear()
             .env("EZDFS_DSN", &self.site.db.dsn)
             .env("EZDFS_ROOT", self.site.root())
             .env("EZDFS_NAME_PREFIX", PREFIX)
             .env("FAILPOINTS", failpoints)
-            .stdin(Stdio::null())
-            .output()
-            .unwrap()
+            .stdin(Stdio::null());
+        command
+    }
+
+    fn what(&self) -> String {
+        format!("{} {:?}", self.step, self.fault)
     }
 
     /// What a reader on another node gets; `None` where it is told that there
     /// is no such file. Any other error is a failure.
     fn seen(&self, name: &str) -> Option<Vec<u8>> {
-        let reader = self.site.another_store(&[]);
-        match reader.open(&self.id(name)) {
+        match self.reader.open(&self.id(name)) {
             Ok(mut opened) => {
                 let mut bytes = Vec::new();
                 std::io::Read::read_to_end(&mut opened.file, &mut bytes).unwrap();
                 Some(bytes)
             }
             Err(error) => {
-                let what = format!("{} {:?}: {error:#}", self.step, self.fault);
+                let what = format!("{}: {error:#}", self.what());
                 assert_eq!(error.kind(), ErrorKind::NotFound, "{what}");
                 assert_eq!(error.os_errno(), 0, "a live row without a file: {what}");
                 None
@@ -117,105 +229,33 @@ impl Run<'_> {
         }
     }
 
-    /// Row and file agree, and nothing temporary is left by a failed operation.
+    /// These files are all that there is, row and file agree, and nothing
+    /// temporary is left. Of soft-deleted rows, none.
     fn settled(&self, files: &[(&str, &[u8])]) {
-        let here = |path: &String| path.starts_with(&format!("{}/", self.dir));
         for (name, bytes) in files {
-            assert_eq!(self.seen(name).as_deref(), Some(*bytes), "{} {:?}", self.step, self.fault);
-            let row = self.site.another_store(&[]).stat(&self.id(name)).unwrap();
-            assert_eq!(row.size, bytes.len() as u64, "{} {:?}", self.step, self.fault);
+            assert_eq!(self.seen(name).as_deref(), Some(*bytes), "{}", self.what());
+            let row = self.reader.stat(&self.id(name)).unwrap();
+            assert_eq!(row.size, bytes.len() as u64, "{}", self.what());
         }
-        if self.fault == Fault::Error {
-            let left: Vec<_> = self.site.tree().into_iter().filter(here).collect();
-            assert_eq!(left.len(), files.len() + 1, "{}: {left:?}", self.step);
-        }
+        self.holds(files.len());
+        let count =
+            format!("SELECT COUNT(*) FROM ezdfsfile WHERE name LIKE '{PREFIX}/{}/%'", self.dir);
+        let rows = (files.len() + 1).to_string();
+        assert_eq!(self.site.db.sql(&count), crate::store::texts([&rows]), "{}", self.what());
     }
 
-    fn source(&self) -> String {
+    /// So many files are on the mount, besides the bystander.
+    fn holds(&self, files: usize) {
+        let here = |path: &String| path.starts_with(&format!("{}/", self.dir));
+        let is_file = |path: &String| self.site.path(path).is_file();
+        let left: Vec<_> = self.site.tree().into_iter().filter(here).filter(is_file).collect();
+        assert_eq!(left.len(), files + 1, "{}: {left:?}", self.what());
+    }
+
+    /// A file outside the store, to be put into it.
+    fn source(&self, bytes: &[u8]) -> String {
         let path = self.site.root().with_extension("source");
-        fs::write(&path, NEW).unwrap();
+        fs::write(&path, bytes).unwrap();
         path.to_str().unwrap().to_owned()
     }
-}
-
-fn create(run: &Run<'_>) {
-    let file = run.id("new");
-    let (file, source) = (file.as_str(), run.source());
-    run.faulty(&["put", file, &source]);
-    let committed = run.step == "committed";
-    match run.seen("new") {
-        None => assert!(!committed),
-        Some(bytes) => assert!(committed && bytes == NEW, "{}", run.step),
-    }
-    if !committed {
-        run.settled(&[]);
-    }
-    run.repeat(&["put", file, &source]);
-    run.settled(&[("new", NEW)]);
-}
-
-fn overwrite(run: &Run<'_>) {
-    let file = run.id("file");
-    run.site.create(file.as_str(), OLD).unwrap();
-    let (file, source) = (file.as_str(), run.source());
-    run.faulty(&["put", file, &source]);
-    let bytes = run.seen("file").expect("a file that was there");
-    match run.step {
-        "committed" => assert_eq!(bytes, NEW),
-        // Died between rename and commit: the new bytes, whole, under the old row.
-        "published" if run.fault == Fault::Crash => assert_eq!(bytes, NEW),
-        _ => run.settled(&[("file", OLD)]),
-    }
-    run.repeat(&["put", file, &source]);
-    run.settled(&[("file", NEW)]);
-}
-
-fn delete(run: &Run<'_>) {
-    let file = run.id("file");
-    run.site.create(file.as_str(), OLD).unwrap();
-    run.faulty(&["rm", file.as_str()]);
-    // The row was soft-deleted and committed before the first step of these.
-    assert_eq!(run.seen("file"), None);
-    run.repeat(&["rm", file.as_str()]);
-    run.settled(&[]);
-    assert!(!run.site.path(file.as_str()).exists());
-    let rows = run.site.row("size", file.as_str());
-    assert!(rows.is_empty(), "{}: the row is left", run.step);
-}
-
-fn rename(run: &Run<'_>) {
-    let (from, to) = (run.id("from"), run.id("to"));
-    run.site.create(from.as_str(), NEW).unwrap();
-    run.site.create(to.as_str(), OLD).unwrap();
-    run.faulty(&["mv", from.as_str(), to.as_str()]);
-    // "committed" with an error is success, and leaves nothing to finish.
-    let moved = !matches!(run.step, "upserted" | "old-kept" | "published");
-    let seen = run.seen("to").expect("a file that was there");
-    assert_eq!(run.seen("from").is_none(), moved, "{}", run.step);
-    if moved {
-        assert_eq!(seen, NEW);
-        // Finishes what is left of the old name.
-        run.repeat(&["rm", "-f", from.as_str()]);
-    } else {
-        assert!(seen == OLD || run.fault == Fault::Crash && run.step == "published");
-        run.repeat(&["mv", from.as_str(), to.as_str()]);
-    }
-    run.settled(&[("to", NEW)]);
-    assert!(!run.site.path(from.as_str()).exists());
-    assert!(run.site.row("size", from.as_str()).is_empty());
-}
-
-fn delete_directory(run: &Run<'_>) {
-    let dir = run.id("dir");
-    for number in 0..5 {
-        run.site.create(&format!("{dir}/{number}"), OLD).unwrap();
-    }
-    run.faulty(&["rm", "-r", dir.as_str()]);
-    for number in 0..5 {
-        assert_eq!(run.seen(&format!("dir/{number}")), None);
-    }
-    run.repeat(&["rm", "-r", dir.as_str()]);
-    run.settled(&[]);
-    let count = format!("SELECT COUNT(*) FROM ezdfsfile WHERE name LIKE '{PREFIX}/{dir}/%'");
-    assert_eq!(run.site.db.sql(&count), crate::store::texts(["0"]));
 }
