@@ -16,6 +16,7 @@ mod demo;
 mod fsck;
 mod harness;
 mod model;
+mod nfs_client;
 mod nginx;
 mod php;
 mod php_fpm;
@@ -26,9 +27,12 @@ mod store;
 #[allow(dead_code, unreachable_pub, reason = "not every trial needs every part")]
 mod support;
 
-use support::{Trials, process};
+use support::{Trials, nfs_client as client, process};
 
 fn main() -> ExitCode {
+    if std::env::args().nth(1).is_some_and(|first| first == client::PROGRAM) {
+        return client::program::main(std::env::args().skip(2));
+    }
     let arguments = Arguments::from_args();
     let mut trials = Trials::default();
     harness::register(&mut trials);
@@ -40,6 +44,7 @@ fn main() -> ExitCode {
     database::register(&mut trials);
     model::register(&mut trials);
     nginx::register(&mut trials);
+    nfs_client::register(&mut trials);
     fsck::register(&mut trials);
     php::register(&mut trials);
     php_fpm::register(&mut trials);

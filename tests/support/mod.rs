@@ -11,6 +11,7 @@ pub mod db;
 pub mod faults;
 pub mod http;
 pub mod mariadb;
+pub mod nfs_client;
 pub mod nginx;
 pub mod postgres;
 pub mod process;
@@ -48,6 +49,8 @@ pub enum Need {
     Programs(&'static [&'static str]),
     /// A file below `build/`, which `make build` leaves there.
     Built(&'static str),
+    /// To mount NFS clients of the tests' own.
+    NfsClient,
 }
 
 impl Need {
@@ -64,6 +67,7 @@ impl Need {
                 let missing = names.iter().find(|name| program(name).is_none())?;
                 Some(format!("{missing} is not installed (make deps)"))
             }
+            Self::NfsClient => nfs_client::unmet(),
             Self::Built(name) => {
                 (!built(name).exists()).then(|| format!("build/{name} is missing (make build)"))
             }

@@ -17,6 +17,7 @@ use nix::unistd::{Pid, getuid};
 use tempfile::TempDir;
 
 use super::Result;
+use super::nfs_client::unmount_beneath;
 
 /// How long a server may take to start, to stop or to reload before a trial gives up.
 pub const PATIENCE: Duration = Duration::from_secs(60);
@@ -94,6 +95,8 @@ pub fn remove_dead_run_dirs() {
         let pid = name.to_str().and_then(|name| name.strip_prefix(RUN_PREFIX));
         let pid = pid.and_then(|pid| pid.parse::<u32>().ok());
         if pid.is_some_and(|pid| !Path::new(&format!("/proc/{pid}")).exists()) {
+            // A tree that is still mounted would be emptied along with the directory.
+            unmount_beneath(&entry.path());
             let _ = fs::remove_dir_all(entry.path());
         }
     }
