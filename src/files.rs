@@ -62,7 +62,7 @@ impl Mount {
         }
     }
 
-    /// Opens a file whose row says that it exists. `revalidate` where this
+    /// Opens a file whose row says that it exists. `was_open` where this
     /// process may still hold open what had the name before.
     ///
     /// # Errors
@@ -71,17 +71,19 @@ impl Mount {
     ///   there is not a regular file beneath the root.
     /// - `Unavailable`: the mount is gone, or the handle went stale twice.
     /// - `Storage`: anything else.
-    pub(crate) fn open(&self, id: &FileId, revalidate: bool) -> Result<Opened> {
+    pub(crate) fn open(&self, id: &FileId, was_open: bool) -> Result<Opened> {
         let root = self.root()?;
-        if revalidate {
-            make_client_ask_again(&root, id);
+        if was_open {
+            // While a process holds a file open, an NFS client goes on giving it
+            // for its name; opening the directory makes it ask the server.
+            drop(open_directory(&root, id.parent()));
         }
         let first = open_regular(&root, id);
         let Err(Errno::ENOENT | Errno::ENOTDIR | Errno::ESTALE) = first else {
             return first.map_err(|errno| self.open_error(id, errno));
         };
         let root = self.root()?;
-        make_client_ask_again(&root, id);
+        revalidate(&root, id.parent());
         open_regular(&root, id).map_err(|errno| self.open_error(id, errno))
     }
 
@@ -182,13 +184,6 @@ fn failed(
     Error::new(kind, operation, id.as_str(), reason).with_errno(errno as i32).with_source(errno)
 }
 
-/// An NFS client remembers for half a minute that a name did not exist, or, while
-/// a process holds it open, which file it was. Opening the directory makes it ask
-/// the server.
-fn make_client_ask_again(root: &OwnedFd, id: &FileId) {
-    drop(open_directory(root, id.parent()));
-}
-
 /// How many descriptors may be kept open beside those in use: a quarter of what
 /// the process may have.
 pub(crate) fn most_kept_open() -> usize {
@@ -231,6 +226,18 @@ fn walk_beneath(from: &OwnedFd, path: &str, flags: OFlag) -> nix::Result<OwnedFd
 fn open_directory(from: &OwnedFd, path: &str) -> nix::Result<OwnedFd> {
     let path = if path.is_empty() { "." } else { path };
     open_beneath(from, path, OFlag::O_RDONLY | OFlag::O_DIRECTORY)
+}
+
+/// Makes the NFS client ask the server again. It remembers for half a minute
+/// that a name did not exist, or which file it was, and forgets that when the
+/// name's directory is opened. The name may be that of a directory on the way.
+fn revalidate(root: &OwnedFd, parent: &str) {
+    let ends = parent.match_indices('/').map(|(slash, _)| slash).chain([parent.len()]);
+    for end in [0].into_iter().chain(ends) {
+        if open_directory(root, &parent[..end]).is_err() {
+            break;
+        }
+    }
 }
 
 fn open_regular(root: &OwnedFd, id: &FileId) -> nix::Result<Opened> {

@@ -3,7 +3,11 @@
 use std::fs::File;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
+use nix::errno::Errno;
+
+use super::write::now;
 use super::{Process, Store};
 use crate::cache::{Facts, Hit, Key, Reading, Stamp};
 use crate::error::{Error, ErrorKind, Result};
@@ -12,6 +16,16 @@ use crate::metadata::{FileInfo, Row};
 use crate::name::{FileId, FileName};
 use crate::runtime;
 use crate::serve::{self, Presentation};
+
+/// How old a row may be, in seconds, and still be news to this node's NFS client,
+/// whose caches last so long by default. Clocks differ, so the future counts too.
+const FRESH: u64 = 60;
+
+/// How long a file with a fresh row is waited for.
+const VISIBLE_WITHIN: Duration = Duration::from_secs(1);
+
+/// The first pause before it is looked for again; each is twice as long.
+const FIRST_PAUSE: Duration = Duration::from_millis(20);
 
 /// A file that is open for reading, with what its row says.
 #[derive(Debug)]
@@ -122,42 +136,66 @@ impl Process {
         (facts, stamp): Found,
     ) -> Result<(OpenFile, Stamp)> {
         let missing = || Error::not_found("open", id.as_str());
-        let facts = facts.ok_or_else(missing)?;
         let key = name.digest();
-        let was_open = self.cache.holds_file(&key);
-        let opened = |opened: Opened, facts: &Facts, stamp| {
-            let Opened { file, size, version } = opened;
-            let info = facts.info(id.clone());
-            let presentation = serve::present(&info.mime_type, id.file_name());
-            (OpenFile { file, size, info, name: name.clone(), presentation, version }, stamp)
-        };
-        match self.open_file(id, was_open).await {
-            Ok(file) if file.size == facts.size => Ok(opened(file, &facts, stamp)),
-            // Written meanwhile, here or elsewhere: the row, once more.
-            Ok(file) => {
-                let (facts, stamp) = match self.find_again(key, self.read_row(name)).await {
-                    Ok((found, stamp)) => (found.ok_or_else(missing)?, stamp),
-                    Err(_) => (facts, stamp),
-                };
-                if file.size != facts.size {
-                    self.size_mismatches.fetch_add(1, Ordering::Relaxed);
-                    log::warn!(
-                        "ezdfs: {name:?} has {} bytes, its row says {}",
-                        file.size,
-                        facts.size
-                    );
-                }
-                Ok(opened(file, &facts, stamp))
-            }
+        let mut row = (facts.ok_or_else(missing)?, stamp);
+        let opened = match self.open_file(id, self.cache.holds_file(&key)).await {
             Err(error) if error.kind() == ErrorKind::NotFound => {
-                let (found, stamp) = self.find_again(key, self.read_row(name)).await?;
-                let current = found.ok_or_else(missing)?;
-                if current == facts {
-                    return Err(error);
-                }
-                Ok(opened(self.open_file(id, true).await?, &current, stamp))
+                let (found, opened) = self.open_once_visible(id, name, row, error).await?;
+                row = found;
+                opened
             }
-            Err(error) => Err(error),
+            outcome => outcome?,
+        };
+        if opened.size != row.0.size {
+            // Written meanwhile, here or elsewhere: the row, once more.
+            if let Ok((found, stamp)) = self.find_again(key, self.read_row(name)).await {
+                row = (found.ok_or_else(missing)?, stamp);
+            }
+        }
+        let Opened { file, size, version } = opened;
+        let (facts, stamp) = row;
+        if size != facts.size {
+            self.size_mismatches.fetch_add(1, Ordering::Relaxed);
+            log::warn!("ezdfs: {name:?} has {size} bytes, its row says {}", facts.size);
+        }
+        let info = facts.info(id.clone());
+        let presentation = serve::present(&info.mime_type, id.file_name());
+        Ok((OpenFile { file, size, info, name: name.clone(), presentation, version }, stamp))
+    }
+
+    /// Opens a file that was not there although it has a row. Another node may
+    /// have written both just now, without this one's NFS client knowing it yet:
+    /// as long as the row is fresh or changing, the file is looked for again.
+    /// Waiting holds no thread.
+    async fn open_once_visible(
+        &self,
+        id: &FileId,
+        name: &FileName,
+        mut row: (Facts, Stamp),
+        mut error: Error,
+    ) -> Result<((Facts, Stamp), Opened)> {
+        let missing = || Error::not_found("open", id.as_str());
+        let budget = VISIBLE_WITHIN.min(self.mount_timeout);
+        let since = Instant::now();
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let (found, stamp) = self.find_again(name.digest(), self.read_row(name)).await?;
+            let current = found.ok_or_else(missing)?;
+            let left = budget.saturating_sub(since.elapsed());
+            let is_absent = error.os_errno() == Errno::ENOENT as i32;
+            let is_same = current == row.0;
+            if is_same && !(is_absent && is_fresh(&current)) || left.is_zero() {
+                return Err(error);
+            }
+            if is_same {
+                tokio::time::sleep(pause.min(left)).await;
+                pause *= 2;
+            }
+            row = (current, stamp);
+            match self.open_file(id, true).await {
+                Err(again) if again.kind() == ErrorKind::NotFound => error = again,
+                outcome => return Ok((row, outcome?)),
+            }
         }
     }
 
@@ -199,4 +237,8 @@ impl Process {
         let reading = self.cache.reading();
         Ok((self.index.find(name).await?, reading))
     }
+}
+
+fn is_fresh(facts: &Facts) -> bool {
+    now().abs_diff(facts.mtime) <= FRESH
 }
