@@ -6,13 +6,17 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use clap::ArgMatches;
+use nix::errno::Errno;
 use serde_json::json;
 
 use super::{fsck, output, purge, report};
 use crate::error::{Error, ErrorKind, Result};
 use crate::maintenance::{Import, ImportOptions};
 use crate::name::{DirId, FileId};
-use crate::store::{CreateOptions, Store};
+use crate::store::{CreateOptions, OpenFile, Store};
+
+/// How much is read at a time.
+const CHUNK: usize = 128 * 1024;
 
 pub(super) fn run(store: &Store, matches: &ArgMatches) -> Result<ExitCode> {
     let Some((name, matches)) = matches.subcommand() else {
@@ -103,20 +107,52 @@ fn open_source(path: &Path) -> Result<File> {
 }
 
 fn get(store: &Store, arguments: &Arguments<'_>) -> Result<ExitCode> {
-    let opened = store.open(&arguments.id()?)?;
+    let id = arguments.id()?;
+    let mut opened = store.open(&id)?;
     let target = arguments.text("file").unwrap_or("-");
     let failed = |error| output::cannot_write(error, target);
     let mut sink: Box<dyn Write> = match arguments.path() {
         None => Box::new(io::stdout().lock()),
         Some(path) => Box::new(File::create(path).map_err(failed)?),
     };
-    let copied = io::copy(&mut &opened.file, &mut sink).map_err(failed)?;
+    let mut buffer = vec![0; CHUNK];
+    let mut count = match read(&opened, &mut buffer) {
+        // Replaced on the server since it was opened. Nothing is written yet.
+        Err(error) if error.os_errno() == Errno::ESTALE as i32 => {
+            drop(opened);
+            opened = store.open(&id)?;
+            read(&opened, &mut buffer)?
+        }
+        outcome => outcome?,
+    };
+    let mut copied = 0;
+    while count > 0 {
+        sink.write_all(&buffer[..count]).map_err(failed)?;
+        copied += count as u64;
+        count = read(&opened, &mut buffer)?;
+    }
     sink.flush().map_err(failed)?;
     if copied != opened.size {
         let reason = format!("read {copied} of {} bytes: the file changed", opened.size);
-        return Err(Error::new(ErrorKind::Storage, "get", opened.info.id.as_str(), reason));
+        return Err(Error::new(ErrorKind::Storage, "get", id.as_str(), reason));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn read(opened: &OpenFile, buffer: &mut [u8]) -> Result<usize> {
+    loop {
+        match (&opened.file).read(buffer) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            outcome => {
+                return outcome.map_err(|error| {
+                    let id = opened.info.id.as_str();
+                    Error::new(ErrorKind::Storage, "get", id, "cannot read the file")
+                        .with_errno(error.raw_os_error().unwrap_or_default())
+                        .with_source(error)
+                });
+            }
+        }
+    }
 }
 
 fn stat(store: &Store, arguments: &Arguments<'_>) -> Result<ExitCode> {
