@@ -1,11 +1,19 @@
 //! Two nodes on one tree, each behind an NFS client that misbehaves on purpose.
 //!
-//! `claims` shows that the clients do what the real one does.
+//! `claims` shows that the clients do what the real one does; the other modules play scenarios
+//! through every door that they make sense for.
 
 use crate::support::{Need, Trials};
 
 mod claims;
+mod cluster;
+mod freshness;
+mod reading;
+mod writing;
 
 pub(crate) fn register(trials: &mut Trials) {
     claims::register(&mut trials.group("nfs_client::claims", &[Need::NfsClient]));
+    freshness::register(trials);
+    reading::register(trials);
+    writing::register(trials);
 }
