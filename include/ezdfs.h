@@ -34,6 +34,13 @@
 #define EZDFS_SERVE_ALONE 4
 
 /**
+ * The calling thread will read the file itself. Its first byte may be read on
+ * it now, so that a stale handle is noticed before anything has been sent; on a
+ * mount that hangs this hangs as that reading would.
+ */
+#define EZDFS_SERVE_READ 8
+
+/**
  * What a call came to. Codes are stable: never renumbered, never reused.
  */
 enum ezdfs_result
@@ -252,7 +259,7 @@ typedef struct ezdfs_request {
    */
   size_t raw_path_len;
   /**
-   * Of EZDFS_SERVE_DRAFTS, EZDFS_SERVE_ORIGINALS, EZDFS_SERVE_ALONE, or 0.
+   * Of EZDFS_SERVE_DRAFTS and the others, or 0.
    */
   uint32_t flags;
 } ezdfs_request;
@@ -345,6 +352,16 @@ void ezdfs_file_http(const ezdfs_file *file, struct ezdfs_http *http_out);
  * `file` is a live handle, `buffer` valid for `capacity` bytes or NULL.
  */
 size_t ezdfs_file_name(const ezdfs_file *file, char *buffer, size_t capacity);
+
+/**
+ * Says that reading a file went wrong: who asks for it next gets one that was
+ * opened anew. Does not block.
+ *
+ * Safety:
+ *
+ * `file` is a live handle.
+ */
+void ezdfs_file_distrust(const ezdfs_file *file);
 
 /**
  * Closes a file; NULL is a no-op. Never blocks.

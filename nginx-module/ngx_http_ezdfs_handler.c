@@ -105,6 +105,12 @@ ngx_http_ezdfs_start(ngx_http_request_t *r, ngx_http_ezdfs_ctx_t *ctx,
         request.flags |= EZDFS_SERVE_ALONE;
     }
 
+    /* threads, where there are any, read instead of this one */
+
+    if (clcf->aio != NGX_HTTP_AIO_THREADS && r->method != NGX_HTTP_HEAD) {
+        request.flags |= EZDFS_SERVE_READ;
+    }
+
     ngx_log_debug3(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
                    "ezdfs: start \"%V\" in \"%V\" flags:%uD",
                    &r->uri, &elcf->store->name, request.flags);
@@ -344,6 +350,12 @@ static void
 ngx_http_ezdfs_cleanup(void *data)
 {
     ngx_http_ezdfs_ctx_t *ctx = data;
+
+    /* the client or the file: nothing tells, opening it again is cheap */
+
+    if (ctx->file && ctx->request->connection->error) {
+        ezdfs_file_distrust(ctx->file);
+    }
 
     ezdfs_file_free(ctx->file);
 }

@@ -3,13 +3,16 @@
 mod check;
 mod close;
 mod kept;
+mod remove;
 mod stage;
 mod sweep;
 mod version;
 mod walk;
 
+use std::cell::RefCell;
 use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 
 use nix::dir::Dir;
@@ -17,7 +20,6 @@ use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, OFlag, OpenHow, ResolveFlag, openat, openat2};
 use nix::sys::resource::{Resource, getrlimit};
 use nix::sys::stat::{FileStat, Mode, SFlag, fstat};
-use nix::unistd::{UnlinkatFlags, unlinkat};
 
 use crate::config::{Durability, Options};
 use crate::error::{Error, ErrorKind, Result};
@@ -26,6 +28,7 @@ use crate::name::FileId;
 pub(crate) use check::{Examined, RootIdentity, Unneeded};
 pub(crate) use close::close_elsewhere;
 pub(crate) use kept::is_kept;
+pub(crate) use remove::Remover;
 pub(crate) use stage::{Published, Staged};
 pub(crate) use sweep::Swept;
 pub(crate) use version::Version;
@@ -62,8 +65,10 @@ impl Mount {
         }
     }
 
-    /// Opens a file whose row says that it exists. `was_open` where this
-    /// process may still hold open what had the name before.
+    /// Opens a file whose row says that it exists, and reads so many of its
+    /// first bytes: an NFS client may learn only then that a handle is stale, and
+    /// who reads them next need not wait. `was_open` where this process may still
+    /// hold open what had the name before.
     ///
     /// # Errors
     ///
@@ -71,20 +76,24 @@ impl Mount {
     ///   there is not a regular file beneath the root.
     /// - `Unavailable`: the mount is gone, or the handle went stale twice.
     /// - `Storage`: anything else.
-    pub(crate) fn open(&self, id: &FileId, was_open: bool) -> Result<Opened> {
+    pub(crate) fn open(&self, id: &FileId, was_open: bool, read: usize) -> Result<Opened> {
         let root = self.root()?;
         if was_open {
             // While a process holds a file open, an NFS client goes on giving it
             // for its name; opening the directory makes it ask the server.
             drop(open_directory(&root, id.parent()));
         }
-        let first = open_regular(&root, id);
+        let open = |root: &OwnedFd| {
+            let opened = open_regular(root, id)?;
+            read_ahead(&opened, read).map(|()| opened)
+        };
+        let first = open(&root);
         let Err(Errno::ENOENT | Errno::ENOTDIR | Errno::ESTALE) = first else {
             return first.map_err(|errno| self.open_error(id, errno));
         };
         let root = self.root()?;
         revalidate(&root, id.parent());
-        open_regular(&root, id).map_err(|errno| self.open_error(id, errno))
+        open(&root).map_err(|errno| self.open_error(id, errno))
     }
 
     fn open_error(&self, id: &FileId, errno: Errno) -> Error {
@@ -104,27 +113,7 @@ impl Mount {
                 let reason = "the file changed on the server while it was opened";
                 failed(ErrorKind::Unavailable, "open", id, reason, errno)
             }
-            _ => failed(ErrorKind::Storage, "open", id, "cannot open the file", errno),
-        }
-    }
-
-    /// Removes a file; says whether there was one.
-    pub(crate) fn remove(&self, id: &FileId) -> Result<bool> {
-        let parent = match open_directory(&self.root()?, id.parent()) {
-            Ok(parent) => parent,
-            Err(Errno::ENOENT | Errno::ENOTDIR | Errno::ELOOP) => return Ok(false),
-            Err(errno) => {
-                let reason = "cannot open the file's directory";
-                return Err(failed(ErrorKind::Storage, "delete", id, reason, errno));
-            }
-        };
-        match unlinkat(&parent, id.file_name(), UnlinkatFlags::NoRemoveDir) {
-            Ok(()) => Ok(true),
-            Err(Errno::ENOENT) => Ok(false),
-            Err(errno) => {
-                let reason = "the row is deleted, the file cannot be removed";
-                Err(failed(ErrorKind::Storage, "delete", id, reason, errno))
-            }
+            _ => failed(ErrorKind::Storage, "open", id, "cannot open and read the file", errno),
         }
     }
 
@@ -250,6 +239,28 @@ fn open_regular(root: &OwnedFd, id: &FileId) -> nix::Result<Opened> {
     }
     let size = status.st_size.cast_unsigned();
     Ok(Opened { file: File::from(file), size, version: Version::new(&status) })
+}
+
+/// Has the kernel fetch the first bytes of a file.
+fn read_ahead(opened: &Opened, bytes: usize) -> nix::Result<()> {
+    thread_local! {
+        static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+    }
+    let bytes = bytes.min(usize::try_from(opened.size).unwrap_or(usize::MAX));
+    BUFFER.with_borrow_mut(|buffer| {
+        buffer.resize(buffer.len().max(bytes), 0);
+        let mut done = 0;
+        while done < bytes {
+            match opened.file.read_at(&mut buffer[done..bytes], done as u64) {
+                // Shorter than it was: whoever sends it will notice.
+                Ok(0) => break,
+                Ok(count) => done += count,
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(Errno::from_raw(error.raw_os_error().unwrap_or(0))),
+            }
+        }
+        Ok(())
+    })
 }
 
 fn is_regular(status: &FileStat) -> bool {

@@ -143,6 +143,18 @@ pub unsafe extern "C" fn ezdfs_file_name(
     guard_or(0, || unsafe { copy_out((&*file).0.name().as_str(), buffer, capacity) })
 }
 
+/// Says that reading a file went wrong: who asks for it next gets one that was
+/// opened anew. Does not block.
+///
+/// # Safety
+///
+/// `file` is a live handle.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ezdfs_file_distrust(file: *const ezdfs_file) {
+    // SAFETY: promised by the caller.
+    unsafe { &*file }.0.distrust();
+}
+
 /// Closes a file; NULL is a no-op. Never blocks.
 ///
 /// # Safety

@@ -28,6 +28,10 @@ pub const EZDFS_SERVE_DRAFTS: u32 = 1;
 pub const EZDFS_SERVE_ORIGINALS: u32 = 2;
 /// The descriptor must not be shared: its flags or its offset will be changed.
 pub const EZDFS_SERVE_ALONE: u32 = 4;
+/// The calling thread will read the file itself. Its first byte may be read on
+/// it now, so that a stale handle is noticed before anything has been sent; on a
+/// mount that hangs this hangs as that reading would.
+pub const EZDFS_SERVE_READ: u32 = 8;
 
 /// A path that a client asked for. The texts are borrowed for the call.
 #[repr(C)]
@@ -41,7 +45,7 @@ pub struct ezdfs_request {
     pub raw_path: *const c_char,
     /// The length of `raw_path`.
     pub raw_path_len: usize,
-    /// Of EZDFS_SERVE_DRAFTS, EZDFS_SERVE_ORIGINALS, EZDFS_SERVE_ALONE, or 0.
+    /// Of EZDFS_SERVE_DRAFTS and the others, or 0.
     pub flags: u32,
 }
 
@@ -318,6 +322,7 @@ pub unsafe extern "C" fn ezdfs_store_serve_start(
             let queue = queue.as_ref().ok_or_else(|| null("queue"))?;
             let request = request.as_ref().ok_or_else(|| null("request"))?;
             let alone = request.flags & EZDFS_SERVE_ALONE != 0;
+            let may_read = request.flags & EZDFS_SERVE_READ != 0;
             let process = store.process()?;
             let request = Request {
                 path: bytes(request.path, request.path_len),
@@ -330,7 +335,7 @@ pub unsafe extern "C" fn ezdfs_store_serve_start(
             };
             let answer = match serve::candidates(store.url_prefix(), request) {
                 Err(refused) => Err(refused),
-                Ok(ids) => match process.serve_known(&ids) {
+                Ok(ids) => match process.serve_known(&ids, may_read) {
                     Some(known) if !alone || known.is_err() => known,
                     _ => {
                         let look_up = async move { process.serve(ids, alone).await };

@@ -6,7 +6,6 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use clap::ArgMatches;
-use nix::errno::Errno;
 use serde_json::json;
 
 use super::{fsck, output, purge, report};
@@ -108,7 +107,7 @@ fn open_source(path: &Path) -> Result<File> {
 
 fn get(store: &Store, arguments: &Arguments<'_>) -> Result<ExitCode> {
     let id = arguments.id()?;
-    let mut opened = store.open(&id)?;
+    let opened = store.open(&id)?;
     let target = arguments.text("file").unwrap_or("-");
     let failed = |error| output::cannot_write(error, target);
     let mut sink: Box<dyn Write> = match arguments.path() {
@@ -116,20 +115,14 @@ fn get(store: &Store, arguments: &Arguments<'_>) -> Result<ExitCode> {
         Some(path) => Box::new(File::create(path).map_err(failed)?),
     };
     let mut buffer = vec![0; CHUNK];
-    let mut count = match read(&opened, &mut buffer) {
-        // Replaced on the server since it was opened. Nothing is written yet.
-        Err(error) if error.os_errno() == Errno::ESTALE as i32 => {
-            drop(opened);
-            opened = store.open(&id)?;
-            read(&opened, &mut buffer)?
-        }
-        outcome => outcome?,
-    };
     let mut copied = 0;
-    while count > 0 {
+    loop {
+        let count = read(&opened, &mut buffer)?;
+        if count == 0 {
+            break;
+        }
         sink.write_all(&buffer[..count]).map_err(failed)?;
         copied += count as u64;
-        count = read(&opened, &mut buffer)?;
     }
     sink.flush().map_err(failed)?;
     if copied != opened.size {

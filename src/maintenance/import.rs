@@ -91,12 +91,14 @@ impl<'s> Import<'s> {
     ///
     /// # Errors
     ///
-    /// Those of the database, after which the import can be started again.
+    /// Those of the database, after which the import can be started again; and
+    /// an empty root where the table has rows: nothing is mounted there.
     pub fn run(
         &self,
         mut progress: impl FnMut(&Imported),
         mut failure: impl FnMut(Error),
     ) -> Result<Imported> {
+        self.store.require_mount()?;
         let mut imported = Imported::default();
         let mut batch = Vec::with_capacity(BATCH);
         for entry in WalkDir::new(&self.directory).sort_by_file_name() {

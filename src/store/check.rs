@@ -10,7 +10,7 @@ use std::time::SystemTime;
 use super::judge::{Judged, Remedy, judge, other_key};
 use super::{Process, Store};
 use crate::error::{ErrorKind, Result};
-use crate::files::{Examined, RootIdentity, Unneeded, Walk};
+use crate::files::{Examined, Mount, RootIdentity, Unneeded, Walk};
 use crate::index::{Keyed, Locked};
 use crate::metadata::{DEFAULT_MIME, Row};
 use crate::mime;
@@ -108,14 +108,18 @@ impl Store {
     /// rows: nothing is mounted there.
     pub(crate) fn begin_check(&self, cutoff: SystemTime) -> Result<Checking> {
         let process = self.process()?;
-        let beneath = process.name_prefix.beneath(None)?;
-        let has_rows = runtime::block_on(async {
-            Ok(!process.index.list(&beneath, None, 1).await?.is_empty())
-        });
-        let (has_rows, root) = (has_rows?, process.mount.identity()?);
+        let (has_rows, root) = runtime::block_on(async {
+            let has_rows = !process.has_no_rows().await?;
+            Ok((has_rows, process.on_mount("check", Mount::identity).await?))
+        })?;
         let checking = Checking { cutoff, root, has_rows };
         self.require_same_mount(&checking)?;
         Ok(checking)
+    }
+
+    /// Refuses a root without any entry where the table has rows.
+    pub(crate) fn require_mount(&self) -> Result<()> {
+        self.begin_check(SystemTime::UNIX_EPOCH).map(drop)
     }
 
     /// Refuses to go on where the mount is not what it was at the beginning.

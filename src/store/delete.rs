@@ -4,19 +4,24 @@
 //! removed and the row with it. A crash between leaves a soft-deleted row and
 //! its file, which nobody sees, and which deleting again or `purge` finishes.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use super::mounted::{Started, silent};
 use super::{Process, Pulse, Store};
 use crate::error::{Error, ErrorKind, Result};
-use crate::files::{Mount, Swept};
-use crate::index::{Keyed, PAGE, PendingWrite};
+use crate::files::{Mount, Remover, Swept};
+use crate::index::{BATCH, Keyed, PAGE, PendingWrite};
 use crate::name::{DirId, FileId, FileName};
 use crate::runtime;
 
 /// Rows that are locked at a time while their files are removed.
-const PURGE_BATCH: usize = 100;
+const PURGE_BATCH: usize = BATCH;
+
+/// So many files are removed by one thread: a server answers several at a time.
+const FILES_PER_THREAD: usize = 128;
 
 /// What [`Store::delete_directory`] did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -53,7 +58,7 @@ impl Store {
             }
         })?;
         step!("soft-deleted");
-        process.purge(&name).map(drop)
+        process.purge(&name, None).map(drop)
     }
 
     /// Deletes all files below a directory, in batches, names compared byte
@@ -84,7 +89,7 @@ impl Store {
                     process.soft_delete(names).await
                 })?;
                 step!("soft-deleted");
-                removal.add(process.purge(names))?;
+                removal.add(process.purge(names, Some(dir)))?;
             }
         }
         let Swept { removed, left } = process.sweep(dir)?;
@@ -110,7 +115,7 @@ impl Store {
             runtime::block_on(async {
                 process.on_mount("purge", |mount| mount.require_alive()).await
             })?;
-            removal.add(process.purge(names))?;
+            removal.add(process.purge(names, None))?;
         }
         removal.end()
     }
@@ -159,12 +164,17 @@ impl Process {
 
     /// Removes the files of those of these names that are soft-deleted still,
     /// then their rows; says how many files. Begins again where the database
-    /// asks for it, or was lost: what was done then is not done twice.
-    pub(super) fn purge(self: &Arc<Self>, names: &[FileName]) -> Result<u64> {
+    /// asks for it, or was lost: what was done then is not done twice. Below
+    /// `prune`, directories that become empty are removed as well.
+    pub(super) fn purge(
+        self: &Arc<Self>,
+        names: &[FileName],
+        prune: Option<&DirId>,
+    ) -> Result<u64> {
         runtime::block_on(async {
             let files = Arc::new(AtomicU64::new(0));
             let mut attempts = self.index.attempts();
-            while let Err(error) = self.purge_once(names, &files).await {
+            while let Err(error) = self.purge_once(names, prune, &files).await {
                 attempts.pause_or_fail(error).await?;
             }
             Ok(files.load(Ordering::Relaxed))
@@ -174,11 +184,16 @@ impl Process {
     async fn purge_once(
         self: &Arc<Self>,
         names: &[FileName],
+        prune: Option<&DirId>,
         files: &Arc<AtomicU64>,
     ) -> Result<()> {
         let (pending, names) = self.index.begin_purge(names).await?;
         step!("locked");
-        let removing = self.start_removing(names, Arc::clone(files)).await?;
+        let mut removing = Removing::default();
+        for names in names.chunks(FILES_PER_THREAD) {
+            let started = self.start_removing(names.to_vec(), prune.cloned(), Arc::clone(files));
+            removing.started.push_back(started.await?);
+        }
         self.end_purge(pending, removing).await
     }
 
@@ -187,15 +202,17 @@ impl Process {
     async fn start_removing(
         self: &Arc<Self>,
         names: Vec<FileName>,
+        prune: Option<DirId>,
         files: Arc<AtomicU64>,
     ) -> Result<Started<Removed>> {
         let process = Arc::clone(self);
         let remove = move |mount: &Mount, pulse: &Pulse| {
             let mut removed = Removed::default();
+            let mut remover = Remover::new(mount, prune)?;
             for name in names {
                 pulse.beat();
                 // A name that is no id (`a//b`) leads to the file of another name.
-                let outcome = process.name_prefix.id(name.as_str()).map(|id| mount.remove(&id));
+                let outcome = process.name_prefix.id(name.as_str()).map(|id| remover.remove(&id));
                 match outcome.transpose() {
                     Ok(was_there) => {
                         files.fetch_add(was_there.unwrap_or(false).into(), Ordering::Relaxed);
@@ -216,18 +233,14 @@ impl Process {
     async fn end_purge(
         self: &Arc<Self>,
         pending: PendingWrite,
-        mut removing: Started<Removed>,
+        mut removing: Removing,
     ) -> Result<()> {
         if let Some(removed) = removing.end_within(self.mount_timeout).await {
-            return self.delete_rows(pending, removed?).await;
+            return self.delete_rows(pending, removed).await;
         }
         let process = Arc::clone(self);
         tokio::spawn(async move {
-            let ended = match removing.end().await {
-                Ok(removed) => process.delete_rows(pending, removed).await,
-                Err(error) => Err(error),
-            };
-            if let Err(error) = ended {
+            if let Err(error) = process.delete_rows(pending, removing.end().await).await {
                 log::error!("ezdfs: {error:#}");
             }
         });
@@ -254,4 +267,41 @@ struct Removed {
     /// Of the rows whose files are gone.
     names: Vec<FileName>,
     failure: Option<Error>,
+}
+
+impl Removed {
+    fn add(&mut self, other: Result<Removed>) {
+        let (names, failure) = match other {
+            Ok(other) => (other.names, other.failure),
+            Err(failure) => (Vec::new(), Some(failure)),
+        };
+        self.names.extend(names);
+        self.failure = self.failure.take().or(failure);
+    }
+}
+
+/// The files of one batch, being removed by several threads.
+#[derive(Default)]
+struct Removing {
+    started: VecDeque<Started<Removed>>,
+    removed: Removed,
+}
+
+impl Removing {
+    /// Waits for all; `None` where one of them hangs.
+    async fn end_within(&mut self, patience: Duration) -> Option<Removed> {
+        while let Some(first) = self.started.front_mut() {
+            let ended = first.end_within(patience).await?;
+            self.started.pop_front();
+            self.removed.add(ended);
+        }
+        Some(std::mem::take(&mut self.removed))
+    }
+
+    async fn end(mut self) -> Removed {
+        while let Some(mut first) = self.started.pop_front() {
+            self.removed.add(first.end().await);
+        }
+        self.removed
+    }
 }

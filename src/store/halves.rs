@@ -6,6 +6,7 @@ use std::fs::File;
 use std::io::Read;
 
 use super::Store;
+use super::read::FIRST_BYTE;
 use super::write::now;
 use super::writing::{EmptyRoot, Source};
 use crate::error::{Error, Result};
@@ -117,7 +118,7 @@ impl Store {
     /// missing from a live mount.
     pub fn open_data(&self, id: &FileId) -> Result<(File, u64)> {
         let process = self.process()?;
-        let opened = runtime::block_on(async { process.open_file(id, false).await })?;
+        let opened = runtime::block_on(async { process.open_file(id, false, FIRST_BYTE).await })?;
         Ok((opened.file, opened.size))
     }
 

@@ -27,6 +27,10 @@ const VISIBLE_WITHIN: Duration = Duration::from_secs(1);
 /// The first pause before it is looked for again; each is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 
+/// What is read of a file before its caller gets it: enough to learn that its
+/// handle is stale.
+pub(super) const FIRST_BYTE: usize = 1;
+
 /// A file that is open for reading, with what its row says.
 #[derive(Debug)]
 pub struct OpenFile {
@@ -124,7 +128,7 @@ impl Process {
     pub(crate) async fn open(self: &Arc<Self>, id: &FileId) -> Result<OpenFile> {
         let name = self.name_prefix.name(id)?;
         let row = self.find(name.digest(), self.read_row(&name)).await?;
-        let (file, _) = self.open_row(id, &name, row).await?;
+        let (file, _) = self.open_row(id, &name, row, FIRST_BYTE).await?;
         Ok(file)
     }
 
@@ -134,13 +138,14 @@ impl Process {
         id: &FileId,
         name: &FileName,
         (facts, stamp): Found,
+        ahead: usize,
     ) -> Result<(OpenFile, Stamp)> {
         let missing = || Error::not_found("open", id.as_str());
         let key = name.digest();
         let mut row = (facts.ok_or_else(missing)?, stamp);
-        let opened = match self.open_file(id, self.cache.holds_file(&key)).await {
+        let opened = match self.open_file(id, self.cache.holds_file(&key), ahead).await {
             Err(error) if error.kind() == ErrorKind::NotFound => {
-                let (found, opened) = self.open_once_visible(id, name, row, error).await?;
+                let (found, opened) = self.open_once_visible(id, name, row, ahead, error).await?;
                 row = found;
                 opened
             }
@@ -172,6 +177,7 @@ impl Process {
         id: &FileId,
         name: &FileName,
         mut row: (Facts, Stamp),
+        ahead: usize,
         mut error: Error,
     ) -> Result<((Facts, Stamp), Opened)> {
         let missing = || Error::not_found("open", id.as_str());
@@ -192,17 +198,23 @@ impl Process {
                 pause *= 2;
             }
             row = (current, stamp);
-            match self.open_file(id, true).await {
+            match self.open_file(id, true, ahead).await {
                 Err(again) if again.kind() == ErrorKind::NotFound => error = again,
                 outcome => return Ok((row, outcome?)),
             }
         }
     }
 
-    /// `was_open`: this process may hold a file of this name open.
-    pub(super) async fn open_file(&self, id: &FileId, was_open: bool) -> Result<Opened> {
+    /// `was_open`: this process may hold a file of this name open. `ahead`: how
+    /// many of its first bytes to read.
+    pub(super) async fn open_file(
+        &self,
+        id: &FileId,
+        was_open: bool,
+        ahead: usize,
+    ) -> Result<Opened> {
         let id = id.clone();
-        self.on_mount("open", move |mount| mount.open(&id, was_open)).await
+        self.on_mount("open", move |mount| mount.open(&id, was_open, ahead)).await
     }
 
     /// Finds a row: in the cache or by `read`.

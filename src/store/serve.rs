@@ -2,7 +2,8 @@
 //! rows are trusted.
 
 use std::ops::Deref;
-use std::sync::atomic::Ordering;
+use std::os::unix::fs::FileExt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 
 use super::{OpenFile, Process, Store};
@@ -13,30 +14,56 @@ use crate::name::{FileId, FileName};
 use crate::runtime;
 use crate::serve::{self, Request};
 
+/// What is read of a file before a web server gets it: of most pictures all, so
+/// that its event loop does not wait for the mount.
+const READ_AHEAD: usize = 128 << 10;
+
 /// An open file that several may use at once, who therefore read it at offsets
 /// of their own (`pread`, `sendfile`).
 ///
 /// Dropping it never blocks, even where closing does.
 #[derive(Debug)]
-pub struct SharedFile(Option<OpenFile>);
+pub struct SharedFile {
+    /// `None` when it is dropped.
+    open: Option<OpenFile>,
+    distrusted: AtomicBool,
+}
+
+impl SharedFile {
+    /// Says that reading it went wrong: who asks for it next gets a new one.
+    pub fn distrust(&self) {
+        self.distrusted.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it can be handed out once more.
+    fn is_good(&self, may_read: bool) -> bool {
+        !self.distrusted.load(Ordering::Relaxed)
+            && self.is_unchanged()
+            && (!may_read || self.is_readable())
+    }
+
+    fn is_readable(&self) -> bool {
+        self.size == 0 || self.file.read_at(&mut [0], 0).is_ok_and(|count| count == 1)
+    }
+}
 
 impl Deref for SharedFile {
     type Target = OpenFile;
 
     fn deref(&self) -> &OpenFile {
-        self.0.as_ref().expect("is there until it is dropped")
+        self.open.as_ref().expect("is there until it is dropped")
     }
 }
 
 impl From<OpenFile> for SharedFile {
     fn from(file: OpenFile) -> Self {
-        SharedFile(Some(file))
+        SharedFile { open: Some(file), distrusted: AtomicBool::new(false) }
     }
 }
 
 impl Drop for SharedFile {
     fn drop(&mut self) {
-        if let Some(OpenFile { file, .. }) = self.0.take() {
+        if let Some(OpenFile { file, .. }) = self.open.take() {
             files::close_elsewhere(file);
         }
     }
@@ -51,7 +78,7 @@ impl Store {
     pub fn serve(&self, request: Request<'_>) -> Result<Arc<SharedFile>> {
         let ids = serve::candidates(self.url_prefix(), request)?;
         let process = self.process()?;
-        match process.serve_known(&ids) {
+        match process.serve_known(&ids, true) {
             Some(known) => known,
             None => runtime::block_on(async { process.serve(ids, false).await }),
         }
@@ -60,15 +87,20 @@ impl Store {
 
 impl Process {
     /// What is known of these ids without waiting: an open file, or that none of
-    /// them exists. `None` where it has to be looked up.
-    pub(crate) fn serve_known(self: &Arc<Self>, ids: &[FileId]) -> Option<Result<Arc<SharedFile>>> {
+    /// them exists. `None` where it has to be looked up. `may_read`: the caller
+    /// reads on its own thread anyway, so that a stale handle may be noticed there.
+    pub(crate) fn serve_known(
+        self: &Arc<Self>,
+        ids: &[FileId],
+        may_read: bool,
+    ) -> Option<Result<Arc<SharedFile>>> {
         for id in ids {
             let key = self.name_prefix.key(id).ok()?;
             let hit = self.cache.get(&key)?;
             if hit.facts.is_none() {
                 continue;
             }
-            let file = self.cache.file(&key, hit.stamp).filter(|file| file.is_unchanged())?;
+            let file = self.cache.file(&key, hit.stamp).filter(|file| file.is_good(may_read))?;
             if hit.is_ageing {
                 self.refresh(key, id);
             }
@@ -137,7 +169,7 @@ impl Process {
             true => self.find_again(key, read).await?,
             false => self.find(key, read).await?,
         };
-        let (file, stamp) = self.open_row(id, &name, row).await?;
+        let (file, stamp) = self.open_row(id, &name, row, READ_AHEAD).await?;
         let file = Arc::new(SharedFile::from(file));
         self.cache.keep_file(key, stamp, Arc::clone(&file));
         self.close_idle_files();

@@ -81,7 +81,7 @@ impl Store {
         let written = process.write(to, Source::File(file), Some(size), EmptyRoot::AskTable)?;
         let row = Row::new(&new_name, to, written.size, info.mtime, &info.mime_type);
         process.put_in_place(&new_name, &row, Some(&old_name), written)?;
-        process.purge(&[old_name])?;
+        process.purge(&[old_name], None)?;
         Ok(FileInfo::new(to.clone(), &row))
     }
 }
