@@ -15,6 +15,7 @@ mod database;
 mod demo;
 mod fsck;
 mod harness;
+mod kill;
 mod model;
 mod nfs_client;
 mod nginx;
@@ -33,6 +34,9 @@ fn main() -> ExitCode {
     if std::env::args().nth(1).is_some_and(|first| first == client::PROGRAM) {
         return client::program::main(std::env::args().skip(2));
     }
+    if let Some(code) = kill::helper::run() {
+        return code;
+    }
     let arguments = Arguments::from_args();
     let mut trials = Trials::default();
     harness::register(&mut trials);
@@ -42,6 +46,7 @@ fn main() -> ExitCode {
     #[cfg(feature = "failpoints")]
     crash::register(&mut trials);
     database::register(&mut trials);
+    kill::register(&mut trials);
     model::register(&mut trials);
     nginx::register(&mut trials);
     nfs_client::register(&mut trials);
