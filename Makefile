@@ -22,11 +22,12 @@ DENY    := build/tools/bin/cargo-deny
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help build install deps demo test test-nfs lint audit header bench clean
+.PHONY: help build install deps demo test faults test-nfs lint audit header bench clean
 
 help:
 	@echo 'make demo      show and upload pictures, private nginx and php-fpm; Ctrl-C stops it (DEMO_PORT=8080)'
 	@echo 'make test      install what is missing, build, run every test'
+	@echo 'make faults    run every test, write the table of faults in docs/consistency.md'
 	@echo 'make test-nfs  play scenarios on real NFS clients (EZDFS_NFS_LAB=folder of a lab)'
 	@echo 'make build     the command, the libraries, the nginx module and the PHP extension, into build/'
 	@echo 'make install   copy them into place (DESTDIR, PREFIX, LIBDIR, NGINX_MODULES, PHP_CONFIG)'
@@ -98,6 +99,12 @@ test:
 	@$(MAKE) --no-print-directory deps
 	@$(MAKE) --no-print-directory build build/test-hooks/ezdfs.so
 	$(CARGO) test --locked --all-features
+
+# In CI nothing is skipped and everything is done as often as it should be.
+faults:
+	@$(MAKE) --no-print-directory deps
+	@$(MAKE) --no-print-directory build build/test-hooks/ezdfs.so
+	CI=true EZDFS_FAULT_TABLE=docs/consistency.md $(CARGO) test --locked --all-features --test tests
 
 # Boots virtual machines: about 5 minutes. EZDFS_NFS_LAB names the lab's folder.
 test-nfs:

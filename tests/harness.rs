@@ -3,10 +3,11 @@
 use crate::support::db::{Backend, TestDb};
 use crate::support::nginx::Nginx;
 use crate::support::process::wait_for;
-use crate::support::{Need, Result, Servers, Trials, fixtures, http, mariadb, postgres};
+use crate::support::{Need, Result, Servers, Trials, faults, fixtures, http, mariadb, postgres};
 
 pub(crate) fn register(trials: &mut Trials) {
     let mut group = trials.group("harness", &[]);
+    group.add("the_table_of_faults_cannot_lie", |_| table_of_faults());
     group.per_database("every_value_comes_as_text", every_value_comes_as_text);
     let mut group = trials.group("harness", &[Need::MARIADB]);
     group.add("mariadb_database_has_its_collation", mariadb_database_has_its_collation);
@@ -18,6 +19,22 @@ pub(crate) fn register(trials: &mut Trials) {
     group.add("nginx_reloads", |_| nginx_reloads());
     group.add("nginx_names_a_bad_directive", |_| nginx_names_a_bad_directive());
     group.add("http_reads_chunks_and_keeps_alive", |_| http_reads_chunks());
+}
+
+fn table_of_faults() -> Result {
+    let empty =
+        "# Title\n\n<!-- faults: written by `make faults` -->\nold\n<!-- end of faults -->\nrest\n";
+    let happened = [(("power cut", "nothing lost"), 3), (("power cut", "unavailable"), 1)].into();
+    let document = faults::with_table(empty, &happened)?;
+    let table = "| fault | times | outcome |\n|---|---|---|\n\
+                 | power cut | 3 | nothing lost |\n| power cut | 1 | unavailable |\n";
+    assert_eq!(document, empty.replace("old\n", table));
+    faults::compare(&document, &happened)?;
+    let less = [(("power cut", "nothing lost"), 3)].into();
+    let error = faults::compare(&document, &less).expect_err("a fault that was not injected");
+    assert!(error.to_string().contains("| power cut | 1 | unavailable |"), "{error}");
+    assert!(faults::with_table("no markers", &less).is_err());
+    Ok(())
 }
 
 fn every_value_comes_as_text(db: TestDb) {

@@ -7,10 +7,12 @@ use std::process::{Child, Command, Stdio};
 
 use crate::store::{PREFIX, Site, id, md5};
 use crate::support::db::TestDb;
+use crate::support::faults::injected;
 use crate::support::process::wait_for;
 use crate::support::{Result, Trials};
 
 const OLD: &[u8] = b"the old bytes";
+const TWO_FAIL: &str = "commits of two writers, one upon the other, both fail";
 
 pub(crate) fn register(trials: &mut Trials) {
     let mut group = trials.group("races", &[]);
@@ -92,6 +94,7 @@ fn late_commit(db: TestDb) -> Result {
         assert!(stopped.succeeds()?, "{file}: the row is there");
         assert_eq!(site.read(file)?, b"committed late", "{file}");
         assert_eq!(site.tree().len(), if file == "images/new" { 2 } else { 3 });
+        injected("COMMIT takes effect after its client gave it up", "the write succeeds");
     }
     Ok(())
 }
@@ -112,6 +115,7 @@ fn two_failures(db: TestDb) -> Result {
         assert_eq!(site.read("images/file")?, OLD, "{first_undone}");
         assert_eq!(site.tree(), ["images", "images/file"]);
         assert_eq!(site.store.stat(&id("images/file"))?.size, OLD.len() as u64);
+        injected(TWO_FAIL, "what was there before is put back");
     }
     Ok(())
 }
@@ -125,6 +129,10 @@ fn write_upon_failed(db: TestDb) -> Result {
     assert!(!stopped.succeeds()?);
     assert_eq!(site.read("images/file")?, b"stored upon it");
     assert_eq!(site.tree(), ["images", "images/file"]);
+    injected(
+        "commit fails, and another writer stores the file meanwhile",
+        "the other's file stays",
+    );
     Ok(())
 }
 
@@ -143,6 +151,7 @@ fn two_failures_of_a_new_file(db: TestDb) -> Result {
         }
         assert!(!site.exists("images/file"), "{first_undone}");
         assert_eq!(site.tree(), ["images", "images/bystander"]);
+        injected(TWO_FAIL, "what was there before is put back");
     }
     Ok(())
 }

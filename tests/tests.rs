@@ -70,7 +70,13 @@ fn main() -> ExitCode {
     let conclusion = libtest_mimic::run(&arguments, trials);
     servers.stop();
     process::remove_run_dir();
-    conclusion.exit_code()
+    match support::faults::conclude(&arguments, &conclusion) {
+        Err(error) if !arguments.list => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+        _ => conclusion.exit_code(),
+    }
 }
 
 /// Some trials run what `make build` left in `build/`; say so when the sources have moved on.

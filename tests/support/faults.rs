@@ -1,7 +1,15 @@
-//! Counts the faults that the trials inject, and what came of them.
+//! Counts the faults that the trials inject, and what came of them; the table of them in the
+//! document of what is promised.
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use libtest_mimic::{Arguments, Conclusion};
+
+use super::Result;
 
 /// Fault and outcome, in the words of the document.
 pub type Fault = (&'static str, &'static str);
@@ -16,4 +24,71 @@ pub fn injected(fault: &'static str, outcome: &'static str) {
 /// How often each fault had each outcome so far.
 pub fn counts() -> MutexGuard<'static, BTreeMap<Fault, u64>> {
     COUNTS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+const BEGIN: &str = "<!-- faults: written by `make faults` -->\n";
+const END: &str = "<!-- end of faults -->\n";
+const HEAD: &str = "| fault | times | outcome |\n|---|---|---|\n";
+
+/// Writes the table where EZDFS_FAULT_TABLE says, or compares the one of the document with what
+/// happened, in so far as every trial has run and succeeded.
+///
+/// # Errors
+///
+/// The table cannot be written, or names a fault that was not injected.
+pub fn conclude(arguments: &Arguments, conclusion: &Conclusion) -> Result {
+    let partial = arguments.filter.is_some()
+        || !arguments.skip.is_empty()
+        || conclusion.num_failed + conclusion.num_ignored + conclusion.num_filtered_out > 0;
+    let counts = counts();
+    match std::env::var_os("EZDFS_FAULT_TABLE").map(PathBuf::from) {
+        Some(_) if partial => Err("the table of faults is for a whole run that succeeds".into()),
+        Some(path) => {
+            let document = fs::read_to_string(&path)?;
+            Ok(fs::write(path, with_table(&document, &counts)?)?)
+        }
+        None if partial => Ok(()),
+        None => {
+            let document = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/consistency.md");
+            compare(&fs::read_to_string(document)?, &counts)
+        }
+    }
+}
+
+/// The document with this table in place of the one it has.
+pub fn with_table(document: &str, counts: &BTreeMap<Fault, u64>) -> Result<String> {
+    let (before, _, after) = parts(document)?;
+    let mut table = HEAD.to_owned();
+    for ((fault, outcome), count) in counts {
+        writeln!(table, "| {fault} | {count} | {outcome} |")?;
+    }
+    Ok(format!("{before}{BEGIN}{table}{END}{after}"))
+}
+
+/// Every line of the table must have happened, however often. What happened besides is new.
+pub fn compare(document: &str, counts: &BTreeMap<Fault, u64>) -> Result {
+    let lines = parts(document)?.1.strip_prefix(HEAD).ok_or("the table of faults has no head")?;
+    let mut unlisted: Vec<Fault> = counts.keys().copied().collect();
+    for line in lines.lines() {
+        let mut cells = line.trim_matches('|').split('|').map(str::trim);
+        let (fault, outcome) = (cells.next().unwrap_or_default(), cells.nth(1).unwrap_or_default());
+        if !counts.keys().any(|known| *known == (fault, outcome)) {
+            return Err(format!("the document lists a fault that was not injected: {line}").into());
+        }
+        unlisted.retain(|known| *known != (fault, outcome));
+    }
+    for (fault, outcome) in unlisted {
+        eprintln!("not in the table of faults (make faults): {fault}: {outcome}");
+    }
+    Ok(())
+}
+
+/// What comes before the table, the table, and the rest.
+fn parts(document: &str) -> Result<(&str, &str, &str)> {
+    let parts = || {
+        let (before, rest) = document.split_once(BEGIN)?;
+        let (table, after) = rest.split_once(END)?;
+        Some((before, table, after))
+    };
+    Ok(parts().ok_or("the document has no place for the table of faults")?)
 }
