@@ -144,7 +144,7 @@ fn watch(site: &Site, acknowledged: &[AtomicU64; FILES], done: &AtomicBool) {
         let number = turn % FILES;
         let before = acknowledged[number].load(Ordering::SeqCst);
         check(&read(&store, number), before, &format!("seed {}, reader", seed()));
-        thread::sleep(Duration::from_millis(1));
+        thread::sleep(Duration::from_millis(3));
     }
 }
 

@@ -3,7 +3,7 @@
 use md5::{Digest, Md5};
 
 /// Versions come in all lengths from nothing much to several reads and writes.
-const LENGTHS: [usize; 5] = [0, 100, 5_000, 70_000, 150_000];
+const LENGTHS: [usize; 7] = [0, 100, 5_000, 5_000, 5_000, 30_000, 140_000];
 
 /// Version, length of the rest, md5 of the rest, the rest.
 pub(crate) fn of(version: u64) -> Vec<u8> {

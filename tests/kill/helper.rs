@@ -138,7 +138,7 @@ fn read_until_asked(store: &ezdfs::Store) -> Result {
             }
             Err(error) => is_missing(error)?,
         }
-        thread::sleep(std::time::Duration::from_millis(1));
+        thread::sleep(std::time::Duration::from_millis(3));
     }
     Ok(())
 }
