@@ -76,6 +76,7 @@ pub(super) enum Step {
 }
 
 /// The name of the step in `src/store`, taken once it is done.
+#[cfg(feature = "failpoints")]
 pub(super) fn fault_point(step: Step) -> Option<&'static str> {
     Some(match step {
         Step::Stage => "staged",
