@@ -13,6 +13,7 @@ use std::process::{Command, Output, Stdio};
 
 use ezdfs::{ErrorKind, FileId, Store};
 
+use crate::kill::{content, helper};
 use crate::store::{PREFIX, Site, id};
 use crate::support::db::TestDb;
 use crate::support::faults::injected;
@@ -25,6 +26,7 @@ pub(crate) fn register(trials: &mut Trials) {
     for operation in OPERATIONS {
         group.per_database(operation.name, |db| every_step(db, operation));
     }
+    group.per_database("put_data_by_itself", put_data);
     group.per_database("no_operation_has_other_steps", no_other_steps);
     group.add("no_step_is_left_out", |_| no_step_left_out());
 }
@@ -101,6 +103,39 @@ fn every_step(db: TestDb, operation: &Operation) {
             }
         }
     }
+}
+
+/// The half that writes no row, which no command does: the row that is there speaks of the old file.
+fn put_data(db: TestDb) -> Result {
+    let site = Site::new(db);
+    let (file, old) = (id("images/0"), content::of(1));
+    for step in ["staged", "written", "finished", "old-kept"] {
+        for how in ["error", "crash"] {
+            site.create(file.as_str(), &old)?;
+            let mut command = helper::command("put-data", &site, 2)?;
+            let output = command.env("FAILPOINTS", format!("{step}=return({how})")).output()?;
+            assert!(!output.status.success(), "{step}: {output:?}");
+            assert_eq!(site.read(file.as_str())?, old, "{step} {how}");
+            if how == "crash" {
+                assert_eq!(output.status.code(), None, "{step}: {output:?}");
+                let run = Run {
+                    site: &site,
+                    reader: &site.store,
+                    step,
+                    fault: Fault::Crash,
+                    then: Stage::Checked,
+                    dir: "images".to_owned(),
+                };
+                run.fsck();
+            }
+            assert_eq!(site.tree(), ["images", "images/0"], "{step} {how}");
+            assert_eq!(site.read(file.as_str())?, old, "{step} {how}");
+            injected("step of put_data fails, or the process dies there", "the old file stays");
+        }
+    }
+    assert!(helper::command("put-data", &site, 2)?.status()?.success());
+    assert_eq!(fs::read(site.path(file.as_str()))?, content::of(2));
+    Ok(())
 }
 
 /// The lists of steps are those that the operations really take.

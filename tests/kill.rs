@@ -5,7 +5,7 @@
 //! killed: by default 1,000 in CI and a few on a person's machine. EZDFS_TEST_SEED sets what decides
 //! the moments, as far as the scheduler lets it.
 
-mod content;
+pub(crate) mod content;
 pub(crate) mod helper;
 
 use std::process::ExitStatus;

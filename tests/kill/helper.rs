@@ -35,15 +35,7 @@ pub(super) struct Helper {
 
 impl Helper {
     pub(super) fn start(role: &str, site: &Site, first: u64) -> Result<Self> {
-        let mut child = Command::new(std::env::current_exe()?)
-            .env_clear()
-            .env(ROLE, role)
-            .env(DSN, &site.db.dsn)
-            .env(ROOT, site.root())
-            .env(FIRST, first.to_string())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()?;
+        let mut child = command(role, site, first)?.stdin(Stdio::piped()).spawn()?;
         let stdout = child.stdout.take().ok_or("no pipe")?;
         let stdin = child.stdin.take();
         Ok(Helper { child, stdin, stdout: BufReader::new(stdout).lines() })
@@ -68,6 +60,15 @@ impl Helper {
     }
 }
 
+/// This program in a role.
+pub(crate) fn command(role: &str, site: &Site, first: u64) -> Result<Command> {
+    let mut command = Command::new(std::env::current_exe()?);
+    command.env_clear().stdin(Stdio::null()).stdout(Stdio::piped());
+    command.env(ROLE, role).env(DSN, &site.db.dsn).env(ROOT, site.root());
+    command.env(FIRST, first.to_string());
+    Ok(command)
+}
+
 impl Drop for Helper {
     fn drop(&mut self) {
         let _ = self.child.kill();
@@ -90,7 +91,13 @@ pub(crate) fn run() -> Option<ExitCode> {
 fn act(role: &str) -> Result {
     let root = std::env::var(ROOT)?;
     let store = store(&std::env::var(DSN)?, root.as_ref(), OPTIONS);
+    #[cfg(feature = "failpoints")]
+    let _scenario = fail::FailScenario::setup();
     match role {
+        "put-data" => {
+            let bytes = content::of(std::env::var(FIRST)?.parse()?);
+            store.put_data(&id("images/0"), &mut &*bytes, None)?;
+        }
         "write" => {
             die_with_parent();
             for version in std::env::var(FIRST)?.parse::<u64>()?.. {
