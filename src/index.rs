@@ -6,6 +6,7 @@ mod fault;
 mod schema;
 mod servers;
 mod settle;
+mod sorted;
 mod sql;
 
 use std::collections::HashSet;
@@ -26,13 +27,13 @@ pub(crate) use check::{Keyed, Locked};
 pub(crate) use fault::{Attempts, is_refusal};
 pub(crate) use schema::Shape;
 pub(crate) use settle::Outcome;
+pub(crate) use sorted::Sorted;
 
 /// Rows that one statement deletes or looks up.
 pub(crate) const BATCH: usize = 500;
 
-/// Rows that a listing reads at a time. Large, because MySQL, whose index has
-/// another order, sorts all that match for each page.
-pub(crate) const PAGE: usize = 20_000;
+/// Rows that a listing reads at a time.
+pub(crate) const PAGE: usize = 5000;
 
 /// The table, reached through a bounded pool of connections.
 pub(crate) struct Index {
@@ -79,15 +80,11 @@ impl Index {
         rows.iter().map(|row| decode(row, &self.table)).collect()
     }
 
-    /// At most `limit` rows, live or not, whose names begin with these bytes
-    /// and come after `after` in byte order.
-    pub(crate) async fn list(
-        &self,
-        beneath: &str,
-        after: Option<&str>,
-        limit: usize,
-    ) -> Result<Vec<Row>> {
-        let rows = self.fetch("list", beneath, |sql| sql.list(beneath, after, limit)).await?;
+    /// The first `limit` rows in byte order, live or not, whose names begin with
+    /// these bytes. A database without a fitting index sorts all that match: for
+    /// more rows there is [`Index::sorted`].
+    pub(crate) async fn list(&self, beneath: &str, limit: usize) -> Result<Vec<Row>> {
+        let rows = self.fetch("list", beneath, |sql| sql.list(beneath, limit)).await?;
         rows.iter().map(|row| decode(row, beneath)).collect()
     }
 

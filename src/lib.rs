@@ -36,6 +36,7 @@ mod mime;
 mod name;
 mod runtime;
 pub mod serve;
+mod spool;
 mod store;
 
 pub use config::Options;

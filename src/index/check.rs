@@ -5,8 +5,9 @@ use sqlx::Row as _;
 use sqlx::any::AnyRow;
 
 use super::connect::Query;
+use super::sorted::{Sorted, Sorter};
 use super::sql::{Column, Sql};
-use super::{Index, PendingWrite, decode, fault};
+use super::{Index, PAGE, PendingWrite, decode, fault};
 use crate::error::Result;
 use crate::metadata::Row;
 use crate::name::FileName;
@@ -19,23 +20,32 @@ pub(crate) struct Keyed {
 }
 
 impl Index {
-    /// [`Index::list`], with the keys. Rows of one name are never parted: the
-    /// next page begins after the last name of this one.
-    pub(crate) async fn list_keyed(
+    /// The rows of [`Index::list`], in the order of the keys, which every
+    /// database has an index for.
+    pub(crate) async fn list_by_key(
         &self,
         beneath: &str,
         after: Option<&str>,
         limit: usize,
     ) -> Result<Vec<Keyed>> {
-        let rows = self.fetch("list", beneath, |sql| sql.list(beneath, after, limit)).await?;
-        let mut page = keyed(&rows, beneath)?;
-        // Servers look no further than their `max_sort_length`.
-        page.sort_by(|one, other| one.row.name.cmp(&other.row.name));
-        if page.len() == limit && page.first().map(name) != page.last().map(name) {
-            let last = page.last().map(name).unwrap_or_default().to_owned();
-            page.retain(|keyed| keyed.row.name != last);
+        let list = |sql: &Sql| sql.list_by_key(beneath, after, limit);
+        keyed(&self.fetch("list", beneath, list).await?, beneath)
+    }
+
+    /// All rows below a prefix, live or not, in the byte order of their names.
+    pub(crate) async fn sorted(&self, beneath: &str) -> Result<Sorted> {
+        let mut sorter = Sorter::default();
+        let mut after = None;
+        loop {
+            let page = self.list_by_key(beneath, after.as_deref(), PAGE).await?;
+            let Some(last) = page.last() else {
+                return sorter.finish();
+            };
+            after = Some(last.key.clone());
+            for keyed in page {
+                sorter.add(keyed)?;
+            }
         }
-        Ok(page)
     }
 
     /// Soft-deleted rows of the whole table, in the order of the keys.
@@ -155,10 +165,6 @@ impl PendingWrite {
         self.connection.release();
         Ok(())
     }
-}
-
-fn name(keyed: &Keyed) -> &str {
-    &keyed.row.name
 }
 
 fn keyed(rows: &[AnyRow], subject: &str) -> Result<Vec<Keyed>> {

@@ -142,42 +142,52 @@ impl Sql {
     /// Compared byte for byte whatever the column's collation: a
     /// case-insensitive `LIKE` for `large/%` also meets `Large/`. MySQL gets
     /// that `LIKE` besides, because only it can use the index on `name`.
-    pub(super) fn list(&self, beneath: &str, after: Option<&str>, limit: usize) -> Query<'static> {
+    pub(super) fn list(&self, beneath: &str, limit: usize) -> Query<'static> {
+        self.select(self.beneath(beneath), self.exact_name(), limit)
+    }
+
+    /// The same rows in the order of the primary key, after a key.
+    pub(super) fn list_by_key(
+        &self,
+        beneath: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Query<'static> {
+        let mut filter = self.beneath(beneath);
+        if let Some(after) = after {
+            filter.add_after_key(after.to_owned());
+        }
+        self.select(filter, "name_hash", limit)
+    }
+
+    fn beneath(&self, beneath: &str) -> Filter {
         let exact = self.exact_name();
-        let mut conditions = Vec::new();
-        let mut arguments: Vec<String> = Vec::new();
-        let mut condition = |left: &str, operator: &str, argument: String, right: &str| {
-            arguments.push(argument);
-            let parameter = parameter(self.dialect, arguments.len());
-            conditions.push(format!("{left} {operator} {parameter}{right}"));
-        };
+        let mut filter = Filter::new(self.dialect, self.padded_hash);
         if !beneath.is_empty() {
             let pattern = format!("{}%", escape_like(beneath));
             match self.dialect {
                 Dialect::MySql => {
-                    condition("name", "LIKE", pattern.clone(), " ESCAPE '|'");
-                    condition(exact, "LIKE", pattern, " ESCAPE '|'");
+                    filter.add("name", "LIKE", pattern.clone(), " ESCAPE '|'");
+                    filter.add(exact, "LIKE", pattern, " ESCAPE '|'");
                 }
-                Dialect::Postgres => condition(exact, "LIKE", pattern, " ESCAPE '|'"),
+                Dialect::Postgres => filter.add(exact, "LIKE", pattern, " ESCAPE '|'"),
                 // Its LIKE ignores the case of ASCII. '0' follows '/'.
                 Dialect::Sqlite => {
-                    condition(exact, ">=", beneath.to_owned(), "");
+                    filter.add(exact, ">=", beneath.to_owned(), "");
                     let end = format!("{}0", beneath.trim_end_matches('/'));
-                    condition(exact, "<", end, "");
+                    filter.add(exact, "<", end, "");
                 }
             }
         }
-        if let Some(after) = after {
-            condition(exact, ">", after.to_owned(), "");
-        }
-        let filter = match conditions.is_empty() {
-            true => String::new(),
-            false => format!(" WHERE {}", conditions.join(" AND ")),
-        };
+        filter
+    }
+
+    fn select(&self, filter: Filter, order: &str, limit: usize) -> Query<'static> {
         let Sql { columns, table, .. } = self;
+        let text = filter.text();
         let query =
-            once(format!("SELECT {columns} FROM {table}{filter} ORDER BY {exact} LIMIT {limit}"));
-        arguments.into_iter().fold(query, |query, argument| query.bind(argument))
+            once(format!("SELECT {columns} FROM {table}{text} ORDER BY {order} LIMIT {limit}"));
+        filter.arguments.into_iter().fold(query, |query, argument| query.bind(argument))
     }
 
     /// The name as something that compares by bytes.
@@ -227,19 +237,12 @@ impl Sql {
 
     /// Soft-deleted rows in the order of the primary key.
     pub(super) fn soft_deleted(&self, after: Option<&str>, limit: usize) -> Query<'static> {
-        let Sql { columns, table, .. } = self;
-        let filter = match after {
-            Some(_) => {
-                let hash = hash_parameter(self.dialect, self.padded_hash, 1);
-                format!(" AND name_hash > {hash}")
-            }
-            None => String::new(),
-        };
-        let query = once(format!(
-            "SELECT {columns} FROM {table} WHERE mtime < 0{filter} \
-             ORDER BY name_hash LIMIT {limit}"
-        ));
-        after.into_iter().fold(query, |query, after| query.bind(after.to_owned()))
+        let mut filter = Filter::new(self.dialect, self.padded_hash);
+        filter.conditions.push("mtime < 0".to_owned());
+        if let Some(after) = after {
+            filter.add_after_key(after.to_owned());
+        }
+        self.select(filter, "name_hash", limit)
     }
 
     /// Hashes and names in the order of the primary key.
@@ -267,6 +270,39 @@ impl Sql {
             .map(|number| hash_parameter(self.dialect, self.padded_hash, number))
             .collect();
         parameters.join(", ")
+    }
+}
+
+/// Conditions that rows meet, and their arguments.
+struct Filter {
+    dialect: Dialect,
+    padded_hash: bool,
+    conditions: Vec<String>,
+    arguments: Vec<String>,
+}
+
+impl Filter {
+    fn new(dialect: Dialect, padded_hash: bool) -> Self {
+        Filter { dialect, padded_hash, conditions: Vec::new(), arguments: Vec::new() }
+    }
+
+    fn add(&mut self, left: &str, operator: &str, argument: String, right: &str) {
+        self.arguments.push(argument);
+        let parameter = parameter(self.dialect, self.arguments.len());
+        self.conditions.push(format!("{left} {operator} {parameter}{right}"));
+    }
+
+    fn add_after_key(&mut self, key: String) {
+        self.arguments.push(key);
+        let hash = hash_parameter(self.dialect, self.padded_hash, self.arguments.len());
+        self.conditions.push(format!("name_hash > {hash}"));
+    }
+
+    fn text(&self) -> String {
+        match self.conditions.is_empty() {
+            true => String::new(),
+            false => format!(" WHERE {}", self.conditions.join(" AND ")),
+        }
     }
 }
 

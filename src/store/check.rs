@@ -11,7 +11,7 @@ use super::judge::{Judged, Remedy, judge, other_key};
 use super::{Process, Store};
 use crate::error::{ErrorKind, Result};
 use crate::files::{Examined, Mount, RootIdentity, Unneeded, Walk};
-use crate::index::{Keyed, Locked};
+use crate::index::{Locked, Sorted};
 use crate::metadata::{DEFAULT_MIME, Row};
 use crate::mime;
 use crate::name::{DirId, FileId, FileName};
@@ -138,15 +138,10 @@ impl Store {
         self.options.name_prefix.id(name)
     }
 
-    /// The next rows after a name, none at the end.
-    pub(crate) fn rows(
-        &self,
-        beneath: &str,
-        after: Option<&str>,
-        limit: usize,
-    ) -> Result<Vec<Keyed>> {
+    /// All rows below a prefix, in the byte order of their names.
+    pub(crate) fn sorted_rows(&self, beneath: &str) -> Result<Sorted> {
         let process = self.process()?;
-        runtime::block_on(async { process.index.list_keyed(beneath, after, limit).await })
+        runtime::block_on(async { process.index.sorted(beneath).await })
     }
 
     /// The next keys and names of the whole table after a key, none at the end.

@@ -78,11 +78,12 @@ impl Store {
         let mut removal = Removal::default();
         loop {
             let page = runtime::block_on(async {
-                process.index.list(&beneath, after.as_deref(), PAGE).await
+                process.index.list_by_key(&beneath, after.as_deref(), PAGE).await
             })?;
             let Some(last) = page.last() else { break };
-            after = Some(last.name.clone());
-            let names: Vec<_> = page.iter().map(|row| FileName::stored(&row.name)).collect();
+            after = Some(last.key.clone());
+            let names: Vec<_> =
+                page.iter().map(|keyed| FileName::stored(&keyed.row.name)).collect();
             for names in names.chunks(PURGE_BATCH) {
                 deleted.rows += runtime::block_on(async {
                     process.on_mount("delete_directory", |mount| mount.require_alive()).await?;

@@ -73,12 +73,13 @@ impl Store {
         let beneath = process.name_prefix.beneath(Some(dir))?;
         let mut deleted = 0;
         loop {
-            let list = async { process.index.list(&beneath, None, BATCH).await };
+            let list = async { process.index.list_by_key(&beneath, None, BATCH).await };
             let rows = runtime::block_on(list)?;
             if rows.is_empty() {
                 return Ok(deleted);
             }
-            let names: Vec<_> = rows.iter().map(|row| FileName::stored(&row.name)).collect();
+            let names: Vec<_> =
+                rows.iter().map(|keyed| FileName::stored(&keyed.row.name)).collect();
             let outcome = runtime::block_on(async { process.index.delete_many(&names).await });
             process.forget(&names);
             deleted += outcome?;

@@ -1,17 +1,16 @@
-//! Listing, in batches: memory does not grow with the table.
-
-use std::collections::VecDeque;
+//! Listing: memory does not grow with the table.
 
 use super::Store;
 use crate::error::Result;
-use crate::index::{BATCH, PAGE};
-use crate::metadata::FileInfo;
+use crate::index::{BATCH, Sorted};
+use crate::metadata::{FileInfo, Row};
 use crate::name::DirId;
 use crate::runtime;
 
 /// The live files below a directory, in the byte order of their names.
 ///
-/// Each batch is a query of its own: files written meanwhile may show or not.
+/// The first few hundred are read first, for who looks at no more, and the
+/// others when these have been seen: files written meanwhile may show or not.
 /// Ends after its first error.
 #[derive(Debug)]
 pub struct List {
@@ -19,19 +18,22 @@ pub struct List {
     /// connections alone.
     store: Store,
     beneath: String,
-    /// The last name of the batches read so far.
-    after: Option<String>,
-    batch: VecDeque<FileInfo>,
-    ended: bool,
-    /// Rows of the next page. The first is small, for who looks at the first
-    /// few files only.
-    page: usize,
+    rows: Rows,
+}
+
+#[derive(Debug)]
+enum Rows {
+    Unread,
+    /// And the name of the last of them, if there are others.
+    First(std::vec::IntoIter<Row>, Option<String>),
+    Others(Sorted, String),
+    Ended,
 }
 
 impl Store {
     /// Lists the live files below a directory, or all of the store.
     ///
-    /// Blocks on the database with each batch, not here.
+    /// Blocks on the database when rows are read, not here.
     ///
     /// # Errors
     ///
@@ -40,34 +42,45 @@ impl Store {
     /// the iterator.
     pub fn list(&self, dir: Option<&DirId>) -> Result<List> {
         let beneath = self.options.name_prefix.beneath(dir)?;
-        Ok(List {
-            store: self.clone(),
-            beneath,
-            after: None,
-            batch: VecDeque::new(),
-            ended: false,
-            page: BATCH,
-        })
+        Ok(List { store: self.clone(), beneath, rows: Rows::Unread })
     }
 }
 
 impl List {
-    fn read_batch(&mut self) -> Result<()> {
+    fn next_row(&mut self) -> Result<Option<Row>> {
+        loop {
+            self.rows = match &mut self.rows {
+                Rows::Unread => self.first()?,
+                Rows::First(rows, last) => match (rows.next(), last.take()) {
+                    (Some(row), same) => {
+                        *last = same;
+                        return Ok(Some(row));
+                    }
+                    (None, Some(last)) => self.others(last)?,
+                    (None, None) => Rows::Ended,
+                },
+                Rows::Others(rows, last) => match rows.next()? {
+                    Some(keyed) if keyed.row.name <= *last => continue,
+                    Some(keyed) => return Ok(Some(keyed.row)),
+                    None => Rows::Ended,
+                },
+                Rows::Ended => return Ok(None),
+            }
+        }
+    }
+
+    fn first(&self) -> Result<Rows> {
         let process = self.store.process()?;
-        let after = self.after.as_deref();
-        let page = self.page;
-        let rows =
-            runtime::block_on(async { process.index.list(&self.beneath, after, page).await })?;
-        self.ended = rows.len() < page;
-        self.page = (page * 4).min(PAGE);
-        let prefix = &process.name_prefix;
-        self.batch = rows
-            .iter()
-            .filter(|row| row.is_live())
-            .filter_map(|row| Some(FileInfo::new(prefix.id(&row.name)?, row)))
-            .collect();
-        self.after = rows.into_iter().next_back().map(|row| row.name);
-        Ok(())
+        let list = async { process.index.list(&self.beneath, BATCH).await };
+        let rows = runtime::block_on(list)?;
+        let last = rows.last().filter(|_| rows.len() == BATCH).map(|row| row.name.clone());
+        Ok(Rows::First(rows.into_iter(), last))
+    }
+
+    fn others(&self, last: String) -> Result<Rows> {
+        let process = self.store.process()?;
+        let sorted = runtime::block_on(async { process.index.sorted(&self.beneath).await })?;
+        Ok(Rows::Others(sorted, last))
     }
 }
 
@@ -75,12 +88,20 @@ impl Iterator for List {
     type Item = Result<FileInfo>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        while self.batch.is_empty() && !self.ended {
-            if let Err(error) = self.read_batch() {
-                self.ended = true;
-                return Some(Err(error));
+        loop {
+            match self.next_row() {
+                Ok(Some(row)) if row.is_live() => {
+                    if let Some(id) = self.store.options.name_prefix.id(&row.name) {
+                        return Some(Ok(FileInfo::new(id, &row)));
+                    }
+                }
+                Ok(Some(_)) => {}
+                Ok(None) => return None,
+                Err(error) => {
+                    self.rows = Rows::Ended;
+                    return Some(Err(error));
+                }
             }
         }
-        self.batch.pop_front().map(Ok)
     }
 }

@@ -1,13 +1,11 @@
 //! The first pass: rows and tree, merged.
 
-use std::collections::VecDeque;
-
 use super::aliases::Aliases;
 use super::candidates::Candidates;
 use super::{Checked, FsckOptions, Report, count_error};
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::{Walked, is_kept};
-use crate::index::{Keyed, PAGE};
+use crate::index::Keyed;
 use crate::name::{FileName, RESERVED_PREFIX};
 use crate::store::{Checking, Fault, Store, has_bad_datatype, is_hidden};
 
@@ -69,7 +67,7 @@ impl<'a> Scan<'a> {
 
     pub(super) fn run(mut self, report: &mut dyn Report) -> Result<Scanned> {
         let dir = self.options.dir.as_ref();
-        let mut rows = Rows::new(self.store, self.store.names_beneath(dir)?);
+        let mut rows = self.store.sorted_rows(&self.store.names_beneath(dir)?)?;
         let mut files = self.store.walk(dir)?;
         let mut row = rows.next()?;
         let mut file = files.next();
@@ -203,28 +201,5 @@ fn what_is_there(walked: &Walked, path: &[u8]) -> Option<Found> {
         }
         Walked::File { path: there, size, .. } if there == path => Some(Found::File(*size)),
         _ => (path < walked.path()).then_some(Found::Nothing),
-    }
-}
-
-/// The rows, a page at a time.
-struct Rows<'a> {
-    store: &'a Store,
-    beneath: String,
-    after: Option<String>,
-    page: VecDeque<Keyed>,
-}
-
-impl<'a> Rows<'a> {
-    fn new(store: &'a Store, beneath: String) -> Self {
-        Rows { store, beneath, after: None, page: VecDeque::new() }
-    }
-
-    fn next(&mut self) -> Result<Option<Keyed>> {
-        if self.page.is_empty() {
-            let after = self.after.as_deref();
-            self.page = self.store.rows(&self.beneath, after, PAGE)?.into();
-            self.after = self.page.back().map(|last| last.row.name.clone());
-        }
-        Ok(self.page.pop_front())
     }
 }
