@@ -3,7 +3,9 @@
 mod commits;
 mod connections;
 mod failover;
-mod processes;
+mod forks;
+#[cfg(feature = "failpoints")]
+mod killed;
 mod repeats;
 mod storms;
 
@@ -21,7 +23,10 @@ pub(crate) fn register(trials: &mut Trials) {
     connections::register(&mut trials.group("database::connections", &[]));
     repeats::register(&mut trials.group("database::repeats", &[]));
     storms::register(&mut trials.group("database::storms", &[]));
-    processes::register(&mut trials.group("database::processes", &[]));
+    #[cfg(feature = "failpoints")]
+    killed::register(&mut trials.group("database::killed", &[]));
+    let php = [Need::Built("ezdfs.so"), Need::Programs(&["php", "php-config"])];
+    forks::register(&mut trials.group("database::forks", &php));
     failover::register_mariadb(&mut trials.group("database::failover", &[Need::MARIADB]));
     failover::register_postgres(&mut trials.group("database::failover", &[Need::POSTGRES]));
 }

@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use crate::support::db::TestDb;
+use crate::support::faults::injected;
 use crate::support::http::{Connection, Response, get};
 use crate::support::nginx::{Builder, Nginx};
-use crate::support::process::wait_for;
+use crate::support::process::{free_port, wait_for};
+use crate::support::proxy::Proxy;
 use crate::support::{Group, Result, mariadb, postgres};
 
 use super::site::{Site, location, url};
@@ -17,6 +19,8 @@ pub(super) fn register_mariadb(group: &mut Group) {
     group.add("cold_requests_share_one_look_up", |_| one_look_up());
     group.add("silent_database_is_503_at_the_deadline", |_| silent_database());
     group.add("clients_leave_while_waiting", |_| clients_leave());
+    group.add("many_requests_without_a_database_are_no_storm", |_| no_storm());
+    group.add("passive_server_is_used", |_| passive_server());
 }
 
 pub(super) fn register_postgres(group: &mut Group) {
@@ -273,5 +277,54 @@ fn clients_leave() -> Result {
     for level in ["[emerg]", "[alert]", "[crit]", "[error]"] {
         assert!(!log.contains(level), "{log}");
     }
+    Ok(())
+}
+
+/// A server that takes each attempt to connect and closes it.
+fn no_storm() -> Result {
+    let (_server, site) = mariadb_site(0)?;
+    let nobody = Proxy::start(free_port())?;
+    let (address, root) = (nobody.address(), site.root());
+    let store = format!(
+        "ezdfs_store lost {{ dsn mysql://ezdfs:secret@{address}/x; root {}; }}",
+        root.display()
+    );
+    let nginx = Nginx::with_module().http(&store).server("location / { ezdfs lost; }").start()?;
+    let targets: Vec<String> = (0..400).map(|i| url(&path(i))).collect();
+    for mut connection in send(&nginx, targets.iter().map(String::as_str))? {
+        assert_unavailable(&connection.receive("GET")?, "a server that closes connections");
+        injected("nginx: request while the server is down", "503 with Retry-After");
+    }
+    let attempts = nobody.accepted();
+    assert!(attempts < 60, "{attempts} attempts to connect for 400 requests");
+    Ok(())
+}
+
+/// Two servers with the same rows, but for one that only the second has.
+fn passive_server() -> Result {
+    let ((first, replica), (second, site)) = (mariadb_site(1)?, mariadb_site(2)?);
+    first.sql("", "SET GLOBAL read_only = 1")?;
+    let hosts = [&first, &second].map(|server| format!("127.0.0.1:{}", server.port()));
+    let database = site.db.dsn.rsplit('/').next().unwrap_or_default();
+    assert!(replica.db.dsn.ends_with(database), "both servers count alike");
+    let store = format!(
+        "ezdfs_store pair {{ dsn mysql://ezdfs:secret@{}/{database}; root {}; cache_ttl 0; }}",
+        hosts.join(","),
+        site.root().display()
+    );
+    let nginx = Nginx::with_module().http(&store).server("location / { ezdfs pair; }").start()?;
+    let ask = |i| get(nginx.port(), &url(&path(i)));
+    assert_eq!((ask(0).status, ask(1).status), (200, 200));
+    injected("nginx: first server of the DSN read-only", "the second is used");
+    second.stop();
+    wait_for("the read-only server's use", || ask(0).status == 200)?;
+    injected("nginx: active server stopped, the other read-only", "reads go on");
+    first.stop();
+    wait_for("the connections' end", || ask(0).status == 503)?;
+    assert_unavailable(&ask(0), "both servers stopped");
+    injected("nginx: all servers stopped", "503 with Retry-After");
+    second.restart_on_same_port()?;
+    wait_for("the second server's use", || (ask(0).status, ask(1).status) == (200, 200))?;
+    injected("nginx: server back", "healthy again without a reload");
     Ok(())
 }
