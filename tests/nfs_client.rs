@@ -7,8 +7,11 @@ use crate::support::{Need, Trials};
 
 mod claims;
 mod cluster;
+mod doors;
 mod freshness;
+mod hangs;
 mod reading;
+mod traffic;
 mod writing;
 
 pub(crate) fn register(trials: &mut Trials) {
@@ -16,4 +19,6 @@ pub(crate) fn register(trials: &mut Trials) {
     freshness::register(trials);
     reading::register(trials);
     writing::register(trials);
+    hangs::register(trials);
+    traffic::register(trials);
 }

@@ -7,7 +7,8 @@ use crate::support::faults::injected;
 use crate::support::nfs_client::{Call, Version};
 use crate::support::{Result, Servers, Trials};
 
-use super::cluster::{Answer, Cluster, Door, PICTURE, per_door};
+use super::cluster::{Cluster, PICTURE};
+use super::doors::{Answer, Door, per_door};
 
 /// Longer than any trial takes.
 const LONG: Duration = Duration::from_secs(3600);

@@ -10,7 +10,8 @@ use crate::support::faults::injected;
 use crate::support::nfs_client::{Call, Fault};
 use crate::support::{Result, Servers, Trials};
 
-use super::cluster::{Answer, Cluster, Door, Node, PICTURE, per_door};
+use super::cluster::{Cluster, PICTURE};
+use super::doors::{Answer, Door, Node, per_door};
 
 /// Of several reads: more than nginx or PHP take at a time.
 const LARGE: usize = 600_000;

@@ -12,7 +12,8 @@ use crate::support::nfs_client::{Call, Fault};
 use crate::support::process::{scratch, wait_for};
 use crate::support::{Result, Servers, Trials};
 
-use super::cluster::{Answer, Cluster, Door, PICTURE, done, per_door};
+use super::cluster::{Cluster, PICTURE};
+use super::doors::{Answer, Door, done, per_door};
 
 pub(super) fn register(trials: &mut Trials) {
     per_door(trials, "failing_writes_change_nothing", &Door::WRITERS, failing_writes);
@@ -89,7 +90,7 @@ fn unfinished_write(servers: &Servers, door: Door) -> Result {
         Ok(files.filter(|path| path.contains("/.ezdfs-")).collect())
     };
     assert_eq!(staged(&cluster)?.len(), 1, "{:?}", cluster.files()?);
-    assert_eq!(super::cluster::read_core(&cluster.store(), PICTURE), bytes("old bytes"));
+    assert_eq!(super::doors::read_core(&cluster.store(), PICTURE), bytes("old bytes"));
 
     kill(Pid::from_raw(writer.id().cast_signed()), Signal::SIGKILL)?;
     // The node is gone with its mount.
@@ -157,7 +158,6 @@ fn maintenance(servers: &Servers, door: Door) -> Result {
         .sql(&format!("UPDATE ezdfsfile SET expired = 1, mtime = -mtime WHERE name = '{deleted}'"));
     let node = cluster.door(door, &[])?;
     let (rows, files) = (cluster.rows(), cluster.files()?);
-    let root = cluster.b.at().to_string_lossy().into_owned();
     let dir = scratch();
     let state = dir.path().join("state").to_string_lossy().into_owned();
     cluster.b.unmount()?;
@@ -165,13 +165,12 @@ fn maintenance(servers: &Servers, door: Door) -> Result {
         &["fsck"][..],
         &["fsck", "--repair", "all", "--grace", "0s"],
         &["purge", "--grace", "0s", "--state", &state],
-        &["import", &root],
     ] {
         let said = node.run(arguments);
         assert!(matches!(&said, Answer::Refused(_)), "{arguments:?}: {said:?}");
         assert_eq!((cluster.rows(), cluster.files()?), (rows.clone(), files.clone()));
     }
-    injected("the share is not mounted", "fsck, purge and import refuse");
+    injected("the share is not mounted", "fsck and purge refuse");
     Ok(())
 }
 

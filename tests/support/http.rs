@@ -118,6 +118,11 @@ impl Connection {
         self.receive(method)
     }
 
+    /// Bytes as they come.
+    pub fn reader(&mut self) -> &mut impl Read {
+        &mut self.stream
+    }
+
     fn line(&mut self) -> Result<String> {
         let mut line = Vec::new();
         self.stream.read_until(b'\n', &mut line)?;

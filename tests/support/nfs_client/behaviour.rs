@@ -82,10 +82,11 @@ impl Fault {
 pub struct Behaviour {
     /// Added to every call.
     pub latency: Duration,
-    /// How long attributes, and which file has a name, are trusted; `open` asks again, as close-to-open consistency wants it.
+    /// How long attributes, and which file has a name, are trusted; open asks again, as
+    /// close-to-open consistency wants it.
     pub attributes: Duration,
-    /// How long a name that was looked up in vain is not there. Opening its directory ends it;
-    /// O_CREAT|O_EXCL is not fooled.
+    /// How long a name that was looked up in vain is not there. Opening its directory ends it,
+    /// and so does making it: O_CREAT|O_EXCL is not fooled.
     pub negative: Duration,
     /// How long a name leads to the old file while that is held open here and the version is 4.
     /// Opening its directory, or stat of the name, ends it.

@@ -91,6 +91,8 @@ impl Files {
         let mut state = self.client.state();
         let flags = flags | OFlag::O_CREAT | OFlag::O_CLOEXEC;
         let mode = Mode::from_bits_truncate(mode);
+        // What the server says of the name, EEXIST for one, is news.
+        state.disbelieve(parent, name);
         let file = File::from(openat(state.node(parent)?.file.as_fd(), name, flags, mode)?);
         let (node, attributes) = own(&mut state, parent, name, file.metadata()?.ino())?;
         state.node(node)?.opens += 1;
@@ -168,6 +170,7 @@ impl Files {
         self.client.call(Call::MakeDirectory, name, 0)?;
         let mut state = self.client.state();
         let mode = Mode::from_bits_truncate(mode);
+        state.disbelieve(parent, name);
         mkdirat(state.node(parent)?.file.as_fd(), name, mode)?;
         let made = state.child(parent, name)?.1.ino();
         Ok(own(&mut state, parent, name, made)?.1)

@@ -1,0 +1,169 @@
+//! A mount that hangs: the caller hears of it at its deadline, others go on, and all is well once
+//! the server is back.
+
+use std::fs;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use crate::support::faults::injected;
+use crate::support::http::{Connection, get};
+use crate::support::nfs_client::Call;
+use crate::support::nginx::Nginx;
+use crate::support::process::{free_port, wait_for};
+use crate::support::{Result, Servers, Trials};
+
+use super::cluster::{Cluster, PICTURE, file_id, store_with};
+use super::doors::{Answer, Door, per_door};
+
+const IMPATIENT: &[(&str, &str)] = &[("mount_timeout", "500ms"), ("cache_ttl", "0")];
+/// What opening a file asks for.
+const OPENING: &[Call] = &[Call::Lookup, Call::GetAttributes, Call::Open];
+/// Requests at a time; more than a process has threads for.
+const CROWD: usize = 150;
+/// All threads of a process that serves from a mount: those of its runtime and its own.
+const THREADS: usize = 80;
+
+pub(super) fn register(trials: &mut Trials) {
+    per_door(trials, "reads_that_hang_end_in_time", &Door::ALL, hung_reads);
+    per_door(trials, "threads_do_not_pile_up", &[Door::Core], crowd);
+    per_door(trials, "other_requests_go_on", &[Door::Nginx], others_go_on);
+    per_door(trials, "other_requests_go_on_while_a_body_hangs", &[Door::Nginx], hung_body);
+}
+
+fn whole() -> Answer {
+    Answer::Bytes(b"bytes".to_vec())
+}
+
+fn hung_reads(servers: &Servers, door: Door) -> Result {
+    for call in OPENING {
+        let mut cluster = Cluster::new(servers)?;
+        cluster.put(PICTURE, b"bytes")?;
+        let node = cluster.door(door, IMPATIENT)?;
+        assert_eq!(node.read(PICTURE), whole());
+        cluster.b.hang(&[*call])?;
+        let answer = match door {
+            Door::Core | Door::Nginx => node.read(PICTURE),
+            _ => node.run_hung(&["get", PICTURE], || cluster.b.hang(&[]))?,
+        };
+        let said = answer.assert_refused();
+        assert!(door == Door::Nginx || said.contains("did not answer within"), "{said}");
+        cluster.b.heal()?;
+        wait_for("the mount's recovery", || node.read(PICTURE) == whole())?;
+    }
+    injected(
+        "the mount hangs when a file is opened",
+        "unavailable at the deadline, then well again",
+    );
+    Ok(())
+}
+
+fn threads_of(process: u32) -> Result<usize> {
+    Ok(fs::read_dir(format!("/proc/{process}/task"))?.count())
+}
+
+/// In a process of its own, which is the server of PHP's or anybody's requests.
+fn crowd(servers: &Servers, _: Door) -> Result {
+    let mut cluster = Cluster::new(servers)?;
+    cluster.put(PICTURE, b"bytes")?;
+    let store = store_with(&cluster.db.dsn, cluster.b.at(), IMPATIENT);
+    cluster.b.hang(OPENING)?;
+    let refused = AtomicUsize::new(0);
+    for _ in 0..2 {
+        thread::scope(|scope| {
+            for _ in 0..CROWD {
+                scope.spawn(|| {
+                    let error = store.open(&file_id(PICTURE)).expect_err("the mount hangs");
+                    assert_eq!(error.kind(), ezdfs::ErrorKind::Unavailable, "{error:#}");
+                    refused.fetch_add(1, Ordering::Relaxed);
+                });
+            }
+        });
+        let hanging = cluster.b.hanging()?;
+        assert!((1..=32).contains(&hanging), "{hanging} calls hang");
+    }
+    assert_eq!(refused.into_inner(), 2 * CROWD);
+    cluster.b.heal()?;
+    wait_for("the mount's recovery", || store.open(&file_id(PICTURE)).is_ok())?;
+    injected("300 readers of a mount that hangs", "all told in time, 32 threads wait at most");
+    Ok(())
+}
+
+/// One worker, one mount that hangs and one that does not.
+struct Site {
+    cluster: Cluster,
+    nginx: Nginx,
+    healthy: u16,
+}
+
+impl Site {
+    fn start(servers: &Servers, location: &str) -> Result<Self> {
+        let cluster = Cluster::new(servers)?;
+        let healthy = free_port();
+        let store = |name, root: &std::path::Path| {
+            let (dsn, root) = (&cluster.db.dsn, root.display());
+            let options = "mount_timeout 2s; cache_ttl 0;";
+            format!("ezdfs_store {name} {{ dsn {dsn}; root {root}; {options} }}\n")
+        };
+        let nginx = Nginx::with_module()
+            .http(&store("hung", cluster.b.at()))
+            .http(&store("healthy", cluster.a.at()))
+            .http(&format!(
+                "server {{ listen 127.0.0.1:{healthy}; location / {{ ezdfs healthy; }} }}\n"
+            ))
+            .server(&format!("location / {{ ezdfs hung; {location} }}"))
+            .start()?;
+        Ok(Site { cluster, nginx, healthy })
+    }
+
+    fn ask(&self) -> Result<Connection> {
+        let mut connection = Connection::open(self.nginx.port())?;
+        connection.send("GET", &format!("/{PICTURE}"), &[])?;
+        Ok(connection)
+    }
+}
+
+fn others_go_on(servers: &Servers, _: Door) -> Result {
+    let mut site = Site::start(servers, "")?;
+    site.cluster.put(PICTURE, b"bytes")?;
+    site.cluster.b.hang(OPENING)?;
+    let worker = *site.nginx.worker_pids().first().ok_or("no worker")?;
+    for _ in 0..2 {
+        let mut crowd = (0..CROWD).map(|_| site.ask()).collect::<Result<Vec<_>>>()?;
+        wait_for("calls to hang", || site.cluster.b.hanging().is_ok_and(|hanging| hanging > 0))?;
+        // Neither the other mount nor the table is concerned.
+        assert_eq!(get(site.healthy, &format!("/{PICTURE}")).text(), "bytes");
+        let missing = PICTURE.replace("picture", "missing");
+        assert_eq!(get(site.nginx.port(), &format!("/{missing}")).status, 404);
+        for connection in &mut crowd {
+            let answer = connection.receive("GET")?;
+            assert_eq!(answer.status, 503, "{answer:?}");
+            assert!(answer.header("Retry-After").is_some(), "{answer:?}");
+        }
+        let threads = threads_of(worker)?;
+        assert!(threads <= THREADS, "{threads} threads");
+    }
+    site.cluster.b.heal()?;
+    wait_for("the mount's recovery", || {
+        get(site.nginx.port(), &format!("/{PICTURE}")).status == 200
+    })?;
+    assert_eq!(site.nginx.worker_pids().first(), Some(&worker), "the worker was replaced");
+    injected(
+        "300 requests to a mount that hangs",
+        "503 in time; one worker serves others meanwhile",
+    );
+    Ok(())
+}
+
+/// nginx itself reads the body: off its event loop where it is told so.
+fn hung_body(servers: &Servers, _: Door) -> Result {
+    let mut site = Site::start(servers, "aio threads;")?;
+    site.cluster.put(PICTURE, b"bytes")?;
+    site.cluster.b.hang(&[Call::Read])?;
+    let mut connection = site.ask()?;
+    wait_for("a call to hang", || site.cluster.b.hanging().is_ok_and(|hanging| hanging > 0))?;
+    assert_eq!(get(site.healthy, &format!("/{PICTURE}")).text(), "bytes");
+    site.cluster.b.heal()?;
+    assert_eq!(connection.receive("GET")?.text(), "bytes");
+    injected("the mount hangs while nginx reads a body, aio threads", "others served meanwhile");
+    Ok(())
+}
