@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use crate::support::http::Connection;
 use crate::support::nginx::Nginx;
-use crate::support::process::scratch;
+use crate::support::process::{scratch, wait_for};
 use crate::support::{Need, Result, Servers, Trials, built};
 
 use super::cluster::{file_id, store_with};
@@ -173,9 +173,23 @@ impl Node {
                 self.store.create(&file_id(id), &mut &bytes[..], &CreateOptions::default());
             return written.map_or_else(|error| Answer::of(&error), |_| done());
         }
+        self.run(&["put", id, &self.source(bytes)])
+    }
+
+    /// [`write`](Self::write) of a process, where it hangs: see [`run_hung`](Self::run_hung).
+    pub(super) fn write_hung(
+        &self,
+        id: &str,
+        bytes: &[u8],
+        release: impl FnOnce() -> Result,
+    ) -> Result<Answer> {
+        self.run_hung(&["put", id, &self.source(bytes)], release)
+    }
+
+    fn source(&self, bytes: &[u8]) -> String {
         let source = self.scratch.path().join("source");
         fs::write(&source, bytes).expect("write a source");
-        self.run(&["put", id, &source.to_string_lossy()])
+        source.to_string_lossy().into_owned()
     }
 
     pub(super) fn delete(&self, id: &str) -> Answer {
@@ -228,12 +242,20 @@ impl Node {
         };
         command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut child = command.spawn()?;
-        let mut said = Vec::new();
         let stderr = child.stderr.take().ok_or("no standard error")?;
-        BufReader::new(stderr).read_until(b'\n', &mut said)?;
+        let line = std::thread::spawn(move || {
+            let mut line = Vec::new();
+            BufReader::new(stderr).read_until(b'\n', &mut line).map(|_| line)
+        });
+        let waited = wait_for("an error message", || line.is_finished());
         release()?;
+        if waited.is_err() {
+            child.kill()?;
+        }
         let status = child.wait()?;
-        Ok(Answer::of_output(Output { status, stdout: Vec::new(), stderr: said }))
+        waited?;
+        let stderr = line.join().map_err(|_| "the reader panicked")??;
+        Ok(Answer::of_output(Output { status, stdout: Vec::new(), stderr }))
     }
 
     pub(super) fn command(&self) -> Command {

@@ -5,6 +5,8 @@ use std::fs;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
+use ezdfs::CreateOptions;
+
 use crate::support::faults::injected;
 use crate::support::http::{Connection, get};
 use crate::support::nfs_client::Call;
@@ -13,11 +15,24 @@ use crate::support::process::{free_port, wait_for};
 use crate::support::{Result, Servers, Trials};
 
 use super::cluster::{Cluster, PICTURE, file_id, store_with};
-use super::doors::{Answer, Door, per_door};
+use super::doors::{Answer, Door, done, per_door, read_core};
 
 const IMPATIENT: &[(&str, &str)] = &[("mount_timeout", "500ms"), ("cache_ttl", "0")];
 /// What opening a file asks for.
 const OPENING: &[Call] = &[Call::Lookup, Call::GetAttributes, Call::Open];
+/// What storing a file asks for besides.
+const WRITING: &[Call] = &[
+    Call::Lookup,
+    Call::Create,
+    Call::Write,
+    Call::SetAttributes,
+    Call::Fsync,
+    Call::Flush,
+    Call::Link,
+    Call::Rename,
+];
+/// What deleting a file asks for.
+const DELETING: &[Call] = &[Call::OpenDirectory, Call::Lookup, Call::Unlink];
 /// Requests at a time; more than a process has threads for.
 const CROWD: usize = 150;
 /// All threads of a process that serves from a mount: those of its runtime and its own.
@@ -26,6 +41,9 @@ const THREADS: usize = 80;
 pub(super) fn register(trials: &mut Trials) {
     per_door(trials, "reads_that_hang_end_in_time", &Door::ALL, hung_reads);
     per_door(trials, "threads_do_not_pile_up", &[Door::Core], crowd);
+    per_door(trials, "writes_that_hang_end_in_time", &Door::WRITERS, hung_writes);
+    per_door(trials, "deletes_that_hang_end_in_time", &Door::WRITERS, hung_deletes);
+    per_door(trials, "threads_of_writers_do_not_pile_up", &[Door::Core], crowd_of_writers);
     per_door(trials, "other_requests_go_on", &[Door::Nginx], others_go_on);
     per_door(trials, "other_requests_go_on_while_a_body_hangs", &[Door::Nginx], hung_body);
 }
@@ -165,5 +183,101 @@ fn hung_body(servers: &Servers, _: Door) -> Result {
     site.cluster.b.heal()?;
     assert_eq!(connection.receive("GET")?.text(), "bytes");
     injected("the mount hangs while nginx reads a body, aio threads", "others served meanwhile");
+    Ok(())
+}
+
+/// Ends with what `work` says, or lets the mount go on and fails.
+fn in_time(cluster: &mut Cluster, work: impl FnOnce() -> Answer + Send) -> Result<Answer> {
+    thread::scope(|scope| {
+        let worker = scope.spawn(work);
+        let waited = wait_for("an answer", || worker.is_finished());
+        if waited.is_err() {
+            cluster.b.hang(&[])?;
+        }
+        let answer = worker.join().map_err(|_| "the caller panicked")?;
+        waited.map(|()| answer)
+    })
+}
+
+fn hung_writes(servers: &Servers, door: Door) -> Result {
+    for call in WRITING {
+        let mut cluster = Cluster::new(servers)?;
+        cluster.put_old(PICTURE, b"bytes")?;
+        let node = cluster.door(door, IMPATIENT)?;
+        cluster.b.hang(&[*call])?;
+        let answer = match door {
+            Door::Core => in_time(&mut cluster, || node.write(PICTURE, b"new bytes"))?,
+            _ => node.write_hung(PICTURE, b"new bytes", || cluster.b.hang(&[]))?,
+        };
+        let said = answer.assert_refused();
+        assert!(said.contains("did not answer within"), "{call:?}: {said}");
+        let found = read_core(&cluster.store(), PICTURE);
+        // What a process was about to do is done while it ends, as when it is killed.
+        let ended = door != Door::Core && found == Answer::Bytes(b"new bytes".to_vec());
+        assert!(found == whole() || ended, "{call:?}: {found:?}");
+        cluster.b.heal()?;
+        assert_eq!(node.write(PICTURE, b"new bytes"), done(), "{call:?}");
+        assert_eq!(node.read(PICTURE), Answer::Bytes(b"new bytes".to_vec()), "{call:?}");
+        let alone = || cluster.files().is_ok_and(|files| files == [PICTURE]);
+        wait_for("what hung to clean up", || door != Door::Core || alone())?;
+    }
+    injected(
+        "the mount hangs at a step of a write",
+        "unavailable at the deadline, then well again",
+    );
+    Ok(())
+}
+
+fn hung_deletes(servers: &Servers, door: Door) -> Result {
+    for call in DELETING {
+        let mut cluster = Cluster::new(servers)?;
+        cluster.put_old(PICTURE, b"bytes")?;
+        let node = cluster.door(door, IMPATIENT)?;
+        cluster.b.hang(&[*call])?;
+        let answer = match door {
+            Door::Core => in_time(&mut cluster, || node.delete(PICTURE))?,
+            _ => node.run_hung(&["rm", PICTURE], || cluster.b.hang(&[]))?,
+        };
+        let said = answer.assert_refused();
+        assert!(said.contains("did not answer within"), "{call:?}: {said}");
+        cluster.b.heal()?;
+        // The call that hung may have ended the deletion meanwhile.
+        let gone = || matches!(node.delete(PICTURE), Answer::NotFound);
+        wait_for("the deletion to end", gone)?;
+        assert_eq!(cluster.files()?, Vec::<String>::new(), "{call:?}");
+    }
+    injected("the mount hangs at a step of a delete", "unavailable at the deadline, then ended");
+    Ok(())
+}
+
+fn crowd_of_writers(servers: &Servers, _: Door) -> Result {
+    let mut cluster = Cluster::new(servers)?;
+    cluster.put_old(PICTURE, b"bytes")?;
+    let store = store_with(&cluster.db.dsn, cluster.b.at(), IMPATIENT);
+    cluster.b.hang(&[Call::Create])?;
+    let refused = AtomicUsize::new(0);
+    thread::scope(|scope| {
+        for number in 0..CROWD {
+            let (store, refused) = (&store, &refused);
+            scope.spawn(move || {
+                let id = file_id(&PICTURE.replace("picture", &number.to_string()));
+                let written = store.create(&id, &mut &b"bytes"[..], &CreateOptions::default());
+                let unavailable =
+                    written.is_err_and(|error| error.kind() == ezdfs::ErrorKind::Unavailable);
+                refused.fetch_add(usize::from(unavailable), Ordering::Relaxed);
+            });
+        }
+        let waited = wait_for("all to be refused", || refused.load(Ordering::Relaxed) == CROWD);
+        let hanging = cluster.b.hanging();
+        cluster.b.hang(&[])?;
+        waited?;
+        let hanging = hanging?;
+        assert!((1..=32).contains(&hanging), "{hanging} calls hang");
+        Ok::<_, Box<dyn std::error::Error + Send + Sync>>(())
+    })?;
+    wait_for("the mount's recovery", || {
+        store.create(&file_id(PICTURE), &mut &b"bytes"[..], &CreateOptions::default()).is_ok()
+    })?;
+    injected("150 writers on a mount that hangs", "all told in time, 32 threads wait at most");
     Ok(())
 }
