@@ -82,8 +82,10 @@ impl Store {
             })?;
             let Some(last) = page.last() else { break };
             after = Some(last.key.clone());
-            let names: Vec<_> =
+            let mut names: Vec<_> =
                 page.iter().map(|keyed| FileName::stored(&keyed.row.name)).collect();
+            // Files of one directory after each other.
+            names.sort_unstable_by(|one, other| one.as_str().cmp(other.as_str()));
             for names in names.chunks(PURGE_BATCH) {
                 deleted.rows += runtime::block_on(async {
                     process.on_mount("delete_directory", |mount| mount.require_alive()).await?;
