@@ -1,150 +1,153 @@
 #!/usr/bin/env python3
 """Measures ezdfs against what it replaces, everything on this machine.
 
-Contestants take turns in one run; figures are medians over the rounds, and
-ratios of those. Needs wrk and what `make build` leaves in build/.
+Starts its own servers on private directories and loopback ports; contestants
+take turns in one run, figures are medians over the rounds. A whole run writes
+docs/benchmarks.md; one limited by --only or --quick prints the same tables.
+
+    make bench                                       everything, about a quarter of an hour
+    benches/run.py --quick                           the targets, two minutes
+    benches/run.py --only hot,latency --rounds 2     some of it
+
+`latency` needs a pass-through file system: a program that understands
+`--from DIR --at DIR --latency 500us`, named by --mounter or EZDFS_BENCH_MOUNTER.
 """
 
+import argparse
+import contextlib
+import json
 import os
 import pathlib
 import shutil
 import signal
-import socket
-import statistics
-import subprocess
 import sys
 import tempfile
 import time
 
-ROUNDS = 5
-SECONDS = 2
-CONNECTIONS = 32
-TOP = pathlib.Path(__file__).resolve().parent.parent
-BUILD = TOP / "build"
-PICTURE = "var/site/storage/images/1/2/3/4/4321-1-eng-GB/picture.jpg"
+import core
+import load
+import memory
+import phpbench
+import report
+import tree
+import ways_in
+from contestants import Fleet
+from servers import BUILD, MariaDb, Mounter, unmount
 
-NGINX = """
-load_module {build}/ngx_http_ezdfs_module.so;
-{user}
-daemon off;
-worker_processes 1;
-pid {dir}/nginx.pid;
-error_log {dir}/error.log;
-events {{ worker_connections 1024; }}
-http {{
-    access_log off;
-    sendfile on;
-    keepalive_requests 1000000000;
-    client_body_temp_path {dir}/tmp; proxy_temp_path {dir}/tmp; fastcgi_temp_path {dir}/tmp;
-    uwsgi_temp_path {dir}/tmp; scgi_temp_path {dir}/tmp;
-    ezdfs_store cached {{ dsn {dsn}; root {root}; }}
-    ezdfs_store uncached {{ dsn {dsn}; root {root}; cache_ttl 0; }}
-    server {{ listen 127.0.0.1:{ports[0]}; root {root}; }}
-    server {{ listen 127.0.0.1:{ports[1]}; root {root}; open_file_cache max=1000; }}
-    server {{ listen 127.0.0.1:{ports[2]}; location / {{ ezdfs cached; }} }}
-    server {{ listen 127.0.0.1:{ports[3]}; location / {{ ezdfs uncached; }} }}
-}}
-"""
-CONTESTANTS = ["nginx root", "nginx root, open_file_cache", "ezdfs", "ezdfs, cache off"]
+PREFIX = "ezdfs-bench-"
+RESULTS = BUILD / "bench/results.json"
+OTHERS = ["php", "first-use", "memory", "ways-in", "core"]
+PARTS = [*load.LOADS, *OTHERS]
+QUICK = ["hot", "latency", "php", "first-use", "memory"]
+LATENCY = "500us"
+MOUNT = "slow"
 
 
-def free_ports(count):
-    sockets = [socket.socket() for _ in range(count)]
-    for each in sockets:
-        each.bind(("127.0.0.1", 0))
-    ports = [each.getsockname()[1] for each in sockets]
-    for each in sockets:
-        each.close()
-    return ports
+def say(text):
+    print(f"{time.strftime('%H:%M:%S')} {text}", file=sys.stderr, flush=True)
 
 
-def cpu_seconds(pids):
-    ticks = 0
-    for pid in pids:
-        fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(") ", 1)[1].split()
-        ticks += int(fields[11]) + int(fields[12])
-    return ticks / os.sysconf("SC_CLK_TCK")
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", metavar="PART,...", help=f"of {', '.join(PARTS)}")
+    parser.add_argument("--quick", action="store_true", help=f"two rounds of {', '.join(QUICK)}")
+    parser.add_argument("--rounds", type=int, help="of each part; default 5 for hot, latency and PHP, 3 for the rest")
+    parser.add_argument("--seconds", type=int, default=2, help="of one measurement by wrk")
+    parser.add_argument("--scan-files", type=int, default=100_000)
+    parser.add_argument("--mounter", default=os.environ.get("EZDFS_BENCH_MOUNTER"), metavar="COMMAND")
+    parser.add_argument("--report", action="store_true", help="write docs/benchmarks.md after a limited run, too")
+    given = parser.parse_args()
+    given.parts = given.only.split(",") if given.only else QUICK if given.quick else PARTS
+    unknown = set(given.parts) - set(PARTS)
+    if unknown:
+        parser.error(f"no such part: {', '.join(unknown)}")
+    given.whole = given.parts == PARTS
+    if given.quick and not given.rounds:
+        given.rounds = 2
+    return given
 
 
-def children(pid):
-    return pathlib.Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+def serving(given, directory, root, database, sets, stack):
+    """The loads that go over HTTP. The slow mount has contestants of its own."""
+    results = {}
+    fleets = {}
+    for key in (key for key in given.parts if key in load.LOADS):
+        slow = load.LOADS[key].slow_mount
+        if slow and not given.mounter:
+            say(f"{key}: not measured, no --mounter was named")
+            continue
+        if slow not in fleets:
+            say("starting nginx, php-fpm, Varnish" + (" on a slow mount" if slow else ""))
+            served = root
+            if slow:
+                served = directory / MOUNT
+                mount = Mounter(given.mounter, root, served, LATENCY, directory / "mounter.log")
+                stack.callback(mount.stop)
+            fleets[slow] = Fleet(directory / ("on-slow" if slow else "on-disk"), served, database, stack)
+        rounds = given.rounds or (5 if key in ("hot", "latency") else 3)
+        results[key] = load.measure(
+            key, sets, fleets[slow], root, database, directory, rounds, given.seconds, say
+        )
+    return results
 
 
-def wrk(port, pids):
-    """Requests a second, and CPU microseconds of the server for one request."""
-    before = cpu_seconds(pids)
-    command = ["wrk", "-t1", f"-c{CONNECTIONS}", f"-d{SECONDS}s", f"http://127.0.0.1:{port}/{PICTURE}"]
-    text = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    if "Non-2xx" in text or "Socket errors" in text:
-        sys.exit(f"wrk saw errors:\n{text}")
-    requests = int(next(line.split()[0] for line in text.splitlines() if " requests in " in line))
-    rate = float(next(line.split()[1] for line in text.splitlines() if "Requests/sec" in line))
-    return rate, (cpu_seconds(pids) - before) * 1e6 / requests
+def measure(given, directory, stack):
+    root = directory / "root"
+    root.mkdir()
+    sets = tree.file_sets(given.scan_files)
+    wanted = {load.LOADS[key].files for key in given.parts if key in load.LOADS} | {"hot"}
+    if "memory" in given.parts:
+        wanted.add("scan")
+    say("starting MariaDB")
+    database = MariaDb(directory / "mariadb")
+    stack.callback(database.stop)
+    say("writing files and rows")
+    tree.make(root, [sets[key] for key in sorted(wanted)])
+    tree.register(database.url, root)
+    results = {"versions": report.versions(), "http": serving(given, directory, root, database, sets, stack)}
+    rounds = given.rounds or 5
+    if "memory" in given.parts:
+        results["memory"] = memory.measure(directory, root, database, sets["scan"].paths, say)
+    if "php" in given.parts:
+        results["php"] = phpbench.loops(directory, database, rounds, say)
+    if "first-use" in given.parts:
+        results["first-use"] = phpbench.first_use(directory, database, rounds, stack, say)
+    if "ways-in" in given.parts:
+        results["ways-in"] = ways_in.measure(directory, database.url, root, sets["hot"].paths[0], say)
+    if "core" in given.parts:
+        results["core"] = core.measure(say)
+    return results
 
 
-def table(title, names, rounds):
-    """Prints medians, and ratios to the first row."""
-    medians = [[statistics.median(column) for column in zip(*rows)] for rows in rounds]
-    print(f"\n{title}\n")
-    print(f"| {'':28} |    per second | ratio | CPU µs each | ratio |")
-    print(f"|{'-' * 30}|--------------:|------:|------------:|------:|")
-    for name, (rate, cpu) in zip(names, medians):
-        ratios = rate / medians[0][0], cpu / medians[0][1]
-        print(f"| {name:28} | {rate:13,.0f} | {ratios[0]:5.2f} | {cpu:11.2f} | {ratios[1]:5.2f} |")
-
-
-def serving(directory, dsn, root):
-    ports = free_ports(len(CONTESTANTS))
-    configuration = directory / "nginx.conf"
-    user = "user root;" if os.getuid() == 0 else ""
-    configuration.write_text(
-        NGINX.format(build=BUILD, user=user, dir=directory, dsn=dsn, root=root, ports=ports)
-    )
-    nginx = subprocess.Popen([shutil.which("nginx") or "/usr/sbin/nginx", "-p", directory, "-c", configuration])
-    try:
-        while not (directory / "nginx.pid").exists() or not children(nginx.pid):
-            if nginx.poll() is not None:
-                sys.exit((directory / "error.log").read_text())
-            time.sleep(0.1)
-        workers = children(nginx.pid)
-        rounds = [[] for _ in CONTESTANTS]
-        for _ in range(ROUNDS):
-            for results, port in zip(rounds, ports):
-                results.append(wrk(port, workers))
-        table(f"A 20 KB picture, {CONNECTIONS} connections, one worker, local disk, SQLite", CONTESTANTS, rounds)
-    finally:
-        nginx.send_signal(signal.SIGTERM)
-        nginx.wait()
-
-
-def ways_in(directory, dsn, root):
-    program = directory / "ways_in"
-    sources = [TOP / "benches/ways_in.c", BUILD / "libezdfs.a"]
-    flags = ["-O2", "-Wall", "-Wextra", "-Werror", "-I", TOP / "include", "-lpthread", "-ldl", "-lm"]
-    subprocess.run(["cc", "-o", program, *sources, *flags], check=True)
-    output = subprocess.run([program, dsn, root, PICTURE], check=True, capture_output=True, text=True).stdout
-    rounds = {"threads": [], "queue": []}
-    for name, rate, cpu in map(str.split, output.splitlines()):
-        rounds[name].append((float(rate), float(cpu)))
-    names = ["32 blocking threads", "completion queue"]
-    table("Two ways in from an event loop, cache off", names, list(rounds.values()))
+def remove_dead_runs():
+    """What runs left that were killed before they could tidy up."""
+    for entry in pathlib.Path(tempfile.gettempdir()).glob(PREFIX + "*"):
+        pid = entry.name.removeprefix(PREFIX)
+        if pid.isdigit() and not pathlib.Path(f"/proc/{pid}").exists():
+            unmount(entry / MOUNT)
+            shutil.rmtree(entry, ignore_errors=True)
 
 
 def main():
-    with tempfile.TemporaryDirectory(prefix="ezdfs-bench-") as name:
-        directory = pathlib.Path(name)
-        root = directory / "root"
-        (directory / "tmp").mkdir()
-        picture = root / PICTURE
-        picture.parent.mkdir(parents=True)
-        picture.write_bytes(b"\xff\xd8\xff\xe0\0\x10JFIF\0" + os.urandom(20_000))
-        os.chmod(directory, 0o755)
-        dsn = f"sqlite:{directory}/db.sqlite"
-        for command in (["schema", "--create"], ["import", root]):
-            subprocess.run([BUILD / "ezdfs", "--dsn", dsn, "--root", root, *command], check=True)
-        serving(directory, dsn, root)
-        ways_in(directory, dsn, root)
+    given = arguments()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM"))
+    remove_dead_runs()
+    started = time.monotonic()
+    directory = pathlib.Path(tempfile.gettempdir(), f"{PREFIX}{os.getpid()}")
+    with contextlib.ExitStack() as stack:
+        directory.mkdir(mode=0o755)
+        stack.callback(shutil.rmtree, directory, ignore_errors=True)
+        results = measure(given, directory, stack)
+    results["seconds"] = time.monotonic() - started
+    if given.whole or given.report:
+        RESULTS.parent.mkdir(parents=True, exist_ok=True)
+        RESULTS.write_text(json.dumps(results, indent=1))
+        report.write(results)
+    print(report.text(results))
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit("interrupted")

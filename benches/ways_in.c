@@ -22,7 +22,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { THREADS = 32, IN_FLIGHT = 64, LOOK_UPS = 40000, ROUNDS = 5 };
+enum { THREADS = 32, IN_FLIGHT = 64, LOOK_UPS = 10000, ROUNDS = 5 };
 
 static ezdfs_store *store;
 static const char *id;

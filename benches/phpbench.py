@@ -1,0 +1,76 @@
+"""PHP operations: ezdfs.so against PDO and file functions."""
+
+import http.client
+import json
+import statistics
+import subprocess
+import urllib.parse
+
+import tree
+from processes import program
+from servers import PHP_FLAGS, PHP_SCRIPTS, Fpm, Nginx
+
+REQUESTS = 200
+FILES = 20
+WHO = {
+    "plain": "PDO and file functions",
+    "persistent": "the same, persistent connection",
+    "ezdfs": "ezdfs",
+    "uncached": "ezdfs, cache_ttl 0",
+}
+OPERATIONS = ["load", "exists", "read", "create"]
+
+
+def environment(root, database):
+    (root / "images").mkdir(parents=True)
+    tree.ezdfs(database.url, root, "schema", "--create")
+    return {**database.env, "BENCH_ROOT": str(root)}
+
+
+def loops(directory, database, rounds, say):
+    """Microseconds of each operation in a process that goes on."""
+    say("PHP: loops")
+    env = environment(directory / "php-loops", database)
+    command = [program("php"), *PHP_FLAGS, PHP_SCRIPTS / "loops.php", rounds]
+    run = subprocess.run(list(map(str, command)), env={"PATH": "/usr/bin:/bin", **env}, stdout=subprocess.PIPE, check=True)
+    return json.loads(run.stdout)
+
+
+def first_use(directory, database, rounds, stack, say):
+    """Microseconds of the first operation of a request; one php-fpm process, so that it is always the same."""
+    place = directory / "php-first"
+    env = environment(place, database)
+    picture = directory / "picture.jpg"
+    picture.write_bytes(tree.contents(20 * tree.KB))
+    fpm = Fpm(directory / "fpm-first", env, children=1)
+    stack.callback(fpm.stop)
+    nginx = Nginx(directory / "nginx-first", fpm.location("first.php", {"PICTURE": picture}))
+    stack.callback(nginx.stop)
+
+    def ask(who, operation, number):
+        query = urllib.parse.urlencode({"who": who, "operation": operation, "id": f"images/{who}/{number}.jpg"})
+        connection = http.client.HTTPConnection("127.0.0.1", nginx.port, timeout=60)
+        connection.request("GET", f"/?{query}")
+        body = connection.getresponse().read()
+        connection.close()
+        return int(body) / 1000
+
+    for who in WHO:
+        for number in range(FILES):
+            ask(who, "create", number)
+    times = {operation: {name: [] for name in WHO.values()} for operation in OPERATIONS}
+    made = FILES
+    for operation in OPERATIONS:
+        say(f"PHP: first use: {operation}")
+        for _ in range(rounds):
+            for who, name in WHO.items():
+                if operation == "create":
+                    numbers = range(made, made + REQUESTS)
+                else:
+                    numbers = [number % FILES for number in range(REQUESTS)]
+                    # Who has a cache has these files in it; each request is still a fresh one.
+                    for number in range(FILES):
+                        ask(who, operation, number)
+                times[operation][name].append(statistics.median(ask(who, operation, each) for each in numbers))
+            made += REQUESTS
+    return times

@@ -1,0 +1,43 @@
+-- Plays the requests of a list: wrk ... -- LIST loop|once
+--
+-- A line of the list is a path and, separated by tabs, header lines. `once` stops at its end.
+-- Prints what happened as one line of JSON.
+
+local requests, last, once = {}, 0, false
+
+function init(args)
+    once = args[2] == "once"
+    for line in io.lines(args[1]) do
+        local path, headers = nil, {}
+        for field in line:gmatch("[^\t]+") do
+            if path then
+                local key, value = field:match("^(.-): (.*)$")
+                headers[key] = value
+            else
+                path = field
+            end
+        end
+        requests[#requests + 1] = wrk.format("GET", path, headers)
+    end
+end
+
+function request()
+    if last == #requests then
+        if once then
+            -- A thread that stops leaves the program asleep until its time is up; this wakes it.
+            os.execute("kill -INT $PPID")
+            once = false
+        end
+        last = 0
+    end
+    last = last + 1
+    return requests[last]
+end
+
+function done(summary, latency)
+    local errors = summary.errors
+    io.write(string.format(
+        '\n{"requests": %d, "seconds": %.6f, "bytes": %.0f, "p50": %.0f, "p99": %.0f, "refused": %d, "broken": %d}\n',
+        summary.requests, summary.duration / 1e6, summary.bytes, latency:percentile(50), latency:percentile(99),
+        errors.status, errors.connect + errors.read + errors.write + errors.timeout))
+end
