@@ -22,7 +22,7 @@ DENY    := build/tools/bin/cargo-deny
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help build install deps demo test faults test-nfs lint audit header bench clean
+.PHONY: help build install deps demo test faults test-nfs lint audit header bench bench-quick bench-scale clean
 
 help:
 	@echo 'make demo      show and upload pictures, private nginx and php-fpm; Ctrl-C stops it (DEMO_PORT=8080)'
@@ -34,7 +34,8 @@ help:
 	@echo 'make lint      rustfmt, clippy, licences and sources of dependencies, header'
 	@echo 'make audit     known vulnerabilities of dependencies (asks the network)'
 	@echo 'make header    regenerate include/ezdfs.h'
-	@echo 'make bench     measure'
+	@echo 'make bench     measure against nginx, PHP and Varnish, write docs/benchmarks.md; 15 minutes'
+	@echo 'make bench-quick, bench-scale   the targets alone; tables of many rows (SIZES=...)'
 	@echo 'make deps      install the Debian packages that the other targets need'
 	@echo 'make clean     remove what was built'
 
@@ -130,9 +131,18 @@ $(DENY):
 header:
 	$(CARGO) run --quiet --locked --example header -- include/ezdfs.h
 
-bench: build
-	tests/deps.sh bench
-	benches/run.py
+# What the runs leave lies in docs/ and build/bench/. BENCH_FLAGS: see benches/run.py --help.
+bench bench-quick:
+	@tests/deps.sh bench
+	@$(MAKE) --no-print-directory build
+	benches/run.py $(if $(filter bench-quick,$@),--quick) $(BENCH_FLAGS)
+
+# Tables of these many rows. The last takes 10 GB of /tmp and half an hour: SIZES="100000 1000000 10000000"
+SIZES ?= 100000 1000000
+bench-scale:
+	@tests/deps.sh bench
+	@$(MAKE) --no-print-directory build
+	benches/scale.py $(SIZES)
 
 # Keeps build/tools, which depends on nothing here.
 clean:

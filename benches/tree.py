@@ -1,7 +1,6 @@
 """The files that the loads ask for, and their rows."""
 
 import os
-import pathlib
 import random
 import subprocess
 
@@ -46,11 +45,12 @@ def make(root, sets):
     """Writes the files."""
     for each in sets:
         body = contents(each.size)
+        for parent in {os.path.dirname(path) for path in each.paths}:
+            os.makedirs(f"{root}/{parent}", exist_ok=True)
         for path in each.paths:
-            file = pathlib.Path(root, path)
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_bytes(body)
-            os.utime(file, (MTIME, MTIME))
+            with open(f"{root}/{path}", "wb", buffering=0) as file:
+                file.write(body)
+            os.utime(f"{root}/{path}", (MTIME, MTIME))
 
 
 def ezdfs(url, root, *arguments):

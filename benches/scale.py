@@ -1,0 +1,164 @@
+#!/usr/bin/env python3
+"""Measures look-ups and listings on tables of many rows, SQLite and MariaDB.
+
+    benches/scale.py 100000 1000000
+
+A row takes about 1 KB of the temporary directory in MariaDB, 0.7 KB in SQLite,
+one database after the other. Writes the last section of docs/benchmarks.md,
+unless --print is given.
+"""
+
+import argparse
+import contextlib
+import hashlib
+import json
+import os
+import pathlib
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+
+import report
+import tree
+from plot import shown
+from processes import program
+from servers import BUILD, PHP_FLAGS, PHP_SCRIPTS, MariaDb
+
+CHUNK = 200_000
+COLUMNS = "name, name_trunk, name_hash, datatype, scope, size, mtime, expired"
+VALUES = "name, name, md5(name), 'image/jpeg', 'image', 20480, 1700000000, 0"
+FIRST, ALL, PEAK = "list the first 100 of all", "list all, each row", "memory of that"
+
+
+def say(text):
+    print(f"{time.strftime('%H:%M:%S')} {text}", file=sys.stderr, flush=True)
+
+
+class Sqlite:
+    name = "SQLite"
+
+    def __init__(self, directory):
+        self.file = directory / "db.sqlite"
+        self.url = f"sqlite:{self.file}"
+
+    def insert(self, first, last):
+        """Rows number `first` to `last`, as scale.php names them."""
+        with contextlib.closing(sqlite3.connect(self.file)) as connection:
+            connection.create_function("md5", 1, lambda text: hashlib.md5(text.encode()).hexdigest())
+            connection.executescript("PRAGMA synchronous = OFF; PRAGMA cache_size = -1000000")
+            connection.execute(
+                f"INSERT INTO ezdfsfile ({COLUMNS}) WITH RECURSIVE n(i) AS (SELECT ? UNION ALL SELECT i + 1 FROM n "
+                "WHERE i < ?), named AS (SELECT 'var/site/storage/images/' || (i / 10000) || '/' || (i / 100 % 100) "
+                f"|| '/' || i || '.jpg' AS name FROM n) SELECT {VALUES} FROM named",
+                (first, last),
+            )
+            connection.commit()
+
+    def stop(self):
+        pass
+
+
+class OnMariaDb:
+    name = "MariaDB"
+
+    def __init__(self, directory):
+        self.server = MariaDb(directory / "mariadb", buffer_pool="1G")
+        self.url = self.server.url
+
+    def insert(self, first, last):
+        self.server.sql(
+            f"INSERT INTO ezdfsfile ({COLUMNS}) SELECT {VALUES} FROM (SELECT CONCAT('var/site/storage/images/', "
+            "seq DIV 10000, '/', seq DIV 100 % 100, '/', seq, '.jpg') AS name "
+            f"FROM seq_{first}_to_{last}) named"
+        )
+
+    def stop(self):
+        self.server.stop()
+
+
+def listing(url, root, rows):
+    """Seconds that a listing of all rows takes, and bytes that it takes at most."""
+    command = [BUILD / "ezdfs", "--dsn", url, "--root", root, "--name-prefix", "var/site/storage", "ls"]
+    start = time.monotonic()
+    with open(root.parent / "listed", "wb") as output:
+        process = subprocess.Popen(command, stdout=output)
+    _, status, used = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    seconds = time.monotonic() - start
+    with open(root.parent / "listed", "rb") as output:
+        lines = sum(1 for _ in output)
+    if process.returncode != 0 or lines != rows:
+        raise SystemExit(f"ezdfs ls ended with {process.returncode} after {lines} lines of {rows}")
+    return seconds, used.ru_maxrss * 1024
+
+
+def measure(database, root, rows):
+    command = [program("php"), *PHP_FLAGS, PHP_SCRIPTS / "scale.php", rows]
+    env = {"PATH": "/usr/bin:/bin", "BENCH_DSN": database.url, "BENCH_ROOT": str(root)}
+    run = subprocess.run(list(map(str, command)), env=env, stdout=subprocess.PIPE, check=True)
+    figures = json.loads(run.stdout)
+    seconds, peak = listing(database.url, root, rows)
+    return figures | {ALL: seconds * 1e6 / rows, PEAK: peak}
+
+
+def tables(kinds, sizes):
+    """Each database with more and more rows."""
+    for kind in kinds:
+        with contextlib.ExitStack() as stack:
+            directory = pathlib.Path(tempfile.mkdtemp(prefix="ezdfs-scale-"))
+            stack.callback(shutil.rmtree, directory, ignore_errors=True)
+            root = directory / "root"
+            root.mkdir()
+            database = kind(directory)
+            stack.callback(database.stop)
+            tree.ezdfs(database.url, root, "schema", "--create")
+            done = 0
+            for rows in sizes:
+                say(f"{kind.name}: {rows:,} rows")
+                for first in range(done, rows, CHUNK):
+                    database.insert(first, min(first + CHUNK, rows) - 1)
+                done = rows
+                yield {"database": kind.name, "rows": rows, **measure(database, root, rows)}
+
+
+def text(results):
+    operations = [key for key in results["tables"][0] if key not in ("database", "rows", PEAK)]
+    rows = [
+        (
+            each["database"],
+            f"{each['rows']:,}",
+            *(shown(each[operation]) for operation in operations),
+            f"{each[PEAK] / (1 << 20):.1f} MB",
+        )
+        for each in results["tables"]
+    ]
+    head = ["µs, no cache", "rows", *operations, PEAK]
+    yield from report.table(head, rows, len(head) - 1)
+    yield "\nMeasured with\n"
+    yield from report.table(["", ""], results["versions"].items(), 0)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("sizes", type=int, nargs="+", metavar="ROWS")
+    parser.add_argument("--only", choices=[Sqlite.name, OnMariaDb.name])
+    parser.add_argument("--print", action="store_true", help="leave docs/benchmarks.md alone")
+    given = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM"))
+    kinds = [kind for kind in (Sqlite, OnMariaDb) if given.only in (None, kind.name)]
+    results = {"versions": report.versions(), "tables": list(tables(kinds, sorted(given.sizes)))}
+    content = "\n".join(text(results)) + "\n"
+    if not given.print:
+        report.fill_in("scale", content)
+    print(content)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit("interrupted")
