@@ -35,13 +35,17 @@ def measure(directory, root, database, paths, say):
         say(f"memory: {len(paths):,} names asked of {name}")
         nginx = Nginx(directory / f"nginx-memory-{number}", **conf)
         try:
+            before = database.look_ups()
             touch(nginx.port, requests)
             resident, own = nginx.memory()
-            queries = database.queries()
-            if name == EZDFS:
-                touch(nginx.port, requests)
-            results[name] = {"resident": resident, "own": own, "again": database.queries() - queries}
+            between = database.look_ups()
+            touch(nginx.port, requests)
+            again = database.look_ups() - between
+            results[name] = {"resident": resident, "own": own, "first": between - before, "again": again}
         finally:
             nginx.stop()
+    if results[EZDFS]["first"] < 0.9 * len(paths):
+        raise SystemExit(f"memory: only {results[EZDFS]['first']} rows were looked up for {len(paths)} names")
     results["names"] = len(paths)
+    results["kept"] = max(0, len(paths) - results[EZDFS]["again"])
     return results

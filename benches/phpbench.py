@@ -32,7 +32,8 @@ def loops(directory, database, rounds, say):
     say("PHP: loops")
     env = environment(directory / "php-loops", database)
     command = [program("php"), *PHP_FLAGS, PHP_SCRIPTS / "loops.php", rounds]
-    run = subprocess.run(list(map(str, command)), env={"PATH": "/usr/bin:/bin", **env}, stdout=subprocess.PIPE, check=True)
+    env["PATH"] = "/usr/bin:/bin"
+    run = subprocess.run(list(map(str, command)), env=env, stdout=subprocess.PIPE, check=True)
     return json.loads(run.stdout)
 
 

@@ -1,9 +1,9 @@
-"""Bars as SVG: for each load a panel, for each contestant a bar."""
+"""Bars as SVG, in panels of two columns."""
 
 from html import escape
 
-PANEL_WIDTH, BAR, GAP, MARGIN, COLUMNS = 400, 18, 5, 16, 2
-LABEL, VALUE = 170, 70
+PANEL_WIDTH, BAR, GAP, MARGIN, COLUMNS = 450, 16, 4, 16, 2
+LABEL, VALUE = 190, 60
 COLOURS = {"ezdfs": "#c2410c", "ezdfs, cache_ttl 0": "#fdba74"}
 OTHER = "#64748b"
 
@@ -21,14 +21,14 @@ def panel(title, bars, left, top):
     room = PANEL_WIDTH - LABEL - VALUE
     longest = max(value for _, value in bars)
     for number, (name, value) in enumerate(bars):
-        y = top + 22 + number * (BAR + GAP)
+        y = top + 20 + number * (BAR + GAP)
         width = max(1.0, value / longest * room)
-        yield f'<text x="{left + LABEL - 6}" y="{y + 13}" text-anchor="end">{escape(name)}</text>'
+        yield f'<text x="{left + LABEL - 6}" y="{y + 12}" text-anchor="end">{escape(name)}</text>'
         yield (
             f'<rect x="{left + LABEL}" y="{y}" width="{width:.1f}" height="{BAR}" '
             f'fill="{COLOURS.get(name, OTHER)}"/>'
         )
-        yield f'<text x="{left + LABEL + width + 5:.1f}" y="{y + 13}">{shown(value)}</text>'
+        yield f'<text x="{left + LABEL + width + 5:.1f}" y="{y + 12}">{shown(value)}</text>'
 
 
 def svg(title, panels):

@@ -1,15 +1,42 @@
 """Processes that end with this one, and what they cost."""
 
+import contextlib
 import os
 import pathlib
 import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import time
 
+PREFIX = "ezdfs-bench-"
+# Where in the run's directory a file system may be mounted.
+MOUNT = "slow"
 PATIENCE = 60
 TICKS = os.sysconf("SC_CLK_TCK")
+
+
+@contextlib.contextmanager
+def scratch():
+    """A directory for everything that this run writes. Removes those of runs that were killed, too."""
+    parent = pathlib.Path(tempfile.gettempdir())
+    for entry in parent.glob(PREFIX + "*"):
+        pid = entry.name.removeprefix(PREFIX)
+        if pid.isdigit() and not pathlib.Path(f"/proc/{pid}").exists():
+            unmount(entry / MOUNT)
+            shutil.rmtree(entry, ignore_errors=True)
+    directory = parent / f"{PREFIX}{os.getpid()}"
+    directory.mkdir(mode=0o755)
+    try:
+        yield directory
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+def unmount(at):
+    """A mount whose program has ended looks like no mount: it is simply tried."""
+    subprocess.run(["umount", "--lazy", at], stderr=subprocess.DEVNULL, check=False)
 
 
 def program(name):

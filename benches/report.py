@@ -27,7 +27,7 @@ MB = 1 << 20
 
 def first_line(*command):
     run = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=True, cwd=TOP)
-    return (run.stdout + run.stderr).splitlines()[0].strip()
+    return (run.stdout + run.stderr).partition("\n")[0].strip()
 
 
 def found(pattern, text):
@@ -63,9 +63,13 @@ def table(head, rows, numbers):
         yield "| " + " | ".join(row) + " |"
 
 
+def medians(rounds):
+    return {key: median(each[key] for each in rounds) for key in rounds[0]}
+
+
 def http_table(figures):
     """Throughput and CPU with their ratios to the first contestant, and latencies."""
-    middle = {name: {key: median(each[key] for each in rounds) for key in rounds[0]} for name, rounds in figures.items()}
+    middle = {name: medians(rounds) for name, rounds in figures.items()}
     base = next(iter(middle.values()))
     rows = [
         (
@@ -91,8 +95,8 @@ def php_table(part):
     for operation, times in part.items():
         middle = {name: median(rounds) for name, rounds in times.items()}
         base = middle[who[0]]
-        cells = [f"{plot.shown(middle[name])} ({base / middle[name]:.3g}×)" if name in middle else "" for name in who[1:]]
-        rows.append((operation, plot.shown(base), *cells))
+        cells = {name: f"{plot.shown(value)} ({base / value:.3g}×)" for name, value in middle.items()}
+        rows.append((operation, plot.shown(base), *(cells.get(name, "") for name in who[1:])))
     return table(["µs", *who], rows, len(who))
 
 
@@ -120,14 +124,11 @@ def sections(results):
         part = results["memory"]
         yield f"\n### Memory of an nginx worker after {part['names']:,} names\n"
         yield from memory_table(part)
-        kept = part["names"] - part[memory.EZDFS]["again"]
-        yield f"\nAsked for once more, {kept:,} of the names took no query."
+        yield f"\nAsked for once more, {part['kept']:,} of the names were not looked up in the table again."
     if "ways-in" in results:
         yield "\n### Two ways in from an event loop, caches off\n"
-        rows = [
-            (name, *(plot.shown(median(each[key] for each in rounds) * scale) for key, scale in (("rate", 1), ("cpu", 1e6))))
-            for name, rounds in results["ways-in"].items()
-        ]
+        middle = {name: medians(rounds) for name, rounds in results["ways-in"].items()}
+        rows = [(name, plot.shown(each["rate"]), plot.shown(each["cpu"] * 1e6)) for name, each in middle.items()]
         yield from table(["", "look-ups per second", "CPU µs each, database not counted"], rows, 2)
     if "core" in results:
         yield "\n### The core's hot functions\n"
@@ -157,12 +158,14 @@ def fill_in(name, content):
 
 
 def draw(results):
+    """Beside each other: throughput, and what it costs."""
     panels = []
     for key, figures in results["http"].items():
-        bars = [(name.replace("persistent connections", "persistent"), rounds) for name, rounds in figures.items()]
-        bars = [(name, median(each["rate"] for each in rounds)) for name, rounds in bars]
-        panels.append((load.LOADS[key].title, bars))
-    return plot.svg("Requests per second, median of the rounds", panels)
+        middle = {name.replace("persistent connections", "persistent"): medians(each) for name, each in figures.items()}
+        title = load.LOADS[key].title
+        panels.append((title, [(name, each["rate"]) for name, each in middle.items()]))
+        panels.append(("CPU µs each", [(name, each["cpu"] * 1e6) for name, each in middle.items()]))
+    return plot.svg("Left: per second, more is better. Right: CPU time of the servers, less is better.", panels)
 
 
 def write(results):

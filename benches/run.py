@@ -9,19 +9,18 @@ docs/benchmarks.md; one limited by --only or --quick prints the same tables.
     benches/run.py --quick                           the targets, two minutes
     benches/run.py --only hot,latency --rounds 2     some of it
 
-`latency` needs a pass-through file system: a program that understands
-`--from DIR --at DIR --latency 500us`, named by --mounter or EZDFS_BENCH_MOUNTER.
+`latency` needs a pass-through file system: the tests' NFS client, or another
+program that understands `--from DIR --at DIR --latency 500us`, see --mounter.
 """
 
 import argparse
 import contextlib
 import json
 import os
-import pathlib
+import shlex
 import shutil
 import signal
 import sys
-import tempfile
 import time
 
 import core
@@ -32,15 +31,17 @@ import report
 import tree
 import ways_in
 from contestants import Fleet
-from servers import BUILD, MariaDb, Mounter, unmount
+from processes import MOUNT, scratch
+from servers import AS_ROOT, BUILD, TOP, MariaDb, Mounter
 
-PREFIX = "ezdfs-bench-"
 RESULTS = BUILD / "bench/results.json"
 OTHERS = ["php", "first-use", "memory", "ways-in", "core"]
 PARTS = [*load.LOADS, *OTHERS]
 QUICK = ["hot", "latency", "php", "first-use", "memory"]
 LATENCY = "500us"
-MOUNT = "slow"
+# Names and attributes are trusted for as long as Linux trusts those of a file that has just changed.
+NFS_CLIENT = TOP / os.environ.get("CARGO_TARGET_DIR", "target") / "release/examples/nfs_client"
+MOUNTER = f"{NFS_CLIENT} mount --attributes 3s"
 
 
 def say(text):
@@ -54,7 +55,7 @@ def arguments():
     parser.add_argument("--rounds", type=int, help="of each part; default 5 for hot, latency and PHP, 3 for the rest")
     parser.add_argument("--seconds", type=int, default=2, help="of one measurement by wrk")
     parser.add_argument("--scan-files", type=int, default=100_000)
-    parser.add_argument("--mounter", default=os.environ.get("EZDFS_BENCH_MOUNTER"), metavar="COMMAND")
+    parser.add_argument("--mounter", default=MOUNTER, metavar="COMMAND", help=f"default: {MOUNTER}")
     parser.add_argument("--report", action="store_true", help="write docs/benchmarks.md after a limited run, too")
     given = parser.parse_args()
     given.parts = given.only.split(",") if given.only else QUICK if given.quick else PARTS
@@ -73,8 +74,8 @@ def serving(given, directory, root, database, sets, stack):
     fleets = {}
     for key in (key for key in given.parts if key in load.LOADS):
         slow = load.LOADS[key].slow_mount
-        if slow and not given.mounter:
-            say(f"{key}: not measured, no --mounter was named")
+        if slow and not (AS_ROOT and shutil.which(shlex.split(given.mounter)[0])):
+            say(f"{key}: not measured, it takes root and {given.mounter}")
             continue
         if slow not in fleets:
             say("starting nginx, php-fpm, Varnish" + (" on a slow mount" if slow else ""))
@@ -119,25 +120,12 @@ def measure(given, directory, stack):
     return results
 
 
-def remove_dead_runs():
-    """What runs left that were killed before they could tidy up."""
-    for entry in pathlib.Path(tempfile.gettempdir()).glob(PREFIX + "*"):
-        pid = entry.name.removeprefix(PREFIX)
-        if pid.isdigit() and not pathlib.Path(f"/proc/{pid}").exists():
-            unmount(entry / MOUNT)
-            shutil.rmtree(entry, ignore_errors=True)
-
-
 def main():
     given = arguments()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM"))
-    remove_dead_runs()
     started = time.monotonic()
-    directory = pathlib.Path(tempfile.gettempdir(), f"{PREFIX}{os.getpid()}")
     with contextlib.ExitStack() as stack:
-        directory.mkdir(mode=0o755)
-        stack.callback(shutil.rmtree, directory, ignore_errors=True)
-        results = measure(given, directory, stack)
+        results = measure(given, stack.enter_context(scratch()), stack)
     results["seconds"] = time.monotonic() - started
     if given.whole or given.report:
         RESULTS.parent.mkdir(parents=True, exist_ok=True)

@@ -13,25 +13,23 @@ import contextlib
 import hashlib
 import json
 import os
-import pathlib
-import shutil
 import signal
 import sqlite3
 import subprocess
 import sys
-import tempfile
 import time
 
 import report
 import tree
 from plot import shown
-from processes import program
+from processes import program, scratch
 from servers import BUILD, PHP_FLAGS, PHP_SCRIPTS, MariaDb
 
 CHUNK = 200_000
+LISTING_LIMIT = 600
 COLUMNS = "name, name_trunk, name_hash, datatype, scope, size, mtime, expired"
 VALUES = "name, name, md5(name), 'image/jpeg', 'image', 20480, 1700000000, 0"
-FIRST, ALL, PEAK = "list the first 100 of all", "list all, each row", "memory of that"
+FIRST, ALL, PEAK = "list the first 100 of all", "list all, each row", "memory of that, MB"
 
 
 def say(text):
@@ -81,19 +79,28 @@ class OnMariaDb:
 
 
 def listing(url, root, rows):
-    """Seconds that a listing of all rows takes, and bytes that it takes at most."""
+    """Seconds that a listing of all rows takes, and bytes that it takes at most; None where it fails or takes too long."""
     command = [BUILD / "ezdfs", "--dsn", url, "--root", root, "--name-prefix", "var/site/storage", "ls"]
     start = time.monotonic()
     with open(root.parent / "listed", "wb") as output:
         process = subprocess.Popen(command, stdout=output)
-    _, status, used = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
+    pid, status, used = 0, 0, None
+    while pid == 0:
+        time.sleep(0.01)
+        pid, status, used = os.wait4(process.pid, os.WNOHANG)
+        if pid == 0 and time.monotonic() - start > LISTING_LIMIT:
+            process.kill()
+            process.wait()
+            return None, None
     seconds = time.monotonic() - start
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode != 0:
+        return None, None
     with open(root.parent / "listed", "rb") as output:
         lines = sum(1 for _ in output)
-    if process.returncode != 0 or lines != rows:
-        raise SystemExit(f"ezdfs ls ended with {process.returncode} after {lines} lines of {rows}")
-    return seconds, used.ru_maxrss * 1024
+    if lines != rows:
+        raise SystemExit(f"ezdfs ls printed {lines} of {rows} rows")
+    return seconds * 1e6 / rows, used.ru_maxrss
 
 
 def measure(database, root, rows):
@@ -101,16 +108,15 @@ def measure(database, root, rows):
     env = {"PATH": "/usr/bin:/bin", "BENCH_DSN": database.url, "BENCH_ROOT": str(root)}
     run = subprocess.run(list(map(str, command)), env=env, stdout=subprocess.PIPE, check=True)
     figures = json.loads(run.stdout)
-    seconds, peak = listing(database.url, root, rows)
-    return figures | {ALL: seconds * 1e6 / rows, PEAK: peak}
+    each, peak = listing(database.url, root, rows)
+    return figures | {ALL: each, PEAK: peak}
 
 
 def tables(kinds, sizes):
     """Each database with more and more rows."""
     for kind in kinds:
         with contextlib.ExitStack() as stack:
-            directory = pathlib.Path(tempfile.mkdtemp(prefix="ezdfs-scale-"))
-            stack.callback(shutil.rmtree, directory, ignore_errors=True)
+            directory = stack.enter_context(scratch())
             root = directory / "root"
             root.mkdir()
             database = kind(directory)
@@ -125,14 +131,18 @@ def tables(kinds, sizes):
                 yield {"database": kind.name, "rows": rows, **measure(database, root, rows)}
 
 
+def cell(value):
+    return f"failed, or not within {LISTING_LIMIT} s" if value is None else shown(value)
+
+
 def text(results):
     operations = [key for key in results["tables"][0] if key not in ("database", "rows", PEAK)]
     rows = [
         (
             each["database"],
             f"{each['rows']:,}",
-            *(shown(each[operation]) for operation in operations),
-            f"{each[PEAK] / (1 << 20):.1f} MB",
+            *(cell(each[operation]) for operation in operations),
+            cell(each[PEAK] and each[PEAK] / 1024),
         )
         for each in results["tables"]
     ]

@@ -7,7 +7,7 @@ import shlex
 import signal
 import subprocess
 
-from processes import Daemon, accepts, children, free_port, memory, program, wait_for
+from processes import Daemon, accepts, children, free_port, memory, program, unmount, wait_for
 
 TOP = pathlib.Path(__file__).resolve().parent.parent
 BUILD = TOP / "build"
@@ -109,10 +109,9 @@ class MariaDb:
         command = [*self.client(database), "-e", text]
         return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
-    def queries(self):
-        """Statements so far, prepared or not, that read."""
-        lines = self.sql("SHOW GLOBAL STATUS WHERE Variable_name IN ('Com_select')").split()
-        return int(lines[1])
+    def look_ups(self):
+        """Rows looked up by a key so far, however many by one statement."""
+        return int(self.sql("SHOW GLOBAL STATUS LIKE 'Handler_read_key'").split()[1])
 
     def stop(self):
         self.daemon.stop()
@@ -232,8 +231,3 @@ class Mounter:
     def stop(self):
         self.daemon.stop()
         unmount(self.at)
-
-
-def unmount(at):
-    """A mount whose program has ended looks like no mount: it is simply tried."""
-    subprocess.run(["umount", "--lazy", at], stderr=subprocess.DEVNULL, check=False)

@@ -6,6 +6,7 @@ import phpbench
 from statistics import median
 
 MB = 1 << 20
+ENTRIES = 100_000
 PLAIN = phpbench.WHO["plain"]
 EZDFS = phpbench.WHO["ezdfs"]
 UNCACHED = phpbench.WHO["uncached"]
@@ -33,8 +34,14 @@ def times_faster(part, operation, slow, fast):
     return ratio
 
 
+class NotMeasured(Exception):
+    """Why a run says nothing about a target."""
+
+
 def added_memory(results):
     figures = results["memory"]
+    if figures["kept"] < 0.99 * ENTRIES:
+        raise NotMeasured(f"not measured: {figures['kept']:,} of {figures['names']:,} names were kept")
     return (figures[memory.EZDFS]["resident"] - figures[memory.STATIC]["resident"]) / MB
 
 
@@ -73,6 +80,9 @@ def rows(results):
             value = compute(results)
         except KeyError:
             yield what, target, "", "not measured"
+            continue
+        except NotMeasured as reason:
+            yield what, target, "", str(reason)
             continue
         met = value <= limit if direction == "at most" else value >= limit
         yield what, target, f"{value:.2f}{unit}", "met" if met else "**missed**"
