@@ -135,6 +135,7 @@ header:
 bench bench-quick:
 	@tests/deps.sh bench
 	@$(MAKE) --no-print-directory build
+	$(CARGO) build --release --locked --example nfs_client
 	benches/run.py $(if $(filter bench-quick,$@),--quick) $(BENCH_FLAGS)
 
 # Tables of these many rows. The last takes 10 GB of /tmp and half an hour: SIZES="100000 1000000 10000000"
