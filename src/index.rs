@@ -309,8 +309,14 @@ impl PendingWrite {
     }
 }
 
+/// Places without a name of their own get the last once more.
 fn bind_all(query: Query<'static>, names: &[FileName]) -> Query<'static> {
-    names.iter().fold(query, |query, name| query.bind(name.hash()))
+    let last = names.last().into_iter().cycle();
+    names
+        .iter()
+        .chain(last)
+        .take(sql::places(names.len()))
+        .fold(query, |query, name| query.bind(name.hash()))
 }
 
 /// What an error about these names speaks of.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use sqlx::AssertSqlSafe;
 
+use super::BATCH;
 use super::connect::Query;
 use super::schema::Shape;
 use crate::config::Dialect;
@@ -86,11 +87,11 @@ impl Sql {
         kept(&self.find)
     }
 
-    /// To bind: so many hashes.
+    /// To bind: so many hashes, and as many as [`places`] says.
     pub(super) fn find_many(&self, count: usize) -> Query<'static> {
         let Sql { columns, table, .. } = self;
         let hashes = self.hash_parameters(count);
-        once(format!("SELECT {columns} FROM {table} WHERE name_hash IN ({hashes})"))
+        prepared(format!("SELECT {columns} FROM {table} WHERE name_hash IN ({hashes})"))
     }
 
     pub(super) fn upsert(&self, name: &FileName, row: &Row) -> Query<'static> {
@@ -102,19 +103,21 @@ impl Sql {
         kept(&self.delete)
     }
 
-    /// To bind: so many hashes. Marks rows as legacy does, which hides them from
+    /// To bind: so many hashes, and as many as [`places`] says. Marks rows as
+    /// legacy does, which hides them from
     /// every kind of node; the zero of the epoch would stay visible to legacy.
     pub(super) fn soft_delete(&self, count: usize) -> Query<'static> {
         let expired = if self.expired_is_boolean { "TRUE" } else { "1" };
         let hashes = self.hash_parameters(count);
-        once(format!(
+        prepared(format!(
             "UPDATE {} SET expired = {expired}, mtime = CASE WHEN mtime > 0 THEN -mtime \
              WHEN mtime = 0 THEN -1 ELSE mtime END WHERE name_hash IN ({hashes})",
             self.table
         ))
     }
 
-    /// To bind: so many hashes. Locks those of the rows that are soft-deleted,
+    /// To bind: so many hashes, and as many as [`places`] says. Locks those of the
+    /// rows that are soft-deleted,
     /// always in the same order; SQLite's transaction has the whole table.
     pub(super) fn lock_soft_deleted(&self, count: usize) -> Query<'static> {
         let hashes = self.hash_parameters(count);
@@ -123,17 +126,17 @@ impl Sql {
             Dialect::Postgres => ("text", " FOR UPDATE"),
             Dialect::Sqlite => ("TEXT", ""),
         };
-        once(format!(
+        prepared(format!(
             "SELECT CAST(name_hash AS {text}) FROM {} \
              WHERE name_hash IN ({hashes}) AND mtime < 0 ORDER BY name_hash{lock}",
             self.table
         ))
     }
 
-    /// To bind: so many hashes.
+    /// To bind: so many hashes, and as many as [`places`] says.
     pub(super) fn delete_many(&self, count: usize) -> Query<'static> {
         let hashes = self.hash_parameters(count);
-        once(format!("DELETE FROM {} WHERE name_hash IN ({hashes})", self.table))
+        prepared(format!("DELETE FROM {} WHERE name_hash IN ({hashes})", self.table))
     }
 
     /// Rows below a prefix (which ends in a slash, or is empty for all), in
@@ -186,7 +189,7 @@ impl Sql {
         let Sql { columns, table, .. } = self;
         let text = filter.text();
         let query =
-            once(format!("SELECT {columns} FROM {table}{text} ORDER BY {order} LIMIT {limit}"));
+            prepared(format!("SELECT {columns} FROM {table}{text} ORDER BY {order} LIMIT {limit}"));
         filter.arguments.into_iter().fold(query, |query, argument| query.bind(argument))
     }
 
@@ -207,7 +210,7 @@ impl Sql {
             // Its transaction has the whole table.
             Dialect::Sqlite => "",
         };
-        once(format!("{}{lock}", self.find))
+        prepared(format!("{}{lock}", self.find))
     }
 
     /// To bind: the value, the hash.
@@ -219,20 +222,20 @@ impl Sql {
             Column::NameHash => ("name_hash", parameter(*dialect, 1)),
         };
         let hash = hash_parameter(*dialect, self.padded_hash, 2);
-        once(format!("UPDATE {table} SET {column} = {value} WHERE name_hash = {hash}"))
+        prepared(format!("UPDATE {table} SET {column} = {value} WHERE name_hash = {hash}"))
     }
 
     /// To bind: the hash.
     pub(super) fn unexpire(&self) -> Query<'static> {
         let expired = if self.expired_is_boolean { "FALSE" } else { "0" };
         let hash = hash_parameter(self.dialect, self.padded_hash, 1);
-        once(format!("UPDATE {} SET expired = {expired} WHERE name_hash = {hash}", self.table))
+        prepared(format!("UPDATE {} SET expired = {expired} WHERE name_hash = {hash}", self.table))
     }
 
     /// To bind: as the upsert. Affects no row where there is one of this hash,
     /// after waiting for whoever is writing it.
     pub(super) fn insert_new(&self, name: &FileName, row: &Row) -> Query<'static> {
-        bind_row(once(self.insert_new.to_string()), name, row)
+        bind_row(kept(&self.insert_new), name, row)
     }
 
     /// Soft-deleted rows in the order of the primary key.
@@ -258,7 +261,7 @@ impl Sql {
             }
             None => String::new(),
         };
-        let query = once(format!(
+        let query = prepared(format!(
             "SELECT CAST(name_hash AS {text}), CAST(name AS {text}) FROM {table}{filter} \
              ORDER BY name_hash LIMIT {limit}"
         ));
@@ -266,7 +269,7 @@ impl Sql {
     }
 
     fn hash_parameters(&self, count: usize) -> String {
-        let parameters: Vec<_> = (1..=count)
+        let parameters: Vec<_> = (1..=places(count))
             .map(|number| hash_parameter(self.dialect, self.padded_hash, number))
             .collect();
         parameters.join(", ")
@@ -319,13 +322,20 @@ fn bind_row(query: Query<'static>, name: &FileName, row: &Row) -> Query<'static>
 }
 
 /// A statement that is prepared once for each connection.
+fn prepared(text: String) -> Query<'static> {
+    sqlx::query(AssertSqlSafe(text))
+}
+
 fn kept(text: &Arc<str>) -> Query<'static> {
     sqlx::query(AssertSqlSafe(Arc::clone(text)))
 }
 
-/// A statement that need not be kept prepared: another will look different.
-fn once(text: String) -> Query<'static> {
-    sqlx::query(AssertSqlSafe(text)).persistent(false)
+/// So many places for hashes has the statement for this many: few lengths, so
+/// that each is prepared once. What was prepared for one use would be closed
+/// after it, and on TCP the packet behind that waits 40 ms for the server's
+/// delayed acknowledgement.
+pub(super) fn places(count: usize) -> usize {
+    [1, 8, 64].into_iter().find(|places| *places >= count).unwrap_or(BATCH)
 }
 
 fn hash_parameter(dialect: Dialect, padded: bool, number: usize) -> String {
