@@ -163,3 +163,13 @@ def memory(pid):
             key, value = line.split(":")
             fields[key] = int(value.split()[0]) * 1024
     return fields["VmRSS"], fields["RssAnon"]
+
+
+def most_resident(pid):
+    """kB that a process has had resident at most; None when it has ended."""
+    try:
+        status = pathlib.Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        return None
+    peaks = [line.split()[1] for line in status.splitlines() if line.startswith("VmHWM")]
+    return int(peaks[0]) if peaks else None

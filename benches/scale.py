@@ -12,7 +12,6 @@ import argparse
 import contextlib
 import hashlib
 import json
-import os
 import signal
 import sqlite3
 import subprocess
@@ -22,7 +21,7 @@ import time
 import report
 import tree
 from plot import shown
-from processes import program, scratch
+from processes import most_resident, program, scratch
 from servers import BUILD, PHP_FLAGS, PHP_SCRIPTS, MariaDb
 
 CHUNK = 200_000
@@ -79,28 +78,30 @@ class OnMariaDb:
 
 
 def listing(url, root, rows):
-    """Seconds that a listing of all rows takes, and bytes that it takes at most; None where it fails or takes too long."""
+    """Microseconds for each row of a listing of all, and kB at most; None where it fails or takes too long."""
     command = [BUILD / "ezdfs", "--dsn", url, "--root", root, "--name-prefix", "var/site/storage", "ls"]
     start = time.monotonic()
+    peak = 0
     with open(root.parent / "listed", "wb") as output:
         process = subprocess.Popen(command, stdout=output)
-    pid, status, used = 0, 0, None
-    while pid == 0:
-        time.sleep(0.01)
-        pid, status, used = os.wait4(process.pid, os.WNOHANG)
-        if pid == 0 and time.monotonic() - start > LISTING_LIMIT:
-            process.kill()
-            process.wait()
-            return None, None
+    try:
+        while process.poll() is None:
+            # Not what wait4 tells: that begins with the memory of the process that starts it.
+            peak = most_resident(process.pid) or peak
+            if time.monotonic() - start > LISTING_LIMIT:
+                return None, None
+            time.sleep(0.005)
+    finally:
+        process.kill()
+        process.wait()
     seconds = time.monotonic() - start
-    process.returncode = os.waitstatus_to_exitcode(status)
     if process.returncode != 0:
         return None, None
     with open(root.parent / "listed", "rb") as output:
         lines = sum(1 for _ in output)
     if lines != rows:
         raise SystemExit(f"ezdfs ls printed {lines} of {rows} rows")
-    return seconds * 1e6 / rows, used.ru_maxrss
+    return seconds * 1e6 / rows, peak
 
 
 def measure(database, root, rows):
