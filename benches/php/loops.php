@@ -32,6 +32,8 @@ function ids(string $dir, bool $folders = false): array
 function create(object $store, array $ids): void
 {
     global $local;
+    // PHP remembers of a directory that it is there, also when the extension has removed it.
+    clearstatcache();
     foreach ($ids as $id) {
         $source = fopen($local, 'rb');
         $store instanceof Plain
