@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use nix::sys::signal::SigSet;
 use once_cell::sync::Lazy;
 use tokio::runtime::{Builder, Runtime};
+use tokio::task::JoinHandle;
 
 use crate::error::{Error, ErrorKind, Result};
 
@@ -57,22 +58,44 @@ impl<T> fmt::Debug for PerProcess<T> {
 }
 
 static RUNTIME: Lazy<PerProcess<Runtime>> = Lazy::new(PerProcess::new);
+static DRIVER: Lazy<PerProcess<()>> = Lazy::new(PerProcess::new);
 
-/// The runtime of this process; started by the first call.
-pub(crate) fn runtime() -> Result<Arc<Runtime>> {
+/// The runtime of this process; made by the first call. Who waits in
+/// [`block_on`] drives it with the own thread: no other thread has to be woken
+/// for each answer of the database.
+fn runtime() -> Result<Arc<Runtime>> {
     RUNTIME.get_or_try_init(|| {
-        Builder::new_multi_thread()
-            .worker_threads(1)
+        Builder::new_current_thread()
             .max_blocking_threads(MAX_BLOCKING_THREADS)
             .thread_name("ezdfs")
             .enable_all()
             .on_thread_start(leave_signals_to_the_host)
             .build()
-            .map_err(|error| {
-                Error::new(ErrorKind::Unavailable, "start", "runtime", "cannot start threads")
-                    .with_source(error)
-            })
+            .map_err(cannot_start)
     })
+}
+
+/// Runs a future that nobody waits for, on a thread that the first one starts.
+pub(crate) fn in_background<F>(future: F) -> Result<JoinHandle<F::Output>>
+where
+    F: Future<Output: Send> + Send + 'static,
+{
+    let runtime = runtime()?;
+    DRIVER.get_or_try_init(|| {
+        let driven = Arc::clone(&runtime);
+        let drive = move || {
+            leave_signals_to_the_host();
+            driven.block_on(std::future::pending::<()>())
+        };
+        let thread = std::thread::Builder::new().name("ezdfs".to_owned());
+        thread.spawn(drive).map(drop).map_err(cannot_start)
+    })?;
+    Ok(runtime.spawn(future))
+}
+
+fn cannot_start(error: std::io::Error) -> Error {
+    Error::new(ErrorKind::Unavailable, "start", "runtime", "cannot start a thread")
+        .with_source(error)
 }
 
 /// Signals must reach the host's own threads: nginx and PHP act on the `EINTR`

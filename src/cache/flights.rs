@@ -53,6 +53,11 @@ impl<T: Clone + Send + Sync + 'static> Flights<T> {
         flight
     }
 
+    /// Whether no look-up of this key is under way.
+    pub(crate) fn is_idle(&self, key: &Key) -> bool {
+        !self.under_way().contains_key(key)
+    }
+
     /// Lets nobody join the look-up of this key any more.
     pub(crate) fn forget(&self, key: &Key) {
         self.under_way().remove(key);

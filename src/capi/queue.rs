@@ -140,7 +140,6 @@ impl Queue {
     where
         F: Future<Output = Result<Arc<SharedFile>>> + Send + 'static,
     {
-        let runtime = runtime::runtime()?;
         let ticket = {
             let mut state = self.state();
             state.last_ticket += 1;
@@ -150,10 +149,11 @@ impl Queue {
             ticket
         };
         let queue = Arc::clone(self);
-        let task = runtime.spawn(async move {
+        let task = runtime::in_background(async move {
             let result = AssertUnwindSafe(look_up).catch_unwind().await;
             queue.complete(ticket, result.unwrap_or_else(|panic| Err(from_panic(&*panic))));
         });
+        let task = task.inspect_err(|_| drop(self.state().pending.remove(&ticket)))?;
         if let Some(pending) = self.state().pending.get_mut(&ticket) {
             pending.task = Some(task.abort_handle());
         }

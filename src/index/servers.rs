@@ -12,6 +12,7 @@ use url::Url;
 use super::fault;
 use crate::config::{Dialect, Options, dsn};
 use crate::error::{Error, ErrorKind, Result};
+use crate::runtime;
 
 /// How soon after the first failure to connect it is tried again; doubled with
 /// each further one.
@@ -254,13 +255,14 @@ impl Servers {
             return;
         }
         let servers = Arc::clone(self);
-        tokio::spawn(async move {
+        let review = async move {
             if let Ok(link) = servers.choose(None).await {
                 // Says good-bye, which a server may log the lack of.
                 let _ = tokio::time::timeout(REVIEW, link.connection.close()).await;
             }
             servers.reviewing.store(false, Ordering::SeqCst);
-        });
+        };
+        drop(runtime::in_background(review));
     }
 
     fn choice(&self) -> Option<Choice> {

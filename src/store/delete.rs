@@ -242,11 +242,11 @@ impl Process {
             return self.delete_rows(pending, removed).await;
         }
         let process = Arc::clone(self);
-        tokio::spawn(async move {
+        runtime::in_background(async move {
             if let Err(error) = process.delete_rows(pending, removing.end().await).await {
                 log::error!("ezdfs: {error:#}");
             }
-        });
+        })?;
         Err(silent("delete", self.mount_timeout))
     }
 

@@ -147,14 +147,17 @@ impl Process {
     /// Reads a row again and opens its file again before their time is over, so
     /// that nobody has to wait when it is.
     fn refresh(self: &Arc<Self>, key: Key, id: &FileId) {
-        let (Ok(runtime), Ok(name)) = (runtime::runtime(), self.name_prefix.name(id)) else {
-            return;
-        };
-        let _within = runtime.enter();
+        let Ok(name) = self.name_prefix.name(id) else { return };
         let (process, id) = (Arc::clone(self), id.clone());
-        let start = || async move { process.open_shared(&id, name, key, true).await };
-        // Nobody waits; a failure shows when somebody does.
-        drop(self.flights.join_or_start(key, start));
+        let refresh = async move {
+            let again = Arc::clone(&process);
+            let start = || async move { again.open_shared(&id, name, key, true).await };
+            // A failure shows when somebody waits.
+            drop(process.flights.join_or_start(key, start).await);
+        };
+        if self.flights.is_idle(&key) {
+            drop(runtime::in_background(refresh));
+        }
     }
 
     async fn open_shared(
@@ -183,7 +186,7 @@ impl Process {
             return;
         }
         let (process, pause) = (Arc::downgrade(self), self.cache.ttl());
-        tokio::spawn(async move {
+        let close = async move {
             loop {
                 tokio::time::sleep(pause).await;
                 let Some(process) = Weak::upgrade(&process) else { return };
@@ -192,7 +195,8 @@ impl Process {
                     return;
                 }
             }
-        });
+        };
+        drop(runtime::in_background(close));
     }
 }
 

@@ -151,8 +151,10 @@ impl Ending {
         if let Some(published) = publishing.end_within(self.process.mount_timeout).await {
             return self.commit(pending, published?).await;
         }
-        let unknown = outcome_unknown(&self.name, "the mount hangs while it renames");
-        tokio::spawn(async move {
+        let waited = self.process.mount_timeout;
+        let reason = format!("the mount did not answer within {waited:?}");
+        let unknown = outcome_unknown(&self.name, &reason);
+        let end_late = async move {
             let ended = match publishing.end().await {
                 Ok(published) => self.commit(pending, published).await,
                 Err(error) => Err(error),
@@ -162,7 +164,8 @@ impl Ending {
                 Ok(()) => log::warn!("ezdfs: the write of {:?} ended late", self.name),
                 Err(error) => log::error!("ezdfs: {error:#}"),
             }
-        });
+        };
+        runtime::in_background(end_late)?;
         Err(unknown)
     }
 
