@@ -205,6 +205,9 @@ struct Link<'s> {
 
 impl<'s> Link<'s> {
     fn run(shared: &'s Shared, number: usize, client: TcpStream) -> std::io::Result<()> {
+        if !shared.thawed(number) {
+            return Ok(());
+        }
         let server = TcpStream::connect(("127.0.0.1", shared.target))?;
         client.set_nonblocking(false)?;
         for stream in [&client, &server] {
@@ -270,29 +273,39 @@ impl<'s> Link<'s> {
         if let Mode::Delay(delay) = *self.shared.mode.lock().unwrap() {
             thread::sleep(delay);
         }
-        while *self.shared.mode.lock().unwrap() == Mode::Freeze {
-            if self.is_doomed()? {
-                return Ok(false);
-            }
-            thread::sleep(TURN);
-        }
-        Ok(true)
+        Ok(self.shared.thawed(self.number) || !self.is_doomed()?)
     }
 
     fn is_doomed(&self) -> std::io::Result<bool> {
-        if self.shared.stopped.load(Ordering::SeqCst) {
-            return Ok(true);
-        }
-        let (before, end) = *self.shared.doom.lock().unwrap();
-        if self.number >= before {
-            return Ok(false);
-        }
-        if end == End::Reset {
+        let end = self.shared.doom_of(self.number);
+        if end == Some(End::Reset) {
             for stream in [&self.client, &self.server] {
                 setsockopt(stream, sockopt::Linger, &linger { l_onoff: 1, l_linger: 0 })?;
             }
         }
-        Ok(true)
+        Ok(end.is_some())
+    }
+}
+
+impl Shared {
+    /// Waits while everything is frozen; false where the link ended meanwhile.
+    fn thawed(&self, number: usize) -> bool {
+        while *self.mode.lock().unwrap() == Mode::Freeze {
+            if self.doom_of(number).is_some() {
+                return false;
+            }
+            thread::sleep(TURN);
+        }
+        true
+    }
+
+    /// How this link has to end, if it has to.
+    fn doom_of(&self, number: usize) -> Option<End> {
+        let (before, end) = *self.doom.lock().unwrap();
+        if self.stopped.load(Ordering::SeqCst) {
+            return Some(End::Close);
+        }
+        (number < before).then_some(end)
     }
 }
 
