@@ -138,7 +138,7 @@ fn unknown(db: TestDb) -> Result {
         assert_eq!(site.read(name).unwrap(), NEW);
         assert_eq!(site.tree().iter().filter(|path| path.contains(".ezdfs-old-")).count(), 1);
     };
-    let repair = [Fault::SizeMismatch, Fault::StaleStaging];
+    let repair = [Fault::InterruptedOverwrite, Fault::StaleStaging];
     let size = NEW.len().to_string();
 
     // The COMMIT arrives when the line is good again.
@@ -155,12 +155,12 @@ fn unknown(db: TestDb) -> Result {
     proxy.set(Mode::Pass);
     assert_eq!(site.row("size", "images/lost"), texts([&*OLD.len().to_string()]));
     assert_eq!(fsck(site, options(&repair)).0.remaining(), 0);
-    assert_stored(site, "images/lost", NEW);
+    assert_stored(site, "images/lost", OLD);
     assert_tidy(site);
     for _ in 0..2 {
         injected(
             "database frozen during the COMMIT",
-            "error: outcome unknown; fsck makes row and file agree",
+            "error: outcome unknown; fsck makes the file that of the row",
         );
     }
     Ok(())

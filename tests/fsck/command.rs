@@ -199,7 +199,8 @@ fn killed_put(db: TestDb) -> Result {
     let mut child: Child =
         cli.with_store(&["put", "images/b"]).stdin(Stdio::piped()).spawn().unwrap();
     let mut stdin = child.stdin.take().unwrap();
-    stdin.write_all(&[b'x'; 100_000]).unwrap();
+    // More than is read before there is a staging file.
+    stdin.write_all(&[b'x'; 200_000]).unwrap();
     wait_for("the staging file", || !staging().is_empty()).unwrap();
     assert_eq!(cli.code(&["fsck", "--repair", "all"]), 0);
     assert_eq!(staging().len(), 1, "a young one belongs to somebody");
