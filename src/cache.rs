@@ -3,7 +3,8 @@
 //! A row is trusted for `cache_ttl` from the moment it was asked for, its absence
 //! for `cache_negative_ttl`: so long may a write of another node stay unseen. A
 //! write of this process is seen by it at once. A descriptor is trusted as long
-//! as the row under which it was opened, and closed soon after.
+//! as the row under which it was opened, but no longer than `cache_ttl` from when
+//! it was opened, and closed soon after.
 //!
 //! Callers know keys, facts and stamps and nothing of how they are kept.
 
@@ -62,11 +63,19 @@ struct Entry {
     stamp: Stamp,
 }
 
+#[derive(Debug, Clone)]
+struct Kept<F> {
+    file: F,
+    /// The reading of the row under which it was opened.
+    stamp: Stamp,
+    opened_at: Stamp,
+}
+
 /// The cache of one process; `F` is an open file.
 pub(crate) struct Cache<F> {
     /// `None` where the options switch it off.
     rows: Option<Evicting<Key, Entry>>,
-    files: Option<Evicting<Key, (Stamp, F)>>,
+    files: Option<Evicting<Key, Kept<F>>>,
     kinds: Kinds,
     ttl: Duration,
     negative_ttl: Duration,
@@ -159,10 +168,12 @@ impl<F: Clone> Cache<F> {
         (facts, stamp)
     }
 
-    /// The file that was opened under this reading of its row.
+    /// The file that was opened under this reading of its row, recently enough:
+    /// a row that is read again ahead of time says nothing of a file that could
+    /// not be opened again.
     pub(crate) fn file(&self, key: &Key, stamp: Stamp) -> Option<F> {
-        let (opened_under, file) = self.files.as_ref()?.get(key)?;
-        (opened_under == stamp).then_some(file)
+        let kept = self.files.as_ref()?.get(key)?;
+        (kept.stamp == stamp && self.age(kept.opened_at) < self.ttl).then_some(kept.file)
     }
 
     /// Whether any file of this name is kept open.
@@ -170,21 +181,19 @@ impl<F: Clone> Cache<F> {
         self.files.as_ref().is_some_and(|files| files.contains_key(key))
     }
 
-    /// Keeps an open file as long as the row under which it was opened.
-    pub(crate) fn keep_file(&self, key: Key, stamp: Stamp, file: F) {
+    /// Keeps an open file; `opened_at` is when somebody set about opening it.
+    pub(crate) fn keep_file(&self, key: Key, stamp: Stamp, opened_at: Stamp, file: F) {
         if let Some(files) = &self.files {
-            files.insert(key, (stamp, file));
+            files.insert(key, Kept { file, stamp, opened_at });
         }
     }
 
-    /// Drops the files whose rows nobody asked for in time; says whether any
-    /// are left.
+    /// Drops the files that are not trusted any more; says whether any are left.
     pub(crate) fn drop_idle_files(&self) -> bool {
         let (Some(rows), Some(files)) = (&self.rows, &self.files) else { return false };
-        let longest = self.ttl + self.stale_if_error;
-        files.retain(|key, (stamp, _)| {
+        files.retain(|key, kept| {
             let row = rows.peek(key);
-            row.is_some_and(|row| row.stamp == *stamp && self.age(row.asked_at) < longest)
+            row.is_some_and(|row| row.stamp == kept.stamp) && self.age(kept.opened_at) < self.ttl
         });
         !files.is_empty()
     }
@@ -204,7 +213,7 @@ impl<F: Clone> Cache<F> {
         }
     }
 
-    fn now(&self) -> Stamp {
+    pub(crate) fn now(&self) -> Stamp {
         // 64 bits of nanoseconds are 584 years.
         Stamp(self.epoch.elapsed().as_nanos() as u64)
     }
@@ -301,7 +310,7 @@ mod tests {
         let file = Arc::<str>::from("open");
         let keep = |row| {
             let (_, stamp) = cache.remember(KEY, row, cache.reading());
-            cache.keep_file(KEY, stamp, Arc::clone(&file));
+            cache.keep_file(KEY, stamp, cache.now(), Arc::clone(&file));
             stamp
         };
         let first = keep(row(1));
@@ -325,13 +334,27 @@ mod tests {
 
     #[test]
     fn files_that_nobody_asks_for_are_closed() {
-        let cache = cache(&[("cache_ttl", "10ms")]);
+        let cache = cache(&[("cache_ttl", "10ms"), ("stale_if_error", "1h")]);
         let file = Arc::<str>::from("open");
         let (_, stamp) = cache.remember(KEY, row(1), cache.reading());
-        cache.keep_file(KEY, stamp, Arc::clone(&file));
+        cache.keep_file(KEY, stamp, cache.now(), Arc::clone(&file));
         std::thread::sleep(Duration::from_millis(20));
         assert!(!cache.drop_idle_files());
         assert_eq!(Arc::strong_count(&file), 1);
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_opened_again_has_its_time_and_no_more() {
+        let cache = cache(&[("cache_ttl", "1s")]);
+        let (_, stamp) = cache.remember(KEY, row(1), cache.reading());
+        let long_ago = cache.now();
+        cache.keep_file(KEY, stamp, long_ago, Arc::from("open"));
+        std::thread::sleep(Duration::from_millis(600));
+        // The row is read again ahead of time, its file is not opened again.
+        assert_eq!(cache.remember(KEY, row(1), cache.reading()).1, stamp);
+        std::thread::sleep(Duration::from_millis(600));
+        assert!(cache.file(&KEY, stamp).is_none());
+        assert!(!cache.drop_idle_files());
     }
 
     #[test]

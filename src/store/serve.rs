@@ -172,9 +172,10 @@ impl Process {
             true => self.find_again(key, read).await?,
             false => self.find(key, read).await?,
         };
+        let opened_at = self.cache.now();
         let (file, stamp) = self.open_row(id, &name, row, READ_AHEAD).await?;
         let file = Arc::new(SharedFile::from(file));
-        self.cache.keep_file(key, stamp, Arc::clone(&file));
+        self.cache.keep_file(key, stamp, opened_at, Arc::clone(&file));
         self.close_idle_files();
         Ok(file)
     }

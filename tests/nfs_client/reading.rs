@@ -8,10 +8,14 @@ use nix::errno::Errno;
 
 use crate::support::faults::injected;
 use crate::support::nfs_client::{Call, Fault};
+use crate::support::process::wait_for;
 use crate::support::{Result, Servers, Trials};
 
 use super::cluster::{Cluster, PICTURE};
 use super::doors::{Answer, Door, Node, per_door};
+
+/// Every read opens its file.
+const UNKEPT: &[(&str, &str)] = &[("cache_files", "0")];
 
 /// Of several reads: more than nginx or PHP take at a time.
 const LARGE: usize = 600_000;
@@ -21,6 +25,7 @@ pub(super) fn register(trials: &mut Trials) {
     per_door(trials, "stale_for_good", &Door::ALL, stale_for_good);
     per_door(trials, "stale_at_the_first_byte", &[Door::Command], stale_at_first_byte);
     per_door(trials, "errors_before_the_first_byte", &Door::ALL, errors_before);
+    per_door(trials, "a_kept_file_outlives_errors_for_its_time", &[Door::Nginx], kept_on);
     per_door(trials, "errors_in_the_middle", &Door::ALL, errors_in_the_middle);
     per_door(trials, "short_reads", &Door::ALL, short_reads);
 }
@@ -73,7 +78,7 @@ fn errors_before(servers: &Servers, door: Door) -> Result {
     let other = PICTURE.replace("picture", "other");
     cluster.put(PICTURE, b"bytes")?;
     cluster.put(&other, b"other")?;
-    let node = cluster.door(door, &[])?;
+    let node = cluster.door(door, UNKEPT)?;
     for (call, errno) in [
         (Call::Lookup, Errno::EIO),
         (Call::Open, Errno::EIO),
@@ -91,10 +96,33 @@ fn errors_before(servers: &Servers, door: Door) -> Result {
     Ok(())
 }
 
+/// What is open needs no call that fails, until its row has to be asked for again.
+fn kept_on(servers: &Servers, door: Door) -> Result {
+    let mut cluster = Cluster::new(servers)?;
+    cluster.put(PICTURE, b"bytes")?;
+    let whole = Answer::Bytes(b"bytes".to_vec());
+    for call in [Call::Lookup, Call::Open] {
+        let lasting = cluster.door(door, &[("cache_ttl", "1h")])?;
+        let brief = cluster.door(door, &[("cache_ttl", "1s")])?;
+        for node in [&lasting, &brief] {
+            assert_eq!(node.read(PICTURE), whole);
+        }
+        cluster.b.fail([Fault::new(call, Errno::EIO).name("picture")])?;
+        let refused = || matches!(brief.read(PICTURE), Answer::Refused(_));
+        wait_for("the end of a file's time", refused)?;
+        assert_eq!(lasting.read(PICTURE), whole, "{call:?}");
+        brief.read(PICTURE).assert_refused();
+        cluster.b.heal()?;
+        assert_eq!(brief.read(PICTURE), whole, "{call:?}");
+    }
+    injected("EIO when a file that is kept open would be opened", "served on, for its time");
+    Ok(())
+}
+
 fn errors_in_the_middle(servers: &Servers, door: Door) -> Result {
     let mut cluster = Cluster::new(servers)?;
     cluster.put(PICTURE, &large())?;
-    let node = cluster.door(door, &[])?;
+    let node = cluster.door(door, UNKEPT)?;
     for errno in [Errno::ESTALE, Errno::EIO] {
         cluster.b.fail([Fault::new(Call::Read, errno).name("picture").beyond(400_000)])?;
         let reason = std::io::Error::from(errno).to_string();
