@@ -186,7 +186,7 @@ fn image_extension(file_name: &str) -> Option<&'static CStr> {
         .map(|(image, _)| *image)
 }
 
-/// The strong validator of a row, quotes included.
+/// The strong validator of a file, quotes included.
 pub fn etag(mtime: i64, size: u64) -> String {
     format!("\"{mtime}-{size}\"")
 }

@@ -63,9 +63,11 @@ impl OpenFile {
         self.version.is_of(&self.file)
     }
 
-    /// The strong validator, from the row.
+    /// The strong validator: the row's time and the file's own length, because a
+    /// new file is in place a moment before its row, and is not what the old
+    /// validator stands for.
     pub fn etag(&self) -> String {
-        serve::etag(self.info.mtime, self.info.size)
+        serve::etag(self.info.mtime, self.size)
     }
 }
 
