@@ -7,6 +7,7 @@ mod database;
 mod features;
 mod freshness;
 mod http;
+mod kept;
 mod lifecycle;
 mod mount;
 mod paths;
@@ -26,6 +27,7 @@ pub(crate) fn register(trials: &mut Trials) {
     features::register_http2(&mut trials.group("nginx::features", &and(clients)));
     freshness::register(&mut trials.group("nginx::freshness", &needs));
     http::register(&mut trials.group("nginx::http", &needs));
+    kept::register(&mut trials.group("nginx::kept", &needs));
     lifecycle::register(&mut trials.group("nginx::lifecycle", &needs));
     lifecycle::register_mariadb(&mut trials.group("nginx::lifecycle", &and(Need::MARIADB)));
     mount::register(&mut trials.group("nginx::mount", &needs));

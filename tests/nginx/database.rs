@@ -17,6 +17,7 @@ pub(super) fn register_mariadb(group: &mut Group) {
     group.add("stopped_database_is_503::mariadb", |_| stopped_mariadb());
     group.add("refused_connections_are_503", |_| refused_connections());
     group.add("cold_requests_share_one_look_up", |_| one_look_up());
+    group.add("cold_requests_for_many_names_share_few_queries", |_| few_queries());
     group.add("silent_database_is_503_at_the_deadline", |_| silent_database());
     group.add("clients_leave_while_waiting", |_| clients_leave());
     group.add("many_requests_without_a_database_are_no_storm", |_| no_storm());
@@ -217,6 +218,28 @@ fn one_look_up() -> Result {
         assert_eq!((answer.status, answer.text()), (200, path(0)));
     }
     assert_eq!(counter(&server, "Com_stmt_execute")? - before, 1);
+    Ok(())
+}
+
+fn few_queries() -> Result {
+    const NAMES: usize = 200;
+    let (server, site) = mariadb_site(NAMES + 1)?;
+    let patient = "connect_timeout 60s; query_timeout 60s;";
+    let nginx = observed(site.builder(patient)).server(&location("")).start()?;
+    assert_eq!(get(nginx.port(), &url(&path(NAMES))).status, 200);
+    let before = counter(&server, "Com_stmt_execute")?;
+    let frozen = Frozen::new(&server)?;
+    let targets: Vec<String> = (0..NAMES).map(|i| url(&path(i))).collect();
+    let connections = send(&nginx, targets.iter().map(String::as_str))?;
+    wait_for("the requests", || under_way(&nginx) == NAMES)?;
+    drop(frozen);
+    for (i, mut connection) in connections.into_iter().enumerate() {
+        let answer = connection.receive("GET")?;
+        assert_eq!((answer.status, answer.text()), (200, path(i)));
+    }
+    // Two that asked at once, and the others by the dozen.
+    let queries = counter(&server, "Com_stmt_execute")? - before;
+    assert!(queries <= 10, "{queries} queries for {NAMES} names");
     Ok(())
 }
 

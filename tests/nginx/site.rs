@@ -139,6 +139,11 @@ impl Site {
         Ok(self.store.create(&id, &mut &bytes[..], &options)?)
     }
 
+    /// Deletes a file as an ezdfs node does.
+    pub(super) fn delete(&self, path: &str) -> Result {
+        Ok(self.store.delete(&FileId::parse(&format!("{STORAGE}/{path}"))?)?)
+    }
+
     /// Writes a row as a foreign node does; the name is the whole one.
     pub(super) fn row(&self, row: Row) {
         self.db.sql(&row.sql(self.db.backend));
