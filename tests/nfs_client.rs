@@ -10,6 +10,7 @@ mod cluster;
 mod doors;
 mod freshness;
 mod hangs;
+mod kept;
 mod reading;
 mod traffic;
 mod writing;
@@ -20,5 +21,6 @@ pub(crate) fn register(trials: &mut Trials) {
     reading::register(trials);
     writing::register(trials);
     hangs::register(trials);
+    kept::register(trials);
     traffic::register(trials);
 }

@@ -1,0 +1,116 @@
+//! Files that a web server keeps open on a mount that remembers too much, or hangs.
+
+use std::fs;
+use std::io::Read;
+use std::time::{Duration, Instant};
+
+use crate::support::faults::injected;
+use crate::support::http::{Connection, get};
+use crate::support::nfs_client::{Behaviour, Call, NfsClient, Version};
+use crate::support::process::wait_for;
+use crate::support::{Result, Servers, Trials};
+
+use super::cluster::{Cluster, PICTURE};
+use super::doors::{Answer, Door, per_door};
+
+const TTL: Duration = Duration::from_secs(1);
+const BRIEF: &[(&str, &str)] = &[("cache_ttl", "1s"), ("cache_negative_ttl", "1s")];
+const LASTING: &[(&str, &str)] = &[("cache_ttl", "1h")];
+const CROWD: usize = 50;
+/// More than the kernel buffers for a client that does not read.
+const LARGE: usize = 32 << 20;
+
+pub(super) fn register(trials: &mut Trials) {
+    per_door(trials, "a_kept_file_is_opened_again_in_time", &[Door::Nginx], opened_again);
+    per_door(trials, "a_crowd_opens_a_cold_file_once", &[Door::Nginx], crowd);
+    per_door(trials, "a_broken_answer_costs_the_kept_file", &[Door::Nginx], distrusted);
+}
+
+/// Neither row nor size tells the two apart, and the client knows nothing of the new one: only
+/// opening the file again leads to it. Requests go on all the time.
+fn opened_again(servers: &Servers, door: Door) -> Result {
+    for version in [Version::V4, Version::V3] {
+        let mut cluster = Cluster::new(servers)?;
+        cluster.put_old(PICTURE, b"bytes 0")?;
+        let long = Duration::from_secs(3600);
+        cluster.b.behave(|behaviour| {
+            *behaviour =
+                Behaviour { version, attributes: long, names: long, ..Behaviour::default() };
+        })?;
+        let node = cluster.door(door, BRIEF)?;
+        let bytes = |round: usize| Answer::Bytes(format!("bytes {round}").into_bytes());
+        assert_eq!(node.read(PICTURE), bytes(0));
+        for round in 1..4 {
+            cluster.put_old(PICTURE, format!("bytes {round}").as_bytes())?;
+            let written = Instant::now();
+            while written.elapsed() <= TTL + TTL / 2 {
+                let is_over = written.elapsed() > TTL;
+                let answer = node.read(PICTURE);
+                let is_new = answer == bytes(round);
+                assert!(
+                    is_new || answer == bytes(round - 1) && !is_over,
+                    "{version:?}: {answer:?}"
+                );
+            }
+        }
+    }
+    injected("a file kept open is replaced by another node, row and size the same", "seen in time");
+    Ok(())
+}
+
+fn count(client: &NfsClient, call: Call) -> Result<u64> {
+    Ok(client.calls()?.get(&call).copied().unwrap_or(0))
+}
+
+fn crowd(servers: &Servers, door: Door) -> Result {
+    let mut cluster = Cluster::new(servers)?;
+    cluster.put(PICTURE, b"bytes")?;
+    cluster.b.behave(|_| {})?;
+    let node = cluster.door(door, LASTING)?;
+    let before = count(&cluster.b, Call::Open)?;
+    cluster.b.hang(&[Call::Open])?;
+    let ask = || -> Result<Connection> {
+        let mut connection = Connection::open(node.port())?;
+        connection.send("GET", &format!("/{PICTURE}"), &[])?;
+        Ok(connection)
+    };
+    let crowd = (0..CROWD).map(|_| ask()).collect::<Result<Vec<_>>>()?;
+    wait_for("a call to hang", || cluster.b.hanging().is_ok_and(|hanging| hanging == 1))?;
+    // nginx has read all the other requests when it has answered this one.
+    let missing = PICTURE.replace("picture", "missing");
+    assert_eq!(get(node.port(), &format!("/{missing}")).status, 404);
+    assert_eq!(cluster.b.hanging()?, 1);
+    cluster.b.heal()?;
+    for mut connection in crowd {
+        assert_eq!(connection.receive("GET")?.text(), "bytes");
+    }
+    assert_eq!(count(&cluster.b, Call::Open)? - before, 1);
+    injected("the mount hangs while 50 requests wait for one file", "opened once for all");
+    Ok(())
+}
+
+/// A client that leaves in the middle looks to the server as a file that cannot be read.
+fn distrusted(servers: &Servers, door: Door) -> Result {
+    let mut cluster = Cluster::new(servers)?;
+    cluster.put(PICTURE, &vec![b'a'; LARGE])?;
+    cluster.b.behave(|_| {})?;
+    let node = cluster.door(door, LASTING)?;
+    let opens = || count(&cluster.b, Call::Open);
+    let whole = || assert!(node.read(PICTURE) == Answer::Bytes(vec![b'a'; LARGE]));
+    whole();
+    let before = opens()?;
+    whole();
+    assert_eq!(opens()?, before, "it was not kept");
+    let mut leaver = Connection::open(node.port())?;
+    leaver.send("GET", &format!("/{PICTURE}"), &[])?;
+    leaver.reader().read_exact(&mut [0; 8])?;
+    drop(leaver);
+    let log = node.nginx.as_ref().ok_or("no nginx")?.dir().join("access.log");
+    let requests = || fs::read_to_string(&log).unwrap_or_default().lines().count();
+    wait_for("the end of the request", || requests() == 3)?;
+    whole();
+    assert_eq!(opens()?, before + 1);
+    whole();
+    assert_eq!(opens()?, before + 1);
+    Ok(())
+}
