@@ -1,0 +1,137 @@
+"""The mount, the disk or the server fails: refused or given up in time, nothing lost, and well again by itself."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+from cluster import check, wait
+from doors import MOUNT
+
+
+def no_mount(cluster):
+    """An empty mount point: everything refuses, nothing is deleted, no 404."""
+    cluster.everyone_sees("images/first", "ok", "first")
+    count = "SELECT COUNT(*) FROM ezdfs.ezdfsfile WHERE expired = 0 AND mtime > 0"
+    rows = cluster.database.sql(count)
+    cluster.lab.umount("B", lazy=True)
+    try:
+        cluster.everyone_sees("images/first", "unavailable")
+        for door in cluster.command["B"], cluster.php["B"]:
+            for answer in (
+                door.put("images/lost", "x"),
+                door.remove("images/first"),
+                door.remove_directory("images"),
+            ):
+                check(answer.kind == "unavailable", f"{door.name}: {answer}")
+        check(cluster.database.sql(count) == rows, "rows were deleted, or written")
+    finally:
+        cluster.lab.mount("B")
+    cluster.everyone_sees("images/first", "ok", "first")
+
+
+def full_disk(cluster):
+    for number, writer in enumerate(cluster.writers):
+        cluster.put(f"images/kept{number}", "kept", writer)
+    cluster.lab.run("A", "head -c 3000000 /dev/zero > /tmp/big", check=True)
+    fill = "fallocate -l $(df -B1 --output=avail /srv/export | tail -1) /srv/export/.full"
+    more = "dd if=/dev/zero of=/srv/export/.full bs=1M; dd if=/dev/zero of=/srv/export/.more bs=4k; true"
+    cluster.lab.run("S", f"{fill} || {more}", timeout=120)
+    try:
+        for number, writer in enumerate(cluster.writers):
+            answer = writer.put_file(f"images/kept{number}", "/tmp/big")
+            check(answer.kind == "storage", f"{writer.name}: {answer}")
+    finally:
+        cluster.lab.run("S", "rm -f /srv/export/.full /srv/export/.more", check=True)
+    left = cluster.lab.run("A", f"find {MOUNT} -name '.ezdfs-*'").out
+    check(left == "", f"staging files are left: {left}")
+    for number, writer in enumerate(cluster.writers):
+        cluster.everyone_sees(f"images/kept{number}", "ok", "kept")
+        cluster.put(f"images/kept{number}", "again", writer)
+        cluster.everyone_sees(f"images/kept{number}", "ok", "again")
+
+
+def frozen_server(cluster):
+    """Readers, writers and deleters give up at their deadline, nginx serves other requests, and all recovers by itself."""
+    cluster.put("images/cold", "cold")
+    cluster.put("images/doomed", "doomed")
+    calls = [(reader.name, lambda reader=reader: reader.get("images/cold")) for reader in cluster.readers * 2]
+    for number, writer in enumerate(cluster.writers):
+        calls.append((writer.name, lambda writer=writer, id=f"images/frozen{number}": writer.put(id, "frozen")))
+    calls.append(("deleter", lambda: cluster.command["B"].remove("images/doomed")))
+    cluster.lab.drop_caches("B")
+    cluster.lab.hang()
+    try:
+        with ThreadPoolExecutor(len(calls)) as pool:
+            answers = [(name, pool.submit(call)) for name, call in calls]
+            wait("both workers to answer", lambda: not any_idle(cluster), 60)
+            for name, answer in answers:
+                kind = answer.result(120).kind
+                check(kind == "unavailable", f"{name}: {kind}, not unavailable")
+        wait("both workers to answer once more", lambda: not any_idle(cluster), 60)
+    finally:
+        cluster.lab.resume()
+    cluster.everyone_sees("images/cold", "ok", "cold", 90)
+    for number, writer in enumerate(cluster.writers):
+        cluster.put(f"images/frozen{number}", "thawed", writer)
+        cluster.everyone_sees(f"images/frozen{number}", "ok", "thawed")
+    # The deletion that nobody waited for is done, or was not begun.
+    answer = cluster.command["B"].remove("images/doomed")
+    check(answer.kind in ("ok", "not found"), f"deleting again: {answer}")
+    cluster.everyone_sees("images/doomed", "not found")
+    all_is_well(cluster)
+
+
+def any_idle(cluster):
+    """Whether one of the two workers answers nothing."""
+    script = "for n in 1 2 3 4 5 6 7 8 9 10; do curl -s -m 5 http://127.0.0.1:8080/pid; echo; done | grep . | sort -u | wc -l"
+    return int(cluster.lab.run("B", script, timeout=90).out) < 2
+
+
+def all_is_well(cluster):
+    found = cluster.command["A"].run("fsck", timeout=120)
+    check(found.kind == "ok", f"fsck: {found}")
+
+
+def rebooted_server(cluster):
+    """The server loses power: what was acknowledged is there, and writing goes on when it is back."""
+    for number, writer in enumerate(cluster.writers):
+        cluster.put(f"images/before{number}", "before", writer)
+    cluster.lab.reboot("S", hard=True)
+    for number, writer in enumerate(cluster.writers):
+        wait(
+            f"{writer.name} to store something",
+            lambda: writer.put(f"images/after{number}", "after").kind == "ok",
+            180,
+        )
+    for number in range(len(cluster.writers)):
+        cluster.everyone_sees(f"images/before{number}", "ok", "before", 120)
+        cluster.everyone_sees(f"images/after{number}", "ok", "after", 60)
+    all_is_well(cluster)
+
+
+def directory_deleted_while_served(cluster):
+    """nginx has files of a directory open that another process of its node deletes: the client keeps them
+    as .nfsXXXX until nginx closes them, and then the directory can go."""
+    nginx = cluster.nginx["nginx"]
+    for number, remover in enumerate([cluster.command["B"], cluster.php["B"]]):
+        directory = f"images/dir{number}"
+        ids = [f"{directory}/{name}" for name in ("a", "b")]
+        for id in ids:
+            cluster.put(id, "there")
+        polls = [cluster.poll(nginx, id) for id in ids]
+        for poll in polls:
+            poll.wait("200 there", 60)
+        silly = f"find {MOUNT}/{directory} -name '.nfs*' 2>/dev/null"
+        watcher = cluster.lab.start("B", f"until {silly} | grep .; do sleep 0.1; done", timeout=60)
+        cluster.succeeds(remover.remove_directory(directory))
+        for poll in polls:
+            poll.settles("404")
+            poll.end()
+        check(watcher.wait(90).rc == 0, "no .nfs file was seen: nginx had nothing open")
+        wait("the .nfs files to go", lambda: cluster.lab.run("B", silly).out == "", 60)
+        cluster.succeeds(remover.remove_directory(directory))
+        left = cluster.lab.run("B", f"ls -A {MOUNT}/{directory}")
+        check(left.rc != 0, f"{remover.name} leaves {directory}: {left.out}")
+        for id in ids:
+            cluster.everyone_sees(id, "not found")
+
+
+SCENARIOS = [no_mount, full_disk, directory_deleted_while_served, frozen_server, rebooted_server]
