@@ -345,14 +345,14 @@ mod tests {
 
     #[test]
     fn a_file_that_cannot_be_opened_again_has_its_time_and_no_more() {
-        let cache = cache(&[("cache_ttl", "1s")]);
+        let cache = cache(&[("cache_ttl", "3s")]);
         let (_, stamp) = cache.remember(KEY, row(1), cache.reading());
         let long_ago = cache.now();
         cache.keep_file(KEY, stamp, long_ago, Arc::from("open"));
-        std::thread::sleep(Duration::from_millis(600));
+        std::thread::sleep(Duration::from_millis(1600));
         // The row is read again ahead of time, its file is not opened again.
         assert_eq!(cache.remember(KEY, row(1), cache.reading()).1, stamp);
-        std::thread::sleep(Duration::from_millis(600));
+        std::thread::sleep(Duration::from_millis(1600));
         assert!(cache.file(&KEY, stamp).is_none());
         assert!(!cache.drop_idle_files());
     }
