@@ -34,6 +34,9 @@ pub(crate) use sweep::Swept;
 pub(crate) use version::Version;
 pub(crate) use walk::{Walk, Walked, shown};
 
+/// How often a file is opened again that is replaced just then.
+const STALE_RETRIES: usize = 4;
+
 /// The mounted directory beneath which all files lie.
 ///
 /// No descriptor of it is kept between calls, so that it can be unmounted and
@@ -74,7 +77,7 @@ impl Mount {
     ///
     /// - `NotFound`: it is not there although the mount is alive, or what is
     ///   there is not a regular file beneath the root.
-    /// - `Unavailable`: the mount is gone, or the handle went stale twice.
+    /// - `Unavailable`: the mount is gone, or the handle is stale again and again.
     /// - `Storage`: anything else.
     pub(crate) fn open(&self, id: &FileId, was_open: bool, read: usize) -> Result<Opened> {
         let root = self.root()?;
@@ -87,13 +90,18 @@ impl Mount {
             let opened = open_regular(root, id)?;
             read_ahead(&opened, read).map(|()| opened)
         };
-        let first = open(&root);
-        let Err(Errno::ENOENT | Errno::ENOTDIR | Errno::ESTALE) = first else {
-            return first.map_err(|errno| self.open_error(id, errno));
-        };
-        let root = self.root()?;
-        revalidate(&root, id.parent());
-        open(&root).map_err(|errno| self.open_error(id, errno))
+        let mut outcome = open(&root);
+        if let Err(Errno::ENOENT | Errno::ENOTDIR | Errno::ESTALE) = outcome {
+            for _ in 0..STALE_RETRIES {
+                let root = self.root()?;
+                revalidate(&root, id.parent());
+                outcome = open(&root);
+                if !matches!(outcome, Err(Errno::ESTALE)) {
+                    break;
+                }
+            }
+        }
+        outcome.map_err(|errno| self.open_error(id, errno))
     }
 
     fn open_error(&self, id: &FileId, errno: Errno) -> Error {
