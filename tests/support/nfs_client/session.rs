@@ -57,8 +57,12 @@ fn empty(reply: ReplyEmpty, outcome: io::Result<()>) {
     }
 }
 
-fn opened(reply: ReplyOpen, outcome: io::Result<(u64, bool)>) {
+fn opened(reply: ReplyOpen, files: &Files, outcome: io::Result<(u64, bool)>) {
     match outcome {
+        // The kernel fills its pages with zeros where a read is short.
+        Ok((handle, _)) if files.client.state().behaviour.short_reads.is_some() => {
+            reply.opened(FileHandle(handle), FopenFlags::FOPEN_DIRECT_IO);
+        }
         Ok((handle, true)) => reply.opened(FileHandle(handle), FopenFlags::empty()),
         // close(2) of what was only read asks nobody.
         Ok((handle, false)) => reply.opened(FileHandle(handle), FopenFlags::FOPEN_NOFLUSH),
@@ -170,7 +174,7 @@ impl Filesystem for Session {
 
     fn open(&self, request: &Request, node: INodeNo, flags: OpenFlags, reply: ReplyOpen) {
         let (thread, flags) = (request.pid(), OFlag::from_bits_truncate(flags.0));
-        self.answer(move |files| opened(reply, files.open(node.0, thread, flags)));
+        self.answer(move |files| opened(reply, files, files.open(node.0, thread, flags)));
     }
 
     fn create(
@@ -260,7 +264,8 @@ impl Filesystem for Session {
 
     fn opendir(&self, _: &Request, node: INodeNo, _: OpenFlags, reply: ReplyOpen) {
         self.answer(move |files| {
-            opened(reply, files.open_directory(node.0).map(|handle| (handle, false)));
+            let opening = files.open_directory(node.0).map(|handle| (handle, false));
+            opened(reply, files, opening);
         });
     }
 
