@@ -110,6 +110,29 @@ def descriptors_gone_stale(cluster):
             check(kind != "ok" or text in (shape(old.encode()), shape(new.encode())), label)
 
 
+def directory_deleted_while_open(cluster):
+    """nginx has a file open whose directory another process of its node deletes: the client keeps the file as
+    .nfsXXXX, which is no failure, until nginx is asked for it and notices."""
+    nginx = cluster.nginx["patient nginx"]
+    for number, remover in enumerate([cluster.command["B"], cluster.php["B"]]):
+        directory = f"images/dir{number}"
+        id = f"{directory}/a"
+        cluster.put(id, "there")
+        opened(cluster, nginx, id, 1)
+        cluster.succeeds(remover.remove_directory(directory))
+        silly = f"find {MOUNT}/{directory} -name '.nfs*'"
+        check(cluster.lab.run("B", silly).out, "no .nfs file is left: nginx had nothing open")
+
+        def closed():
+            return nginx.get(id).kind == "not found" and cluster.lab.run("B", silly).out == ""
+
+        wait("the .nfs file to go", closed, 60)
+        cluster.succeeds(remover.remove_directory(directory))
+        left = cluster.lab.run("B", f"ls -A {MOUNT}/{directory}")
+        check(left.rc != 0, f"{remover.name} leaves {directory}: {left.out}")
+        cluster.everyone_sees(id, "not found")
+
+
 def opened(cluster, reader, id, workers):
     """Asks until so many workers have the file open; which of them answers is up to chance."""
     ask = f"for n in 1 2 3 4 5 6; do curl -s -m 30 -o /dev/null {reader.base}/{id}; done"
@@ -127,4 +150,5 @@ SCENARIOS = [
     hot_file_deleted,
     idle_descriptors_closed,
     descriptors_gone_stale,
+    directory_deleted_while_open,
 ]

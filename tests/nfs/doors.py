@@ -58,10 +58,10 @@ class Http:
 
     def curl(self, arguments, path, stdin=""):
         script = (
-            f"body=$(mktemp); curl -s -m 60 -o $body -w '%{{http_code}}\\n' {arguments} {self.base}/{path}; "
+            f"body=$(mktemp); curl -s -m 120 -o $body -w '%{{http_code}}\\n' {arguments} {self.base}/{path}; "
             "rc=$?; cat $body; rm -f $body; exit $rc"
         )
-        result = self.lab.run(self.node, script, stdin=stdin, timeout=80)
+        result = self.lab.run(self.node, script, stdin=stdin, timeout=150)
         status, _, text = result.out.partition("\n")
         if result.rc:
             return Answer(f"curl's error {result.rc}", text)
