@@ -116,7 +116,7 @@ class Cluster:
         self.writers = [self.command["A"], self.php["A"]]
         self.readers = [self.command["B"], self.php["B"], self.nginx["nginx"], self.nginx["nginx with threads"]]
         self.succeeds(self.command["A"].run("schema --create"))
-        self.put("images/first", "first")
+        self.stores_in_time(self.command["A"], "images/first", "first")
         self.servers = [doors.Nginx.start(lab, "B", dsn)] + [doors.Php.start(lab, node, dsn) for node in "AB"]
         self.polls = []
         for reader in self.readers + [self.php["A"]]:
@@ -132,6 +132,10 @@ class Cluster:
 
     def put(self, id, text, writer=None):
         self.succeeds((writer or self.command["A"]).put(id, text))
+
+    def stores_in_time(self, writer, id, text):
+        """After a start of the server: it has a grace period, and a client may take a while to notice."""
+        wait(f"{writer.name} to store {id}", lambda: writer.put(id, text).kind == "ok", 120)
 
     def poll(self, door, id):
         self.polls.append(Poll(self, door, id))

@@ -13,6 +13,9 @@ MOUNT = "/mnt/nfs"
 # How long a row is trusted, in seconds, by nginx and PHP.
 TTL = 2
 
+# Longest wait for the mount, in seconds: guests are slow, and so may their machine be.
+PATIENCE = 10
+
 Answer = collections.namedtuple("Answer", "kind text")
 
 EXIT_CODES = {0: "ok", 1: "not found", 3: "unavailable", 5: "storage"}
@@ -24,7 +27,7 @@ class Command:
 
     def __init__(self, lab, node, dsn):
         self.lab, self.node, self.name = lab, node, f"command on {node}"
-        self.base = f"env EZDFS_ROOT={MOUNT} EZDFS_DSN='{dsn}' {BUILD}/ezdfs"
+        self.base = f"env EZDFS_ROOT={MOUNT} EZDFS_MOUNT_TIMEOUT={PATIENCE}s EZDFS_DSN='{dsn}' {BUILD}/ezdfs"
 
     def run(self, arguments, stdin="", timeout=90):
         result = self.lab.run(self.node, f"{self.base} {arguments}", stdin=stdin, timeout=timeout)
@@ -91,7 +94,7 @@ class Nginx(Http):
             ttl = 120 if "patient" in name else TTL
             threads = "aio threads;" if "threads" in name else ""
             blocks.append(f"""
-    ezdfs_store {store} {{ dsn {dsn}; root {MOUNT}; cache_ttl {ttl}s; cache_negative_ttl 1s; }}
+    ezdfs_store {store} {{ dsn {dsn}; root {MOUNT}; cache_ttl {ttl}s; cache_negative_ttl 1s; mount_timeout {PATIENCE}s; }}
     server {{
         listen 127.0.0.1:{port} reuseport;
         location /images/ {{ ezdfs {store}; {threads} }}
@@ -128,6 +131,7 @@ class Php(Http):
     @classmethod
     def start(cls, lab, node, dsn):
         options = {"dsn": dsn, "root": MOUNT, "cache_ttl": f"{TTL}s", "cache_negative_ttl": "1s"}
+        options["mount_timeout"] = f"{PATIENCE}s"
         words = ["php", "-n", "-d", f"extension={BUILD}/ezdfs.so"]
         for key, value in options.items():
             words += ["-d", f'ezdfs.{key}="{value}"']
