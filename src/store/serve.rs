@@ -183,7 +183,7 @@ impl Process {
     /// Closes what nobody asks for, until nothing is kept open: on NFS an open
     /// file keeps other programs of this machine from seeing what replaced it.
     fn close_idle_files(self: &Arc<Self>) {
-        if !self.cache.is_on() || self.closes_idle_files.swap(true, Ordering::Relaxed) {
+        if !self.cache.is_on() || self.closes_idle_files.swap(true, Ordering::SeqCst) {
             return;
         }
         let (process, pause) = (Arc::downgrade(self), self.cache.ttl());
@@ -191,8 +191,13 @@ impl Process {
             loop {
                 tokio::time::sleep(pause).await;
                 let Some(process) = Weak::upgrade(&process) else { return };
-                if !process.cache.drop_idle_files() {
-                    process.closes_idle_files.store(false, Ordering::Relaxed);
+                if process.cache.drop_idle_files() {
+                    continue;
+                }
+                process.closes_idle_files.store(false, Ordering::SeqCst);
+                // One may have been kept just before that.
+                let is_done = !process.cache.drop_idle_files();
+                if is_done || process.closes_idle_files.swap(true, Ordering::SeqCst) {
                     return;
                 }
             }
