@@ -105,7 +105,7 @@ test:
 faults:
 	@$(MAKE) --no-print-directory deps
 	@$(MAKE) --no-print-directory build build/test-hooks/ezdfs.so
-	CI=true EZDFS_FAULT_TABLE=docs/consistency.md $(CARGO) test --locked --all-features --test tests
+	CI=true EZDFS_TEST_FAULT_TABLE=docs/consistency.md $(CARGO) test --locked --all-features --test tests
 
 # Boots virtual machines: about 5 minutes. EZDFS_NFS_LAB names the lab's folder.
 test-nfs:

@@ -212,7 +212,7 @@ fn hung_writes(servers: &Servers, door: Door) -> Result {
         let said = answer.assert_refused();
         // What hangs once the row is written may still end well.
         let reason = match call {
-            Call::Link | Call::Rename => "the outcome is unknown: the mount hangs",
+            Call::Link | Call::Rename => "the outcome is unknown: the mount did not answer within",
             _ => "did not answer within",
         };
         assert!(said.contains(reason), "{call:?}: {said}");

@@ -30,7 +30,7 @@ const BEGIN: &str = "<!-- faults: written by `make faults` -->\n";
 const END: &str = "<!-- end of faults -->\n";
 const HEAD: &str = "| fault | times | outcome |\n|---|---|---|\n";
 
-/// Writes the table where EZDFS_FAULT_TABLE says, or compares the one of the document with what
+/// Writes the table where EZDFS_TEST_FAULT_TABLE says, or compares the one of the document with what
 /// happened, in so far as every trial has run and succeeded.
 ///
 /// # Errors
@@ -41,7 +41,7 @@ pub fn conclude(arguments: &Arguments, conclusion: &Conclusion) -> Result {
         || !arguments.skip.is_empty()
         || conclusion.num_failed + conclusion.num_ignored + conclusion.num_filtered_out > 0;
     let counts = counts();
-    match std::env::var_os("EZDFS_FAULT_TABLE").map(PathBuf::from) {
+    match std::env::var_os("EZDFS_TEST_FAULT_TABLE").map(PathBuf::from) {
         Some(_) if partial => Err("the table of faults is for a whole run that succeeds".into()),
         Some(path) => {
             let document = fs::read_to_string(&path)?;

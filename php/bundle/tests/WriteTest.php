@@ -178,11 +178,10 @@ final class WriteTest extends SiteTestCase
         $this->site->boot();
         $ready = $this->site->home . '/ready';
         $pid = (new Fork())->start(function () use ($ready): void {
-            $isFirst = true;
-            $source = SlowStream::open(function () use ($ready, &$isFirst): string {
-                if ($isFirst) {
-                    $isFirst = false;
-
+            // Beyond what is read before anything is written.
+            $chunks = 32;
+            $source = SlowStream::open(function () use ($ready, &$chunks): string {
+                if ($chunks-- > 0) {
                     return str_repeat('x', 8192);
                 }
                 touch($ready);
@@ -190,7 +189,7 @@ final class WriteTest extends SiteTestCase
 
                 return '';
             });
-            $this->door->create(self::ID, $source, 100_000);
+            $this->door->create(self::ID, $source, 1_000_000);
         });
         while (!file_exists($ready)) {
             $this->assertSame(0, pcntl_waitpid($pid, $status, \WNOHANG), 'the writer has ended');
