@@ -27,7 +27,7 @@ use crate::name::FileId;
 
 pub(crate) use check::{Examined, RootIdentity, Unneeded};
 pub(crate) use close::close_elsewhere;
-pub(crate) use kept::is_kept;
+pub(crate) use kept::{is_kept, kept_for};
 pub(crate) use remove::Remover;
 pub(crate) use stage::{Published, Staged};
 pub(crate) use sweep::Swept;

@@ -43,6 +43,13 @@ pub(crate) fn is_kept(reserved: &[u8]) -> bool {
     std::str::from_utf8(reserved).is_ok_and(|reserved| label(reserved).is_some())
 }
 
+/// What all that is kept for one name has in common: the directory and the md5
+/// of the name. `None` where the path is of no kept file.
+pub(crate) fn kept_for(path: &[u8]) -> Option<&[u8]> {
+    let start = path.iter().rposition(|byte| *byte == b'/').map_or(0, |slash| slash + 1);
+    is_kept(&path[start..]).then(|| &path[..start + RESERVED_PREFIX.len() + "old-".len() + 32])
+}
+
 fn label(reserved: &str) -> Option<Label<'_>> {
     let rest = reserved.strip_prefix(RESERVED_PREFIX)?.strip_prefix("old-")?;
     let mut parts = rest.split('-');

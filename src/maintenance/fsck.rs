@@ -10,9 +10,11 @@ mod aliases;
 mod candidates;
 mod scan;
 
+use std::collections::HashSet;
 use std::time::{Duration, SystemTime};
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::files::kept_for;
 use crate::files::shown;
 use crate::name::DirId;
 use crate::store::{Checking, Fault, State, Store, Verdict};
@@ -159,9 +161,10 @@ impl<'s> Fsck<'s> {
         if orphans > 0 {
             aliases.complete(self.store, self.options.dir.as_ref())?;
         }
+        let mut spared = HashSet::new();
         for candidate in kept.read()?.chain(candidates.read()?) {
-            let mut candidate = candidate?;
-            match self.check(&mut candidate, &aliases, checking) {
+            let candidate = candidate?;
+            match self.check(&candidate, &aliases, &mut spared, checking) {
                 Ok(None) => {}
                 Ok(Some(verdict)) => report.finding(&count(&mut checked, candidate, verdict))?,
                 Err(error) => {
@@ -176,25 +179,31 @@ impl<'s> Fsck<'s> {
         Ok(checked)
     }
 
+    /// `spared`: the kept files of names that are to be put back, but were not.
+    /// The others of such a name tell which one it is: they stay as well.
     fn check(
         &self,
-        candidate: &mut Candidate,
+        candidate: &Candidate,
         aliases: &Aliases,
+        spared: &mut HashSet<Vec<u8>>,
         checking: &Checking,
     ) -> Result<Option<Verdict>> {
         let path = std::str::from_utf8(&candidate.path);
-        if candidate.fault == Fault::InterruptedOverwrite {
-            let repair = self.options.repair.contains(&candidate.fault);
-            if let Ok(path) = path
-                && let Some(verdict) = self.store.check_kept(path, repair, checking)?
-            {
-                return Ok(Some(verdict));
-            }
-            candidate.fault = Fault::StaleStaging;
-        }
         let repair = self.options.repair.contains(&candidate.fault);
-        if !matches!(candidate.fault, Fault::OrphanFile | Fault::StaleStaging) {
+        let of_file = [Fault::InterruptedOverwrite, Fault::OrphanFile, Fault::StaleStaging];
+        if !of_file.contains(&candidate.fault) {
             return self.store.check_row(candidate.fault, &candidate.key, repair, checking);
+        }
+        if candidate.fault == Fault::InterruptedOverwrite {
+            let Ok(path) = path else { return Ok(None) };
+            let verdict = self.store.check_kept(path, repair, checking);
+            if !matches!(&verdict, Ok(None | Some(Verdict { state: State::Repaired, .. }))) {
+                spared.extend(kept_for(&candidate.path).map(<[u8]>::to_vec));
+            }
+            return verdict;
+        }
+        if kept_for(&candidate.path).is_some_and(|kept_for| spared.contains(kept_for)) {
+            return Ok(None);
         }
         let left = |reason| {
             let state = if repair { State::Left(reason) } else { State::Found };

@@ -86,9 +86,11 @@ fn the_last_committed(db: TestDb) {
                     );
                 }
             }
-            let (checked, _) = fsck(&site, options(&Fault::ALL));
+            let before = site.tree();
+            let (checked, found) = fsck(&site, options(&Fault::ALL));
             assert_eq!(checked.remaining(), 0);
-            assert_eq!(site.read(&id).unwrap(), contents[committed], "{id}");
+            let what = format!("{id}: {before:?} {checked:?} {found:?}");
+            assert_eq!(site.read(&id).unwrap(), contents[committed], "{what}");
         }
     }
 }

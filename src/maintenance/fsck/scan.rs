@@ -166,7 +166,7 @@ impl<'a> Scan<'a> {
             return Ok(());
         }
         if is_kept(name) {
-            return kept.add(Fault::InterruptedOverwrite, "", &path);
+            kept.add(Fault::InterruptedOverwrite, "", &path)?;
         }
         if name.starts_with(RESERVED_PREFIX.as_bytes()) || name.starts_with(b"ezfile-tmp.") {
             return candidates.add(Fault::StaleStaging, "", &path);
