@@ -166,7 +166,7 @@ impl Store {
 
 impl Process {
     /// Drops what is remembered of names that are being written.
-    fn forget(&self, names: &[FileName]) {
+    fn forget<'n>(&self, names: impl IntoIterator<Item = &'n FileName>) {
         for name in names {
             let key = name.digest();
             self.flights.forget(&key);

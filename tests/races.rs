@@ -99,19 +99,25 @@ fn late_commit(db: TestDb) -> Result {
     Ok(())
 }
 
+/// Two writers of `images/file`, both of whose commits fail; this one is undone first.
+fn fail_one_upon_the_other(site: &Site, first_undone: usize) -> Result {
+    let mut writers = vec![
+        Stopped::put(site, "images/file", b"of the first")?,
+        Stopped::put(site, "images/file", b"of the second one")?,
+    ];
+    for _ in 0..2 {
+        let writer = writers.remove(first_undone % writers.len());
+        writer.release()?;
+        assert!(!writer.succeeds()?);
+    }
+    Ok(())
+}
+
 fn two_failures(db: TestDb) -> Result {
     let site = Site::new(db);
     site.create("images/file", OLD)?;
     for first_undone in [0, 1] {
-        let mut writers = vec![
-            Stopped::put(&site, "images/file", b"of the first")?,
-            Stopped::put(&site, "images/file", b"of the second one")?,
-        ];
-        for _ in 0..2 {
-            let writer = writers.remove(first_undone % writers.len());
-            writer.release()?;
-            assert!(!writer.succeeds()?);
-        }
+        fail_one_upon_the_other(&site, first_undone)?;
         assert_eq!(site.read("images/file")?, OLD, "{first_undone}");
         assert_eq!(site.tree(), ["images", "images/file"]);
         assert_eq!(site.store.stat(&id("images/file"))?.size, OLD.len() as u64);
@@ -140,15 +146,7 @@ fn two_failures_of_a_new_file(db: TestDb) -> Result {
     let site = Site::new(db);
     site.create("images/bystander", OLD)?;
     for first_undone in [0, 1] {
-        let mut writers = vec![
-            Stopped::put(&site, "images/file", b"of the first")?,
-            Stopped::put(&site, "images/file", b"of the second one")?,
-        ];
-        for _ in 0..2 {
-            let writer = writers.remove(first_undone % writers.len());
-            writer.release()?;
-            assert!(!writer.succeeds()?);
-        }
+        fail_one_upon_the_other(&site, first_undone)?;
         assert!(!site.exists("images/file"), "{first_undone}");
         assert_eq!(site.tree(), ["images", "images/bystander"]);
         injected(TWO_FAIL, "what was there before is put back");

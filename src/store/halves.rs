@@ -45,7 +45,7 @@ impl Store {
             Ok(())
         })?;
         let [(name, row)] = &rows;
-        process.forget(std::slice::from_ref(name));
+        process.forget([name]);
         Ok(FileInfo::new(id.clone(), row))
     }
 
@@ -58,7 +58,7 @@ impl Store {
         let name = self.name(id)?;
         let process = self.process()?;
         let deleted = runtime::block_on(async { process.index.delete(&name).await });
-        process.forget(std::slice::from_ref(&name));
+        process.forget([&name]);
         if deleted? { Ok(()) } else { Err(Error::not_found("delete", id.as_str())) }
     }
 

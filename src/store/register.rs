@@ -81,7 +81,7 @@ impl Process {
             self.index.upsert_many(&writes).await?;
             step!("registered");
             for (name, _) in &writes {
-                self.forget(std::slice::from_ref(name));
+                self.forget([name]);
             }
         }
         Ok(outcomes)

@@ -116,10 +116,7 @@ impl Process {
             };
             ending.by_the_deadline(pending, publishing).await
         });
-        self.forget(std::slice::from_ref(name));
-        if let Some(old) = instead_of {
-            self.forget(std::slice::from_ref(old));
-        }
+        self.forget([name].into_iter().chain(instead_of));
         outcome
     }
 
@@ -159,7 +156,7 @@ impl Ending {
                 Ok(published) => self.commit(pending, published).await,
                 Err(error) => Err(error),
             };
-            self.process.forget(std::slice::from_ref(&self.name));
+            self.process.forget([&self.name]);
             match ended {
                 Ok(()) => log::warn!("ezdfs: the write of {:?} ended late", self.name),
                 Err(error) => log::error!("ezdfs: {error:#}"),
