@@ -22,7 +22,7 @@ Error: Call to private Ezdfs\FileInfo::__construct() from global scope
 bool(true)
 bool(true)
 bool(true)
-{"id":"images/a","size":3,"mtime":{"date":"1970-01-01 00:16:40.000000","timezone_type":3,"timezone":"UTC"},"mimeType":"text/plain","scope":"image","uri":"/var/site/storage/images/a"}
+{"id":"images/a","size":3,"mtime":{"date":"1970-01-01 00:16:40.000000","timezone_type":2,"timezone":"UTC"},"mimeType":"text/plain","scope":"image","uri":"/var/site/storage/images/a"}
 bool(true)
 bool(true)
 string(3) "UTC"
