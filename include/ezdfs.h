@@ -34,11 +34,17 @@
 #define EZDFS_SERVE_ALONE 4
 
 /**
- * The calling thread will read the file itself. Its first byte may be read on
- * it now, so that a stale handle is noticed before anything has been sent; on a
- * mount that hangs this hangs as that reading would.
+ * The file will be read: its first byte is read before it is given, so that a
+ * stale handle is noticed before anything has been sent.
  */
 #define EZDFS_SERVE_READ 8
+
+/**
+ * With EZDFS_SERVE_READ: the calling thread will read the file itself, so that
+ * byte may be read on it, too. On a mount that hangs this hangs as that reading
+ * would; without this flag it never blocks.
+ */
+#define EZDFS_SERVE_BLOCKING 16
 
 /**
  * What a call came to. Codes are stable: never renumbered, never reused.
@@ -100,12 +106,10 @@ typedef uint32_t ezdfs_result;
 #endif // __cplusplus
 
 /**
- * An open file that several may use at once, who therefore read it at offsets
- * of their own (`pread`, `sendfile`).
- *
- * Dropping it never blocks, even where closing does.
+ * A file that is open for reading. Release it with `ezdfs_file_free`. May be
+ * handed to another thread.
  */
-typedef struct SharedFile SharedFile;
+typedef struct ezdfs_file ezdfs_file;
 
 /**
  * Options of a store, collected key by key. Not to be used by two threads at
@@ -124,12 +128,6 @@ typedef struct ezdfs_queue ezdfs_queue;
  * starts afresh with it: connections of the parent are left alone.
  */
 typedef struct ezdfs_store ezdfs_store;
-
-/**
- * A file that is open for reading. Release it with `ezdfs_file_free`. May be
- * handed to another thread.
- */
-typedef struct SharedFile ezdfs_file;
 
 /**
  * What the table says of a file.
@@ -230,7 +228,7 @@ typedef struct ezdfs_completion {
   /**
    * The opened file, now the receiver's; NULL unless it worked.
    */
-  ezdfs_file *file;
+  struct ezdfs_file *file;
   /**
    * What went wrong; its code is EZDFS_RESULT_OK if nothing did.
    */
@@ -323,7 +321,18 @@ uint32_t ezdfs_version_number(void);
  *
  * `file` is a live handle.
  */
-int32_t ezdfs_file_fd(const ezdfs_file *file);
+int32_t ezdfs_file_fd(const struct ezdfs_file *file);
+
+/**
+ * All bytes of the file where they are in memory, NULL where they are not; their
+ * number is the file's length. They live as long as the handle and never
+ * change. Does not block.
+ *
+ * Safety:
+ *
+ * `file` is a live handle.
+ */
+const uint8_t *ezdfs_file_content(const struct ezdfs_file *file);
 
 /**
  * What the table says of the file. Does not block.
@@ -332,7 +341,7 @@ int32_t ezdfs_file_fd(const ezdfs_file *file);
  *
  * `file` is a live handle, `info_out` valid.
  */
-void ezdfs_file_info(const ezdfs_file *file, struct ezdfs_info *info_out);
+void ezdfs_file_info(const struct ezdfs_file *file, struct ezdfs_info *info_out);
 
 /**
  * What a web server says of the file. Does not block.
@@ -341,7 +350,7 @@ void ezdfs_file_info(const ezdfs_file *file, struct ezdfs_info *info_out);
  *
  * `file` is a live handle, `http_out` valid.
  */
-void ezdfs_file_http(const ezdfs_file *file, struct ezdfs_http *http_out);
+void ezdfs_file_http(const struct ezdfs_file *file, struct ezdfs_http *http_out);
 
 /**
  * Writes the table's name of the file to `buffer`, if it fits in `capacity`
@@ -351,7 +360,7 @@ void ezdfs_file_http(const ezdfs_file *file, struct ezdfs_http *http_out);
  *
  * `file` is a live handle, `buffer` valid for `capacity` bytes or NULL.
  */
-size_t ezdfs_file_name(const ezdfs_file *file, char *buffer, size_t capacity);
+size_t ezdfs_file_name(const struct ezdfs_file *file, char *buffer, size_t capacity);
 
 /**
  * Says that reading a file went wrong: who asks for it next gets one that was
@@ -361,7 +370,7 @@ size_t ezdfs_file_name(const ezdfs_file *file, char *buffer, size_t capacity);
  *
  * `file` is a live handle.
  */
-void ezdfs_file_distrust(const ezdfs_file *file);
+void ezdfs_file_distrust(const struct ezdfs_file *file);
 
 /**
  * Closes a file; NULL is a no-op. Never blocks.
@@ -370,7 +379,7 @@ void ezdfs_file_distrust(const ezdfs_file *file);
  *
  * `file` is a live handle and is not used again.
  */
-void ezdfs_file_free(ezdfs_file *file);
+void ezdfs_file_free(struct ezdfs_file *file);
 
 /**
  * Starts with the defaults. Release it with `ezdfs_options_free`. NULL only
@@ -495,7 +504,7 @@ ezdfs_result ezdfs_store_open_start(const struct ezdfs_store *store,
 /**
  * Starts to open what a web client asked for, if it may have it: finds the
  * file by the decoded path, and where there is none by the raw one. Never
- * blocks.
+ * blocks, but as EZDFS_SERVE_BLOCKING says.
  *
  * On success either `*ticket_out` is 0 and `*completion_out` holds the outcome
  * already, or `*ticket_out` is the look-up's ticket, `*completion_out` is
@@ -557,7 +566,7 @@ ezdfs_result ezdfs_store_exists(const struct ezdfs_store *store,
 ezdfs_result ezdfs_store_open(const struct ezdfs_store *store,
                               const char *id,
                               size_t id_len,
-                              ezdfs_file **file_out,
+                              struct ezdfs_file **file_out,
                               struct ezdfs_error *err);
 
 /**

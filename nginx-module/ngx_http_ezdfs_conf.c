@@ -13,6 +13,8 @@ typedef struct {
 } ngx_http_ezdfs_block_t;
 
 
+static char *ngx_http_ezdfs_use_threads(ngx_conf_t *cf,
+    ngx_http_core_loc_conf_t *clcf);
 static char *ngx_http_ezdfs_store_block(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static ngx_http_ezdfs_store_t *ngx_http_ezdfs_add_store(ngx_conf_t *cf,
@@ -50,6 +52,14 @@ ngx_command_t  ngx_http_ezdfs_commands[] = {
       ngx_conf_set_flag_slot,
       NGX_HTTP_LOC_CONF_OFFSET,
       offsetof(ngx_http_ezdfs_loc_conf_t, drafts),
+      NULL },
+
+    /* ezdfs_threads on | off; default on; http, server, location */
+    { ngx_string("ezdfs_threads"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_FLAG,
+      ngx_conf_set_flag_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_ezdfs_loc_conf_t, threads),
       NULL },
 
       ngx_null_command
@@ -95,6 +105,7 @@ ngx_http_ezdfs_create_loc_conf(ngx_conf_t *cf)
     }
 
     conf->drafts = NGX_CONF_UNSET;
+    conf->threads = NGX_CONF_UNSET;
 
     return conf;
 }
@@ -112,6 +123,7 @@ ngx_http_ezdfs_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_http_ezdfs_main_conf_t  *emcf;
 
     ngx_conf_merge_value(conf->drafts, prev->drafts, 0);
+    ngx_conf_merge_value(conf->threads, prev->threads, 1);
 
     if (conf->name.data) {
         emcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_ezdfs_module);
@@ -138,6 +150,35 @@ ngx_http_ezdfs_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     if (clcf->lmt_excpt && clcf->handler == NULL && conf->store) {
         clcf->handler = ngx_http_ezdfs_handler;
     }
+
+    if (conf->store && conf->threads) {
+        return ngx_http_ezdfs_use_threads(cf, clcf);
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+/*
+ * A mount that hangs must not hold up the worker: what is not in memory is read
+ * by nginx's threads, as with "aio threads".
+ */
+
+static char *
+ngx_http_ezdfs_use_threads(ngx_conf_t *cf, ngx_http_core_loc_conf_t *clcf)
+{
+#if (NGX_THREADS)
+
+    if (clcf->aio == NGX_HTTP_AIO_OFF) {
+        clcf->thread_pool = ngx_thread_pool_add(cf, NULL);
+        if (clcf->thread_pool == NULL) {
+            return NGX_CONF_ERROR;
+        }
+
+        clcf->aio = NGX_HTTP_AIO_THREADS;
+    }
+
+#endif
 
     return NGX_CONF_OK;
 }

@@ -105,10 +105,14 @@ ngx_http_ezdfs_start(ngx_http_request_t *r, ngx_http_ezdfs_ctx_t *ctx,
         request.flags |= EZDFS_SERVE_ALONE;
     }
 
+    if (r->method != NGX_HTTP_HEAD) {
+        request.flags |= EZDFS_SERVE_READ;
+    }
+
     /* threads, where there are any, read instead of this one */
 
-    if (clcf->aio != NGX_HTTP_AIO_THREADS && r->method != NGX_HTTP_HEAD) {
-        request.flags |= EZDFS_SERVE_READ;
+    if (clcf->aio != NGX_HTTP_AIO_THREADS) {
+        request.flags |= EZDFS_SERVE_BLOCKING;
     }
 
     ngx_log_debug3(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,

@@ -30,6 +30,7 @@ typedef struct {
 typedef struct {
     ngx_http_ezdfs_store_t     *store;
     ngx_flag_t                  drafts;
+    ngx_flag_t                  threads;
 
     ngx_str_t                   name;       /* of the store, until merged */
     u_char                     *file_name;

@@ -30,6 +30,7 @@ ngx_http_ezdfs_send(ngx_http_request_t *r, ezdfs_file *file, ngx_str_t *name)
     off_t        size;
     ngx_int_t    rc;
     ngx_log_t   *log;
+    u_char      *content;
     ngx_buf_t   *b;
     ezdfs_http   http;
     ngx_chain_t  out;
@@ -56,9 +57,13 @@ ngx_http_ezdfs_send(ngx_http_request_t *r, ezdfs_file *file, ngx_str_t *name)
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
-    b->file = ngx_pcalloc(r->pool, sizeof(ngx_file_t));
-    if (b->file == NULL) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    content = (u_char *) ezdfs_file_content(file);
+
+    if (content == NULL) {
+        b->file = ngx_pcalloc(r->pool, sizeof(ngx_file_t));
+        if (b->file == NULL) {
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
     }
 
     rc = ngx_http_send_header(r);
@@ -72,18 +77,28 @@ ngx_http_ezdfs_send(ngx_http_request_t *r, ezdfs_file *file, ngx_str_t *name)
         return rc;
     }
 
-    b->file_pos = 0;
-    b->file_last = size;
-
-    b->in_file = b->file_last ? 1 : 0;
     b->last_buf = (r == r->main) ? 1 : 0;
     b->last_in_chain = 1;
-    b->sync = (b->last_buf || b->in_file) ? 0 : 1;
 
-    b->file->fd = ezdfs_file_fd(file);
-    b->file->name = *name;
-    b->file->log = log;
-    b->file->directio = ngx_http_ezdfs_directio(r, b->file->fd, size);
+    if (content) {
+        b->pos = content;
+        b->last = content + size;
+        b->start = b->pos;
+        b->end = b->last;
+        b->memory = 1;
+
+    } else {
+        b->file_pos = 0;
+        b->file_last = size;
+
+        b->in_file = b->file_last ? 1 : 0;
+        b->sync = (b->last_buf || b->in_file) ? 0 : 1;
+
+        b->file->fd = ezdfs_file_fd(file);
+        b->file->name = *name;
+        b->file->log = log;
+        b->file->directio = ngx_http_ezdfs_directio(r, b->file->fd, size);
+    }
 
     out.buf = b;
     out.next = NULL;

@@ -8,6 +8,7 @@
 //!
 //! Callers know keys, facts and stamps and nothing of how they are kept.
 
+mod budget;
 mod facts;
 mod flights;
 
@@ -20,6 +21,7 @@ use quick_cache::{OptionsBuilder, UnitWeighter};
 use crate::config::Options;
 use crate::metadata::Row;
 
+pub(crate) use budget::{Budget, Grant};
 pub(crate) use facts::Facts;
 use facts::Kinds;
 pub(crate) use flights::Flights;

@@ -58,6 +58,7 @@ vocabulary! {
     "max_connections" Some("4"), "Database connections of one process";
     "cache_size" Some("16m"), "Memory for cached rows of one process; 0: no cache";
     "cache_files" Some("1000"), "Files kept open by one process for cached rows, at most a quarter of its descriptors; 0: none";
+    "cache_content" Some("16m"), "Memory for the bytes of small files that one process serves often; 0: none";
     "cache_ttl" Some("5s"), "How long a row is trusted without asking again; 0: ask always";
     "cache_negative_ttl" Some("1s"), "How long a missing row is trusted without asking again";
     "stale_if_error" Some("0"), "How long past its time a row is still used while the database is unavailable";
@@ -80,6 +81,7 @@ pub struct Options {
     pub(crate) max_connections: usize,
     pub(crate) cache_size: u64,
     pub(crate) cache_files: usize,
+    pub(crate) cache_content: u64,
     pub(crate) cache_ttl: Duration,
     pub(crate) cache_negative_ttl: Duration,
     pub(crate) stale_if_error: Duration,
@@ -118,6 +120,7 @@ impl Default for OptionsBuilder {
                 max_connections: 0,
                 cache_size: 0,
                 cache_files: 0,
+                cache_content: 0,
                 cache_ttl: Duration::ZERO,
                 cache_negative_ttl: Duration::ZERO,
                 stale_if_error: Duration::ZERO,
@@ -170,6 +173,7 @@ impl OptionsBuilder {
             "max_connections" => options.max_connections = value::count(text)?,
             "cache_size" => options.cache_size = value::size(text)?,
             "cache_files" => options.cache_files = value::count_or_none(text)?,
+            "cache_content" => options.cache_content = value::size(text)?,
             "cache_ttl" => options.cache_ttl = value::duration(text)?,
             "cache_negative_ttl" => options.cache_negative_ttl = value::duration(text)?,
             "stale_if_error" => options.stale_if_error = value::duration(text)?,

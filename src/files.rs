@@ -34,6 +34,16 @@ pub(crate) use sweep::Swept;
 pub(crate) use version::Version;
 pub(crate) use walk::{Walk, Walked, shown};
 
+/// What is read of a file when it is opened: an NFS client may learn only then
+/// that a handle is stale, and who reads it next need not wait.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ahead {
+    /// So many of its first bytes.
+    pub(crate) bytes: usize,
+    /// All of it, to be kept, if it is no longer than this.
+    pub(crate) keep: usize,
+}
+
 /// How often a file is opened again that is replaced just then.
 const STALE_RETRIES: usize = 4;
 
@@ -56,6 +66,8 @@ pub(crate) struct Opened {
     /// Its length when it was opened.
     pub(crate) size: u64,
     pub(crate) version: Version,
+    /// All its bytes, where they were to be kept and nobody wrote meanwhile.
+    pub(crate) content: Option<Vec<u8>>,
 }
 
 impl Mount {
@@ -68,10 +80,9 @@ impl Mount {
         }
     }
 
-    /// Opens a file whose row says that it exists, and reads so many of its
-    /// first bytes: an NFS client may learn only then that a handle is stale, and
-    /// who reads them next need not wait. `was_open` where this process may still
-    /// hold open what had the name before.
+    /// Opens a file whose row says that it exists, and reads of it what `ahead`
+    /// says. `was_open` where this process may still hold open what had the name
+    /// before.
     ///
     /// # Errors
     ///
@@ -79,7 +90,7 @@ impl Mount {
     ///   there is not a regular file beneath the root.
     /// - `Unavailable`: the mount is gone, or the handle is stale again and again.
     /// - `Storage`: anything else.
-    pub(crate) fn open(&self, id: &FileId, was_open: bool, read: usize) -> Result<Opened> {
+    pub(crate) fn open(&self, id: &FileId, was_open: bool, ahead: Ahead) -> Result<Opened> {
         let root = self.root()?;
         if was_open {
             // While a process holds a file open, an NFS client goes on giving it
@@ -87,8 +98,8 @@ impl Mount {
             drop(open_directory(&root, id.parent()));
         }
         let open = |root: &OwnedFd| {
-            let opened = open_regular(root, id)?;
-            read_ahead(&opened, read).map(|()| opened)
+            let mut opened = open_regular(root, id)?;
+            read_ahead(&mut opened, ahead).map(|()| opened)
         };
         let mut outcome = open(&root);
         if let Err(Errno::ENOENT | Errno::ENOTDIR | Errno::ESTALE) = outcome {
@@ -246,29 +257,43 @@ fn open_regular(root: &OwnedFd, id: &FileId) -> nix::Result<Opened> {
         return Err(Errno::EISDIR);
     }
     let size = status.st_size.cast_unsigned();
-    Ok(Opened { file: File::from(file), size, version: Version::new(&status) })
+    let version = Version::new(&status);
+    Ok(Opened { file: File::from(file), size, version, content: None })
 }
 
-/// Has the kernel fetch the first bytes of a file.
-fn read_ahead(opened: &Opened, bytes: usize) -> nix::Result<()> {
+fn read_ahead(opened: &mut Opened, ahead: Ahead) -> nix::Result<()> {
     thread_local! {
         static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
     }
-    let bytes = bytes.min(usize::try_from(opened.size).unwrap_or(usize::MAX));
+    let size = usize::try_from(opened.size).unwrap_or(usize::MAX);
+    if (1..=ahead.keep).contains(&size) {
+        let mut content = vec![0; size];
+        let is_all = read_first(&opened.file, &mut content)? == size;
+        if is_all && Version::new(&fstat(opened.file.as_fd())?) == opened.version {
+            opened.content = Some(content);
+        }
+        return Ok(());
+    }
+    let bytes = ahead.bytes.min(size);
     BUFFER.with_borrow_mut(|buffer| {
         buffer.resize(buffer.len().max(bytes), 0);
-        let mut done = 0;
-        while done < bytes {
-            match opened.file.read_at(&mut buffer[done..bytes], done as u64) {
-                // Shorter than it was: whoever sends it will notice.
-                Ok(0) => break,
-                Ok(count) => done += count,
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(Errno::from_raw(error.raw_os_error().unwrap_or(0))),
-            }
-        }
-        Ok(())
+        // Shorter than it was: whoever sends it will notice.
+        read_first(&opened.file, &mut buffer[..bytes]).map(drop)
     })
+}
+
+/// Reads the first bytes of a file; says how many there were.
+fn read_first(file: &File, buffer: &mut [u8]) -> nix::Result<usize> {
+    let mut done = 0;
+    while done < buffer.len() {
+        match file.read_at(&mut buffer[done..], done as u64) {
+            Ok(0) => break,
+            Ok(count) => done += count,
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(Errno::from_raw(error.raw_os_error().unwrap_or(0))),
+        }
+    }
+    Ok(done)
 }
 
 fn is_regular(status: &FileStat) -> bool {

@@ -12,6 +12,7 @@ mod read;
 mod register;
 mod restore;
 mod serve;
+mod shared;
 mod write;
 mod writing;
 
@@ -21,7 +22,7 @@ use std::time::Duration;
 
 use tokio::sync::Semaphore;
 
-use crate::cache::{Cache, Flights};
+use crate::cache::{Budget, Cache, Flights};
 use crate::config::{Dsn, Options};
 use crate::error::Result;
 use crate::files::{self, Mount};
@@ -40,7 +41,10 @@ use mounted::MOUNT_THREADS;
 pub(crate) use mounted::Pulse;
 pub use read::OpenFile;
 pub(crate) use register::{Candidate, Registered};
-pub use serve::SharedFile;
+#[cfg(feature = "capi")]
+pub(crate) use serve::Trial;
+use shared::KeptFile;
+pub use shared::SharedFile;
 pub use write::CreateOptions;
 
 /// Files whose metadata is in a table and whose bytes are on a mount.
@@ -61,9 +65,10 @@ pub struct Store {
 #[derive(Debug)]
 pub(crate) struct Process {
     index: Arc<Index>,
-    cache: Cache<Arc<SharedFile>>,
+    cache: Cache<Arc<KeptFile>>,
     /// Files being opened for those who share them.
-    flights: Arc<Flights<Arc<SharedFile>>>,
+    flights: Arc<Flights<SharedFile>>,
+    content_budget: Arc<Budget>,
     batch: Batch,
     closes_idle_files: AtomicBool,
     mount: Mount,
@@ -152,6 +157,7 @@ impl Store {
                 index: Arc::new(Index::new(&self.options)?),
                 cache: Cache::new(&self.options, files::most_kept_open()),
                 flights: Arc::new(Flights::new()),
+                content_budget: Arc::new(Budget::new(self.options.cache_content)),
                 batch: Batch::default(),
                 closes_idle_files: AtomicBool::new(false),
                 mount: Mount::new(&self.options),

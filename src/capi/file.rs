@@ -3,7 +3,6 @@
 use std::ffi::c_char;
 use std::os::fd::AsRawFd;
 use std::ptr::null;
-use std::sync::Arc;
 
 use super::copy_out;
 use super::result::{fill, guard_or};
@@ -12,7 +11,6 @@ use crate::store::SharedFile;
 
 /// A file that is open for reading. Release it with `ezdfs_file_free`. May be
 /// handed to another thread.
-#[repr(transparent)]
 pub struct ezdfs_file(SharedFile);
 
 /// What the table says of a file.
@@ -67,9 +65,8 @@ pub struct ezdfs_http {
 pub const EZDFS_HTTP_HEADERS: usize = 4;
 
 impl ezdfs_file {
-    /// A share of the file, as a handle.
-    pub(super) fn into_raw(file: Arc<SharedFile>) -> *mut ezdfs_file {
-        Arc::into_raw(file).cast_mut().cast()
+    pub(super) fn into_raw(file: SharedFile) -> *mut ezdfs_file {
+        Box::into_raw(Box::new(ezdfs_file(file)))
     }
 }
 
@@ -84,6 +81,19 @@ impl ezdfs_file {
 pub unsafe extern "C" fn ezdfs_file_fd(file: *const ezdfs_file) -> i32 {
     // SAFETY: promised by the caller.
     unsafe { &*file }.0.file.as_raw_fd()
+}
+
+/// All bytes of the file where they are in memory, NULL where they are not; their
+/// number is the file's length. They live as long as the handle and never
+/// change. Does not block.
+///
+/// # Safety
+///
+/// `file` is a live handle.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ezdfs_file_content(file: *const ezdfs_file) -> *const u8 {
+    // SAFETY: promised by the caller.
+    unsafe { &*file }.0.content().map_or(null(), <[u8]>::as_ptr)
 }
 
 /// What the table says of the file. Does not block.
@@ -163,7 +173,7 @@ pub unsafe extern "C" fn ezdfs_file_distrust(file: *const ezdfs_file) {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ezdfs_file_free(file: *mut ezdfs_file) {
     if !file.is_null() {
-        // SAFETY: promised by the caller; `into_raw` made it of such a share.
-        guard_or((), || drop(unsafe { Arc::from_raw(file.cast_const().cast::<SharedFile>()) }));
+        // SAFETY: promised by the caller; `into_raw` made it.
+        guard_or((), || drop(unsafe { Box::from_raw(file) }));
     }
 }

@@ -19,7 +19,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::name::FileId;
 use crate::runtime;
 use crate::serve::{self, Allow, Request};
-use crate::store::SharedFile;
+use crate::store::{SharedFile, Trial};
 
 /// Drafts (`images-versioned/`) may be served.
 pub const EZDFS_SERVE_DRAFTS: u32 = 1;
@@ -28,10 +28,13 @@ pub const EZDFS_SERVE_DRAFTS: u32 = 1;
 pub const EZDFS_SERVE_ORIGINALS: u32 = 2;
 /// The descriptor must not be shared: its flags or its offset will be changed.
 pub const EZDFS_SERVE_ALONE: u32 = 4;
-/// The calling thread will read the file itself. Its first byte may be read on
-/// it now, so that a stale handle is noticed before anything has been sent; on a
-/// mount that hangs this hangs as that reading would.
+/// The file will be read: its first byte is read before it is given, so that a
+/// stale handle is noticed before anything has been sent.
 pub const EZDFS_SERVE_READ: u32 = 8;
+/// With EZDFS_SERVE_READ: the calling thread will read the file itself, so that
+/// byte may be read on it, too. On a mount that hangs this hangs as that reading
+/// would; without this flag it never blocks.
+pub const EZDFS_SERVE_BLOCKING: u32 = 16;
 
 /// A path that a client asked for. The texts are borrowed for the call.
 #[repr(C)]
@@ -88,7 +91,7 @@ struct Pending {
 struct Outcome {
     ticket: u64,
     data: Data,
-    result: Result<Arc<SharedFile>>,
+    result: Result<SharedFile>,
 }
 
 /// The caller's pointer: carried, never looked into.
@@ -102,7 +105,7 @@ impl Queue {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn complete(&self, ticket: u64, result: Result<Arc<SharedFile>>) {
+    fn complete(&self, ticket: u64, result: Result<SharedFile>) {
         let mut state = self.state();
         // Not there: cancelled meanwhile.
         let Some(Pending { data, .. }) = state.pending.remove(&ticket) else {
@@ -138,7 +141,7 @@ impl Queue {
     /// also when it panics.
     fn start<F>(self: &Arc<Self>, data: Data, look_up: F) -> Result<u64>
     where
-        F: Future<Output = Result<Arc<SharedFile>>> + Send + 'static,
+        F: Future<Output = Result<SharedFile>> + Send + 'static,
     {
         let ticket = {
             let mut state = self.state();
@@ -285,7 +288,7 @@ pub unsafe extern "C" fn ezdfs_store_open_start(
             let queue = queue.as_ref().ok_or_else(|| null("queue"))?;
             let id = FileId::from_bytes(bytes(id, id_len))?;
             let process = store.process()?;
-            let look_up = async move { process.open(&id).await.map(|file| Arc::new(file.into())) };
+            let look_up = async move { process.open(&id).await.map(SharedFile::from) };
             ticket_out.write(queue.0.start(Data(data), look_up)?);
             Ok(())
         })
@@ -294,7 +297,7 @@ pub unsafe extern "C" fn ezdfs_store_open_start(
 
 /// Starts to open what a web client asked for, if it may have it: finds the
 /// file by the decoded path, and where there is none by the raw one. Never
-/// blocks.
+/// blocks, but as EZDFS_SERVE_BLOCKING says.
 ///
 /// On success either `*ticket_out` is 0 and `*completion_out` holds the outcome
 /// already, or `*ticket_out` is the look-up's ticket, `*completion_out` is
@@ -322,7 +325,11 @@ pub unsafe extern "C" fn ezdfs_store_serve_start(
             let queue = queue.as_ref().ok_or_else(|| null("queue"))?;
             let request = request.as_ref().ok_or_else(|| null("request"))?;
             let alone = request.flags & EZDFS_SERVE_ALONE != 0;
-            let may_read = request.flags & EZDFS_SERVE_READ != 0;
+            let trial = match request.flags & (EZDFS_SERVE_READ | EZDFS_SERVE_BLOCKING) {
+                EZDFS_SERVE_READ => Trial::Elsewhere,
+                0 | EZDFS_SERVE_BLOCKING => Trial::None,
+                _ => Trial::Here,
+            };
             let process = store.process()?;
             let request = Request {
                 path: bytes(request.path, request.path_len),
@@ -335,7 +342,7 @@ pub unsafe extern "C" fn ezdfs_store_serve_start(
             };
             let answer = match serve::candidates(store.url_prefix(), request) {
                 Err(refused) => Err(refused),
-                Ok(ids) => match process.serve_known(&ids, may_read) {
+                Ok(ids) => match process.serve_known(&ids, trial) {
                     Some(known) if !alone || known.is_err() => known,
                     _ => {
                         let look_up = async move { process.serve(ids, alone).await };
@@ -351,7 +358,7 @@ pub unsafe extern "C" fn ezdfs_store_serve_start(
     }
 }
 
-fn completion(data: *mut c_void, ticket: u64, result: Result<Arc<SharedFile>>) -> ezdfs_completion {
+fn completion(data: *mut c_void, ticket: u64, result: Result<SharedFile>) -> ezdfs_completion {
     match result.map(ezdfs_file::into_raw) {
         Ok(file) => ezdfs_completion { data, ticket, file, error: ezdfs_error::ok() },
         Err(error) => ezdfs_completion {

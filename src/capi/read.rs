@@ -1,7 +1,6 @@
 //! Reading, the caller's thread waiting.
 
 use std::ffi::{c_char, c_void};
-use std::sync::Arc;
 
 use super::bytes;
 use super::file::{ezdfs_file, ezdfs_info};
@@ -79,7 +78,7 @@ pub unsafe extern "C" fn ezdfs_store_open(
         guard(err, || {
             let store = borrow(store)?;
             let file = store.open(&FileId::from_bytes(bytes(id, id_len))?)?;
-            file_out.write(ezdfs_file::into_raw(Arc::new(file.into())));
+            file_out.write(ezdfs_file::into_raw(file.into()));
             Ok(())
         })
     }

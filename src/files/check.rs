@@ -11,7 +11,7 @@ use nix::sys::stat::{fstat, fstatat};
 use nix::unistd::{UnlinkatFlags, unlinkat};
 
 use super::walk::changed;
-use super::{Mount, Opened, is_regular, open_directory};
+use super::{Ahead, Mount, Opened, is_regular, open_directory};
 use crate::error::{Error, ErrorKind, Result};
 use crate::name::FileId;
 
@@ -70,7 +70,7 @@ impl Mount {
                 .with_errno(errno)
                 .with_source(error)
         };
-        let Opened { file, size, .. } = self.open(id, false, 0)?;
+        let Opened { file, size, .. } = self.open(id, false, Ahead { bytes: 0, keep: 0 })?;
         let status = fstat(file.as_fd()).map_err(|errno| failed(errno.into()))?;
         let mut bytes = Vec::with_capacity(head);
         file.take(head as u64).read_to_end(&mut bytes).map_err(failed)?;

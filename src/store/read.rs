@@ -11,7 +11,7 @@ use super::write::now;
 use super::{Process, Store};
 use crate::cache::{Facts, Hit, Key, Reading, Stamp};
 use crate::error::{Error, ErrorKind, Result};
-use crate::files::{Opened, Version};
+use crate::files::{Ahead, Opened, Version};
 use crate::metadata::{FileInfo, Row};
 use crate::name::{FileId, FileName};
 use crate::runtime;
@@ -29,7 +29,7 @@ const FIRST_PAUSE: Duration = Duration::from_millis(20);
 
 /// What is read of a file before its caller gets it: enough to learn that its
 /// handle is stale.
-pub(super) const FIRST_BYTE: usize = 1;
+pub(super) const FIRST_BYTE: Ahead = Ahead { bytes: 1, keep: 0 };
 
 /// A file that is open for reading, with what its row says.
 #[derive(Debug)]
@@ -44,6 +44,8 @@ pub struct OpenFile {
     name: FileName,
     presentation: Presentation,
     version: Version,
+    /// All its bytes, where they were asked for.
+    content: Option<Vec<u8>>,
 }
 
 impl OpenFile {
@@ -61,6 +63,11 @@ impl OpenFile {
     /// knows. Does not block.
     pub(super) fn is_unchanged(&self) -> bool {
         self.version.is_of(&self.file)
+    }
+
+    /// Takes its bytes, where they were read and are still those of the file.
+    pub(super) fn take_content(&mut self) -> Option<Vec<u8>> {
+        self.content.take()
     }
 
     /// The strong validator: the row's time and the file's own length, because a
@@ -140,7 +147,7 @@ impl Process {
         id: &FileId,
         name: &FileName,
         (facts, stamp): Found,
-        ahead: usize,
+        ahead: Ahead,
     ) -> Result<(OpenFile, Stamp)> {
         let missing = || Error::not_found("open", id.as_str());
         let key = name.digest();
@@ -159,7 +166,7 @@ impl Process {
                 row = (found.ok_or_else(missing)?, stamp);
             }
         }
-        let Opened { file, size, version } = opened;
+        let Opened { file, size, version, content } = opened;
         let (facts, stamp) = row;
         if size != facts.size {
             self.size_mismatches.fetch_add(1, Ordering::Relaxed);
@@ -167,7 +174,8 @@ impl Process {
         }
         let info = facts.info(id.clone());
         let presentation = serve::present(&info.mime_type, id.file_name());
-        Ok((OpenFile { file, size, info, name: name.clone(), presentation, version }, stamp))
+        let name = name.clone();
+        Ok((OpenFile { file, size, info, name, presentation, version, content }, stamp))
     }
 
     /// Opens a file that was not there although it has a row. Another node may
@@ -179,7 +187,7 @@ impl Process {
         id: &FileId,
         name: &FileName,
         mut row: (Facts, Stamp),
-        ahead: usize,
+        ahead: Ahead,
         mut error: Error,
     ) -> Result<((Facts, Stamp), Opened)> {
         let missing = || Error::not_found("open", id.as_str());
@@ -207,13 +215,12 @@ impl Process {
         }
     }
 
-    /// `was_open`: this process may hold a file of this name open. `ahead`: how
-    /// many of its first bytes to read.
+    /// `was_open`: this process may hold a file of this name open.
     pub(super) async fn open_file(
         &self,
         id: &FileId,
         was_open: bool,
-        ahead: usize,
+        ahead: Ahead,
     ) -> Result<Opened> {
         let id = id.clone();
         self.on_mount("open", move |mount| mount.open(&id, was_open, ahead)).await

@@ -1,72 +1,28 @@
 //! Serving: open files that several requests share, kept open as long as their
 //! rows are trusted.
 
-use std::ops::Deref;
-use std::os::unix::fs::FileExt;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 
-use super::{OpenFile, Process, Store};
-use crate::cache::Key;
+use super::shared::{KeptFile, READ_AHEAD, SharedFile};
+use super::{Process, Store};
+use crate::cache::{Hit, Key};
 use crate::error::{Error, ErrorKind, Result};
-use crate::files;
 use crate::name::{FileId, FileName};
 use crate::runtime;
 use crate::serve::{self, Request};
 
-/// What is read of a file before a web server gets it: of most pictures all, so
-/// that its event loop does not wait for the mount.
-const READ_AHEAD: usize = 128 << 10;
-
-/// An open file that several may use at once, who therefore read it at offsets
-/// of their own (`pread`, `sendfile`).
-///
-/// Dropping it never blocks, even where closing does.
-#[derive(Debug)]
-pub struct SharedFile {
-    /// `None` when it is dropped.
-    open: Option<OpenFile>,
-    distrusted: AtomicBool,
-}
-
-impl SharedFile {
-    /// Says that reading it went wrong: who asks for it next gets a new one.
-    pub fn distrust(&self) {
-        self.distrusted.store(true, Ordering::Relaxed);
-    }
-
-    /// Whether it can be handed out once more.
-    fn is_good(&self, may_read: bool) -> bool {
-        !self.distrusted.load(Ordering::Relaxed)
-            && self.is_unchanged()
-            && (!may_read || self.is_readable())
-    }
-
-    fn is_readable(&self) -> bool {
-        self.size == 0 || self.file.read_at(&mut [0], 0).is_ok_and(|count| count == 1)
-    }
-}
-
-impl Deref for SharedFile {
-    type Target = OpenFile;
-
-    fn deref(&self) -> &OpenFile {
-        self.open.as_ref().expect("is there until it is dropped")
-    }
-}
-
-impl From<OpenFile> for SharedFile {
-    fn from(file: OpenFile) -> Self {
-        SharedFile { open: Some(file), distrusted: AtomicBool::new(false) }
-    }
-}
-
-impl Drop for SharedFile {
-    fn drop(&mut self) {
-        if let Some(OpenFile { file, .. }) = self.open.take() {
-            files::close_elsewhere(file);
-        }
-    }
+/// How to find out that a kept file cannot be read any more, before anything
+/// has been sent. What is in memory needs no trial.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(not(feature = "capi"), expect(dead_code))]
+pub(crate) enum Trial {
+    /// Nothing will be read.
+    None,
+    /// By reading on the calling thread, which will read it anyway.
+    Here,
+    /// By reading where waiting is allowed.
+    Elsewhere,
 }
 
 impl Store {
@@ -75,10 +31,10 @@ impl Store {
     /// # Errors
     ///
     /// Those of [`Store::open`] and of [`serve::candidates`].
-    pub fn serve(&self, request: Request<'_>) -> Result<Arc<SharedFile>> {
+    pub fn serve(&self, request: Request<'_>) -> Result<SharedFile> {
         let ids = serve::candidates(self.url_prefix(), request)?;
         let process = self.process()?;
-        match process.serve_known(&ids, true) {
+        match process.serve_known(&ids, Trial::Here) {
             Some(known) => known,
             None => runtime::block_on(async { process.serve(ids, false).await }),
         }
@@ -87,26 +43,53 @@ impl Store {
 
 impl Process {
     /// What is known of these ids without waiting: an open file, or that none of
-    /// them exists. `None` where it has to be looked up. `may_read`: the caller
-    /// reads on its own thread anyway, so that a stale handle may be noticed there.
+    /// them exists. `None` where it has to be looked up.
     pub(crate) fn serve_known(
         self: &Arc<Self>,
         ids: &[FileId],
-        may_read: bool,
-    ) -> Option<Result<Arc<SharedFile>>> {
+        trial: Trial,
+    ) -> Option<Result<SharedFile>> {
         for id in ids {
             let key = self.name_prefix.key(id).ok()?;
             let hit = self.cache.get(&key)?;
             if hit.facts.is_none() {
                 continue;
             }
-            let file = self.cache.file(&key, hit.stamp).filter(|file| file.is_good(may_read))?;
+            let kept = self.kept(&key, &hit)?;
+            let is_good = match trial {
+                _ if kept.has_content() => true,
+                Trial::None => true,
+                Trial::Here => kept.is_readable(),
+                Trial::Elsewhere => false,
+            };
+            if !is_good {
+                return None;
+            }
             if hit.is_ageing {
                 self.refresh(key, id);
             }
-            return Some(Ok(file));
+            return Some(Ok(kept.into()));
         }
         ids.first().map(|id| Err(Error::not_found("open", id.as_str())))
+    }
+
+    fn kept(&self, key: &Key, hit: &Hit) -> Option<Arc<KeptFile>> {
+        self.cache.file(key, hit.stamp).filter(|file| file.is_good())
+    }
+
+    /// A kept file, read where waiting is allowed; `None` where there is none that
+    /// can be read.
+    async fn kept_and_read(self: &Arc<Self>, key: Key, id: &FileId) -> Result<Option<SharedFile>> {
+        let Some(hit) = self.cache.get(&key) else { return Ok(None) };
+        let Some(kept) = self.kept(&key, &hit) else { return Ok(None) };
+        let file = self.on_mount("read", move |_| Ok(kept.read())).await?;
+        if let Some(file) = &file {
+            file.note_use(&self.content_budget);
+            if hit.is_ageing {
+                self.refresh(key, id);
+            }
+        }
+        Ok(file)
     }
 
     /// The first of these ids that exists; `alone`: with a descriptor of its own.
@@ -114,11 +97,11 @@ impl Process {
         self: &Arc<Self>,
         ids: Vec<FileId>,
         alone: bool,
-    ) -> Result<Arc<SharedFile>> {
+    ) -> Result<SharedFile> {
         let mut first_error = None;
         for id in ids {
             let served = match alone {
-                true => self.open(&id).await.map(|file| Arc::new(file.into())),
+                true => self.open(&id).await.map(SharedFile::from),
                 false => self.serve_one(&id).await,
             };
             match served {
@@ -131,11 +114,14 @@ impl Process {
         Err(first_error.unwrap_or_else(|| Error::not_found("open", "")))
     }
 
-    async fn serve_one(self: &Arc<Self>, id: &FileId) -> Result<Arc<SharedFile>> {
+    async fn serve_one(self: &Arc<Self>, id: &FileId) -> Result<SharedFile> {
         let name = self.name_prefix.name(id)?;
         let key = name.digest();
         if !self.cache.is_on() {
             return self.open_shared(id, name, key, false).await;
+        }
+        if let Some(kept) = self.kept_and_read(key, id).await? {
+            return Ok(kept);
         }
         let start = || {
             let (process, id) = (Arc::clone(self), id.clone());
@@ -144,8 +130,9 @@ impl Process {
         self.flights.join_or_start(key, start).await
     }
 
-    /// Reads a row again and opens its file again before their time is over, so
-    /// that nobody has to wait when it is.
+    /// Reads a row again and opens its file again, before their time is over, so
+    /// that nobody has to wait when it is. Such a file is asked for again and
+    /// again: if there is room its bytes stay in memory.
     fn refresh(self: &Arc<Self>, key: Key, id: &FileId) {
         let Ok(name) = self.name_prefix.name(id) else { return };
         let (process, id) = (Arc::clone(self), id.clone());
@@ -166,7 +153,7 @@ impl Process {
         name: FileName,
         key: Key,
         ahead: bool,
-    ) -> Result<Arc<SharedFile>> {
+    ) -> Result<SharedFile> {
         let read = self.read_in_batch(name.clone());
         let row = match ahead {
             true => self.find_again(key, read).await?,
@@ -174,8 +161,11 @@ impl Process {
         };
         let opened_at = self.cache.now();
         let (file, stamp) = self.open_row(id, &name, row, READ_AHEAD).await?;
-        let file = Arc::new(SharedFile::from(file));
-        self.cache.keep_file(key, stamp, opened_at, Arc::clone(&file));
+        let file = SharedFile::from(file);
+        if ahead {
+            file.keep_content(&self.content_budget);
+        }
+        self.cache.keep_file(key, stamp, opened_at, file.kept());
         self.close_idle_files();
         Ok(file)
     }

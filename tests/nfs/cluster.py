@@ -114,7 +114,7 @@ class Cluster:
         self.php = {node: doors.Php(lab, node) for node in "AB"}
         self.nginx = {name: doors.Nginx(lab, "B", name) for name in doors.Nginx.PORTS}
         self.writers = [self.command["A"], self.php["A"]]
-        self.readers = [self.command["B"], self.php["B"], self.nginx["nginx"], self.nginx["nginx with threads"]]
+        self.readers = [self.command["B"], self.php["B"], self.nginx["nginx"], self.nginx["nginx without threads"]]
         self.succeeds(self.command["A"].run("schema --create"))
         self.stores_in_time(self.command["A"], "images/first", "first")
         self.servers = [doors.Nginx.start(lab, "B", dsn)] + [doors.Php.start(lab, node, dsn) for node in "AB"]

@@ -81,7 +81,7 @@ class Nginx(Http):
     """One of the servers of the nginx on node B. Each has a store, and so
     descriptors, of its own. Both workers answer."""
 
-    PORTS = {"nginx": 8080, "nginx with threads": 8081, "patient nginx": 8082, "patient nginx with threads": 8083}
+    PORTS = {"nginx": 8080, "nginx without threads": 8081, "patient nginx": 8082, "patient nginx without threads": 8083}
 
     def __init__(self, lab, node, name):
         super().__init__(lab, node, name, self.PORTS[name])
@@ -92,7 +92,7 @@ class Nginx(Http):
         for name, port in cls.PORTS.items():
             store = name.replace(" ", "_")
             ttl = 120 if "patient" in name else TTL
-            threads = "aio threads;" if "threads" in name else ""
+            threads = "ezdfs_threads off;" if "threads" in name else ""
             blocks.append(f"""
     ezdfs_store {store} {{ dsn {dsn}; root {MOUNT}; cache_ttl {ttl}s; cache_negative_ttl 1s; mount_timeout {PATIENCE}s; }}
     server {{

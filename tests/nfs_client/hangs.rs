@@ -2,7 +2,9 @@
 //! the server is back.
 
 use std::fs;
+use std::io::Read;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc;
 use std::thread;
 
 use ezdfs::CreateOptions;
@@ -35,6 +37,8 @@ const WRITING: &[Call] = &[
 const DELETING: &[Call] = &[Call::OpenDirectory, Call::Lookup, Call::Unlink];
 /// Requests at a time; more than a process has threads for.
 const CROWD: usize = 150;
+/// More than the kernel buffers for a client that does not read.
+const LARGE: usize = 32 << 20;
 /// All threads of a process that serves from a mount: those of its runtime and its own.
 const THREADS: usize = 80;
 
@@ -172,17 +176,37 @@ fn others_go_on(servers: &Servers, _: Door) -> Result {
     Ok(())
 }
 
-/// nginx itself reads the body: off its event loop where it is told so.
+/// nginx itself reads what is not small: off its event loop.
 fn hung_body(servers: &Servers, _: Door) -> Result {
-    let mut site = Site::start(servers, "aio threads;")?;
-    site.cluster.put(PICTURE, b"bytes")?;
-    site.cluster.b.hang(&[Call::Read])?;
+    let mut site = Site::start(servers, "")?;
+    let picture = vec![b'a'; LARGE];
+    site.cluster.put(PICTURE, &picture)?;
     let mut connection = site.ask()?;
+    let mut answer = vec![0; 1024];
+    connection.reader().read_exact(&mut answer)?;
+    site.cluster.b.hang(&[Call::Read])?;
+    let (tell, told) = mpsc::channel();
+    let reading = thread::spawn(move || {
+        let body = answer.windows(4).position(|end| end == b"\r\n\r\n").map(|end| end + 4);
+        let mut bytes = answer.split_off(body.unwrap_or_default());
+        let mut buffer = vec![0; 1 << 16];
+        while bytes.len() < LARGE {
+            match connection.reader().read(&mut buffer) {
+                Ok(0) | Err(_) => break,
+                Ok(count) => bytes.extend_from_slice(&buffer[..count]),
+            }
+        }
+        let _ = tell.send(());
+        bytes
+    });
     wait_for("a call to hang", || site.cluster.b.hanging().is_ok_and(|hanging| hanging > 0))?;
-    assert_eq!(get(site.healthy, &format!("/{PICTURE}")).text(), "bytes");
+    let missing = PICTURE.replace("picture", "missing");
+    assert_eq!(get(site.healthy, &format!("/{missing}")).status, 404);
+    assert!(told.try_recv().is_err(), "all of it was read although the mount hangs");
     site.cluster.b.heal()?;
-    assert_eq!(connection.receive("GET")?.text(), "bytes");
-    injected("the mount hangs while nginx reads a body, aio threads", "others served meanwhile");
+    let bytes = reading.join().map_err(|_| "the reader panicked")?;
+    assert!(bytes == picture, "{} of {LARGE} bytes", bytes.len());
+    injected("the mount hangs while nginx sends a file", "others served meanwhile");
     Ok(())
 }
 

@@ -1,6 +1,6 @@
 //! Files that a web server keeps open on a mount that remembers too much, or hangs.
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::Read;
 use std::time::{Duration, Instant};
 
@@ -23,6 +23,7 @@ const LARGE: usize = 32 << 20;
 pub(super) fn register(trials: &mut Trials) {
     per_door(trials, "a_kept_file_is_opened_again_in_time", &[Door::Nginx], opened_again);
     per_door(trials, "a_crowd_opens_a_cold_file_once", &[Door::Nginx], crowd);
+    per_door(trials, "what_is_hot_needs_no_mount", &[Door::Nginx], hot);
     per_door(trials, "a_broken_answer_costs_the_kept_file", &[Door::Nginx], distrusted);
 }
 
@@ -86,6 +87,47 @@ fn crowd(servers: &Servers, door: Door) -> Result {
     }
     assert_eq!(count(&cluster.b, Call::Open)? - before, 1);
     injected("the mount hangs while 50 requests wait for one file", "opened once for all");
+    Ok(())
+}
+
+/// Small files that are asked for often are sent from memory, while the mount hangs as well; any
+/// other is read where waiting is allowed, also one that is open already.
+fn hot(servers: &Servers, door: Door) -> Result {
+    for (content, is_kept) in [("8m", true), ("0", false)] {
+        let mut cluster = Cluster::new(servers)?;
+        let often = PICTURE.replace("picture", "often");
+        let (whole, patient) = (Answer::Bytes(b"bytes".to_vec()), ("mount_timeout", "1s"));
+        cluster.put(&often, b"bytes")?;
+        cluster.put(PICTURE, b"bytes")?;
+        let node = cluster.door(door, &[LASTING[0], patient, ("cache_content", content)])?;
+        for _ in 0..10 {
+            assert_eq!(node.read(&often), whole);
+        }
+        assert_eq!(node.read(PICTURE), whole);
+        // The kernel forgets what it has of a file that somebody opens.
+        for id in [often.as_str(), PICTURE] {
+            drop(File::open(cluster.b.at().join(id))?);
+        }
+        cluster.b.hang(&[Call::Read])?;
+        let mut waiting = Connection::open(node.port())?;
+        waiting.send("GET", &format!("/{PICTURE}"), &[])?;
+        wait_for("a call to hang", || cluster.b.hanging().is_ok_and(|hanging| hanging > 0))?;
+        if is_kept {
+            for _ in 0..10 {
+                assert_eq!(node.read(&often), whole);
+            }
+        } else {
+            node.read(&often).assert_refused();
+        }
+        assert_eq!(waiting.receive("GET")?.status, 503);
+        cluster.b.heal()?;
+        wait_for("the mount's recovery", || node.read(PICTURE) == whole)?;
+        assert_eq!(node.read(&often), whole);
+    }
+    injected(
+        "the mount hangs under files that are open",
+        "hot ones served, others refused in time",
+    );
     Ok(())
 }
 

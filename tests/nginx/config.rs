@@ -68,6 +68,7 @@ const MISTAKES: &[Mistake] = &[
     ("STORE", "location / { ezdfs main other; }", &["\"ezdfs\"", "number of arguments"]),
     ("STORE", "location / { ezdfs main; ezdfs_drafts maybe; }", &["ezdfs_drafts", "maybe"]),
     ("STORE", "ezdfs_drafts on; ezdfs_drafts on;", &["ezdfs_drafts", "duplicate"]),
+    ("STORE", "location / { ezdfs main; ezdfs_threads 4; }", &["ezdfs_threads", "4"]),
 ];
 
 fn every_mistake() -> Result {
@@ -88,7 +89,8 @@ fn every_mistake() -> Result {
 fn every_option() -> Result {
     let options = "table dfs.ibexa_dfs_file; name_prefix var/site/storage; url_prefix /storage;
         file_mode 0664; dir_mode 0775; durability rename; connect_timeout 500ms;
-        query_timeout 1m; mount_timeout 5; max_connections 8; cache_size 0; cache_ttl 0;
+        query_timeout 1m; mount_timeout 5; max_connections 8; cache_size 0; cache_files 10;
+        cache_content 1m; cache_ttl 0;
         cache_negative_ttl 100ms; stale_if_error 1h;";
     let builder = Nginx::with_module();
     let file = builder.dir().join("options.conf");
@@ -99,7 +101,7 @@ fn every_option() -> Result {
          ezdfs_store 'with space' {{ {ROOT} include {file}; }}"
     );
     let locations = "location / { ezdfs inline; if ($arg_a) { expires 1d; } }
-        location /a { ezdfs 'with space'; ezdfs_drafts on; limit_except GET { deny all; } }";
+        location /a { ezdfs 'with space'; ezdfs_drafts on; ezdfs_threads off; limit_except GET { deny all; } }";
     let (passes, output) = builder.http(&stores).server(locations).test()?;
     assert!(passes, "{output}");
     Ok(())

@@ -34,6 +34,8 @@ fn ways_to_send(servers: &Servers) -> Result {
         "sendfile off;",
         "sendfile on; tcp_nopush on;",
         "sendfile on; sendfile_max_chunk 64k;",
+        "ezdfs_threads off; sendfile off;",
+        "ezdfs_threads off; sendfile on;",
         "aio threads; sendfile off;",
         "aio threads; sendfile on;",
         "aio threads; sendfile off; directio 4k; output_buffers 2 32k;",
@@ -60,7 +62,11 @@ fn ways_to_send(servers: &Servers) -> Result {
             ("images/small.png", "", &large[..100]),
             ("images/large.png", "bytes=1000001-2000000", &large[1_000_001..=2_000_000]),
             ("images/large.png", "bytes=-1", &large[3_000_016..]),
-        ] {
+            ("images/small.png", "bytes=10-19", &large[10..20]),
+            ("images/small.png", "bytes=-7", &large[93..100]),
+        ]
+        .repeat(6)
+        {
             let headers = [("Host", &*host), ("Range", range)];
             let headers = &headers[..if range.is_empty() { 1 } else { 2 }];
             let answer = connection.request("GET", &url(path), headers)?;

@@ -166,12 +166,18 @@ fn same_size_and_time(servers: &Servers) -> Result {
     let nginx = site.serve(LASTING)?;
     let ask = || get(nginx.port(), &url(PATH)).text();
     assert_eq!(ask(), "bytes 0");
-    for round in 1..5 {
+    for round in 1..9 {
         let bytes = format!("bytes {round}");
-        site.write("images/new", bytes.as_bytes())?;
-        fs::rename(site.file("images/new"), site.file(PATH))?;
-        assert_eq!(ask(), bytes);
-        assert_eq!(ask(), bytes);
+        if round % 2 == 0 {
+            site.write("images/new", bytes.as_bytes())?;
+            fs::rename(site.file("images/new"), site.file(PATH))?;
+        } else {
+            site.write(PATH, bytes.as_bytes())?;
+        }
+        // At last from memory.
+        for _ in 0..10 {
+            assert_eq!(ask(), bytes);
+        }
     }
     wait_for("the old files' end", || worker(&nginx).is_ok_and(|pid| !holds_removed(pid)))
 }

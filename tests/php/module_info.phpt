@@ -20,6 +20,7 @@ Version => %d.%d.%d
 Databases => MySQL, MariaDB, PostgreSQL, SQLite
 
 Directive => Local Value => Master Value
+ezdfs.cache_content => 16m => 16m
 ezdfs.cache_files => 1000 => 1000
 ezdfs.cache_negative_ttl => 1s => 1s
 ezdfs.cache_size => 16m => 16m

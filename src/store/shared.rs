@@ -1,0 +1,156 @@
+//! Open files that several requests share.
+
+use std::ops::Deref;
+use std::os::unix::fs::FileExt;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use super::OpenFile;
+use crate::cache::{Budget, Grant};
+use crate::files::{self, Ahead};
+
+/// What is read of a file before a web server gets it: all of most pictures, so
+/// that its event loop has them from memory and does not wait for the mount.
+pub(super) const READ_AHEAD: Ahead = Ahead { bytes: 128 << 10, keep: LARGEST_CONTENT };
+
+/// The kernel sends larger files by itself, for less than reading them takes.
+const LARGEST_CONTENT: usize = 64 << 10;
+
+/// A file that is asked for so often while it is kept open is worth its memory.
+const OFTEN: u32 = 4;
+
+/// An open file that several may use at once, who therefore read it at offsets
+/// of their own (`pread`, `sendfile`).
+///
+/// Dropping it never blocks, even where closing does.
+#[derive(Debug, Clone)]
+pub struct SharedFile {
+    kept: Arc<KeptFile>,
+    /// Where they were read for this use alone.
+    bytes: Option<Arc<Vec<u8>>>,
+}
+
+impl SharedFile {
+    /// All its bytes, where they are in memory. What is small and was asked for
+    /// with waiting allowed always has them.
+    pub fn content(&self) -> Option<&[u8]> {
+        let bytes = self.bytes.as_ref().or_else(|| self.kept.content());
+        bytes.map(|bytes| bytes.as_slice())
+    }
+
+    /// Says that reading it went wrong: who asks for it next gets a new one.
+    pub fn distrust(&self) {
+        self.kept.distrusted.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn kept(&self) -> Arc<KeptFile> {
+        Arc::clone(&self.kept)
+    }
+}
+
+impl Deref for SharedFile {
+    type Target = OpenFile;
+
+    fn deref(&self) -> &OpenFile {
+        self.kept.open()
+    }
+}
+
+impl From<OpenFile> for SharedFile {
+    fn from(mut file: OpenFile) -> Self {
+        let bytes = file.take_content().map(Arc::new);
+        SharedFile { kept: Arc::new(KeptFile::new(file)), bytes }
+    }
+}
+
+impl From<Arc<KeptFile>> for SharedFile {
+    fn from(kept: Arc<KeptFile>) -> Self {
+        SharedFile { kept, bytes: None }
+    }
+}
+
+/// What the cache has of a file.
+#[derive(Debug)]
+pub(crate) struct KeptFile {
+    /// `None` when it is dropped.
+    open: Option<OpenFile>,
+    content: OnceLock<(Arc<Vec<u8>>, Grant)>,
+    uses: AtomicU32,
+    distrusted: AtomicBool,
+}
+
+impl KeptFile {
+    fn new(open: OpenFile) -> Self {
+        KeptFile {
+            open: Some(open),
+            content: OnceLock::new(),
+            uses: AtomicU32::new(0),
+            distrusted: AtomicBool::new(false),
+        }
+    }
+
+    fn open(&self) -> &OpenFile {
+        self.open.as_ref().expect("is there until it is dropped")
+    }
+
+    fn content(&self) -> Option<&Arc<Vec<u8>>> {
+        self.content.get().map(|(bytes, _)| bytes)
+    }
+
+    pub(super) fn has_content(&self) -> bool {
+        self.content.get().is_some()
+    }
+
+    /// Whether it can be handed out once more, as far as can be told without
+    /// reading it.
+    pub(super) fn is_good(&self) -> bool {
+        !self.distrusted.load(Ordering::Relaxed) && self.open().is_unchanged()
+    }
+
+    /// Whether its first byte can be read. Blocks on the mount.
+    pub(super) fn is_readable(&self) -> bool {
+        let OpenFile { file, size, .. } = self.open();
+        *size == 0 || file.read_at(&mut [0], 0).is_ok_and(|count| count == 1)
+    }
+
+    /// Hands it out once more, with its bytes if it is small; `None` where it
+    /// cannot be read any more. Blocks on the mount.
+    pub(super) fn read(self: &Arc<Self>) -> Option<SharedFile> {
+        let OpenFile { file, size, .. } = self.open();
+        let small = usize::try_from(*size).ok().filter(|size| (1..=LARGEST_CONTENT).contains(size));
+        let Some(size) = small else {
+            return self.is_readable().then(|| Arc::clone(self).into());
+        };
+        let mut bytes = vec![0; size];
+        file.read_exact_at(&mut bytes, 0).ok()?;
+        let bytes = Some(Arc::new(bytes));
+        self.open().is_unchanged().then(|| SharedFile { kept: Arc::clone(self), bytes })
+    }
+}
+
+impl SharedFile {
+    /// Counts a use; bytes that are used often stay in memory, if there is room.
+    pub(super) fn note_use(&self, budget: &Arc<Budget>) {
+        if self.kept.uses.fetch_add(1, Ordering::Relaxed) >= OFTEN {
+            self.keep_content(budget);
+        }
+    }
+
+    /// Has its bytes stay in memory, if there is room.
+    pub(super) fn keep_content(&self, budget: &Arc<Budget>) {
+        if let Some(bytes) = &self.bytes
+            && let Some(grant) = budget.grant(bytes.len() as u64)
+        {
+            // Somebody else may have done it.
+            let _ = self.kept.content.set((Arc::clone(bytes), grant));
+        }
+    }
+}
+
+impl Drop for KeptFile {
+    fn drop(&mut self) {
+        if let Some(OpenFile { file, .. }) = self.open.take() {
+            files::close_elsewhere(file);
+        }
+    }
+}
