@@ -3,7 +3,9 @@
 use std::fs::{File, Metadata};
 use std::io::Read;
 use std::os::unix::fs::MetadataExt;
+use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
+use std::thread;
 
 use walkdir::{DirEntry, WalkDir};
 
@@ -13,6 +15,9 @@ use crate::metadata::check_mtime;
 use crate::mime;
 use crate::name::{FileId, RESERVED_PREFIX};
 use crate::store::{Candidate, Registered, Store};
+
+/// Threads that look into files: an NFS server answers several at a time.
+const READERS: usize = 8;
 
 /// How to import.
 #[derive(Debug, Clone, Copy, Default)]
@@ -102,27 +107,42 @@ impl<'s> Import<'s> {
         let mut imported = Imported::default();
         let mut batch = Vec::with_capacity(BATCH);
         for entry in WalkDir::new(&self.directory).sort_by_file_name() {
-            match entry.map_err(|error| unreadable(&error)).and_then(|e| self.candidate(&e)) {
-                Ok(Some(candidate)) => batch.push(candidate),
-                Ok(None) => {}
+            match entry {
+                Ok(entry) if entry.file_type().is_dir() => {}
+                Ok(entry) => batch.push(entry),
+                Err(error) => {
+                    imported.failed += 1;
+                    failure(unreadable(&error));
+                }
+            }
+            if batch.len() == BATCH {
+                self.register(&mut batch, &mut imported, &mut failure)?;
+                progress(&imported);
+            }
+        }
+        self.register(&mut batch, &mut imported, &mut failure)?;
+        progress(&imported);
+        Ok(imported)
+    }
+
+    fn register(
+        &self,
+        batch: &mut Vec<DirEntry>,
+        imported: &mut Imported,
+        failure: &mut impl FnMut(Error),
+    ) -> Result<()> {
+        let mut candidates = Vec::with_capacity(batch.len());
+        for outcome in self.candidates(batch) {
+            match outcome {
+                Ok(candidate) => candidates.push(candidate),
                 Err(Skip::Silently) => imported.skipped += 1,
                 Err(Skip::Failed(error)) => {
                     imported.failed += 1;
                     failure(error);
                 }
             }
-            if batch.len() == BATCH {
-                self.register(&mut batch, &mut imported)?;
-                progress(&imported);
-            }
         }
-        self.register(&mut batch, &mut imported)?;
-        progress(&imported);
-        Ok(imported)
-    }
-
-    fn register(&self, batch: &mut Vec<Candidate>, imported: &mut Imported) -> Result<()> {
-        for outcome in self.store.register(batch, self.options.dry_run)? {
+        for outcome in self.store.register(&candidates, self.options.dry_run)? {
             *match outcome {
                 Registered::Added => &mut imported.added,
                 Registered::Updated => &mut imported.updated,
@@ -134,11 +154,21 @@ impl<'s> Import<'s> {
         Ok(())
     }
 
-    /// `None` for a directory.
-    fn candidate(&self, entry: &DirEntry) -> Result<Option<Candidate>, Skip> {
-        if entry.file_type().is_dir() {
-            return Ok(None);
-        }
+    /// What there is to register, in the order of the entries.
+    fn candidates(&self, entries: &[DirEntry]) -> Vec<Result<Candidate, Skip>> {
+        let share = entries.len().div_ceil(READERS).max(1);
+        thread::scope(|scope| {
+            let look = |entries: &[DirEntry]| -> Vec<_> {
+                entries.iter().map(|entry| self.candidate(entry)).collect()
+            };
+            let readers: Vec<_> =
+                entries.chunks(share).map(|share| scope.spawn(move || look(share))).collect();
+            let ended = readers.into_iter().map(|reader| reader.join());
+            ended.flat_map(|looked| looked.unwrap_or_else(|panic| resume_unwind(panic))).collect()
+        })
+    }
+
+    fn candidate(&self, entry: &DirEntry) -> Result<Candidate, Skip> {
         if !entry.file_type().is_file() || is_temporary(entry) {
             return Err(Skip::Silently);
         }
@@ -153,7 +183,7 @@ impl<'s> Import<'s> {
             Skip::Failed(failed)
         })?;
         let mtime = check_mtime(&id, metadata.mtime()).map_err(Skip::Failed)?;
-        Ok(Some(Candidate { id, size: metadata.len(), mtime, mime_type: mime::sniff(&head) }))
+        Ok(Candidate { id, size: metadata.len(), mtime, mime_type: mime::sniff(&head) })
     }
 }
 
@@ -163,9 +193,9 @@ enum Skip {
     Failed(Error),
 }
 
-fn unreadable(error: &walkdir::Error) -> Skip {
+fn unreadable(error: &walkdir::Error) -> Error {
     let subject = error.path().map_or(String::new(), |path| path.to_string_lossy().into_owned());
-    Skip::Failed(Error::new(ErrorKind::Storage, "import", subject, error.to_string()))
+    Error::new(ErrorKind::Storage, "import", subject, error.to_string())
 }
 
 /// Staging files of ezdfs, atomic writes of legacy, deleted files that some
