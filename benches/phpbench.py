@@ -19,6 +19,16 @@ WHO = {
     "uncached": "ezdfs, cache_ttl 0",
 }
 OPERATIONS = ["load", "exists", "read", "create"]
+# Those whose time a slow file system decides.
+ON_SLOW_MOUNT = ["create", "overwrite", "deleteDirectory, 1,000 folders", "deleteDirectory, one folder"]
+# What loops.php counts besides microseconds.
+COSTS = {
+    "statements": "statements",
+    "rows": "rows written",
+    "waits": "waits",
+    "cpu": "CPU µs of PHP",
+    "database": "CPU µs of the database",
+}
 
 
 def environment(root, database):
@@ -27,14 +37,22 @@ def environment(root, database):
     return {**database.env, "BENCH_ROOT": str(root)}
 
 
-def loops(directory, database, rounds, say):
-    """Microseconds of each operation in a process that goes on."""
-    say("PHP: loops")
-    env = environment(directory / "php-loops", database)
-    command = [program("php"), *PHP_FLAGS, PHP_SCRIPTS / "loops.php", rounds]
+def loops(root, database, rounds, operations=()):
+    """Microseconds of each operation in a process that goes on, and what they are spent on."""
+    env = environment(root, database)
+    env["BENCH_DATABASE"] = str(database.pid)
+    command = [program("php"), *PHP_FLAGS, PHP_SCRIPTS / "loops.php", rounds, *operations]
     env["PATH"] = "/usr/bin:/bin"
     run = subprocess.run(list(map(str, command)), env=env, stdout=subprocess.PIPE, check=True)
-    return json.loads(run.stdout)
+    operations = json.loads(run.stdout)
+
+    def of_rounds(key, pick=lambda rounds: rounds):
+        return {
+            operation: {who: pick([each[key] for each in rounds]) for who, rounds in contestants.items()}
+            for operation, contestants in operations.items()
+        }
+
+    return of_rounds("us"), {key: of_rounds(key, statistics.median) for key in COSTS}
 
 
 def first_use(directory, database, rounds, stack, say):

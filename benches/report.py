@@ -15,6 +15,7 @@ from statistics import median
 import contestants
 import load
 import memory
+import phpbench
 import plot
 import targets
 from processes import program
@@ -100,6 +101,17 @@ def php_table(part):
     return table(["µs", *who], rows, len(who))
 
 
+def costs_table(part):
+    """What operations ask for: database, scheduler and processors."""
+    operations = part["statements"]
+    rows = [
+        (operation, who, *(plot.shown(part[key][operation][who]) for key in phpbench.COSTS))
+        for operation, contestants in operations.items()
+        for who in contestants
+    ]
+    return table(["", "", *phpbench.COSTS.values()], rows, len(phpbench.COSTS))
+
+
 def memory_table(part):
     base = part[memory.STATIC]
     rows = []
@@ -116,10 +128,17 @@ def sections(results):
     for key, figures in results["http"].items():
         yield f"\n### {load.LOADS[key].title}\n"
         yield from http_table(figures)
-    for part, title in (("php", "PHP, in a process that goes on"), ("first-use", "PHP, first operation of a request")):
+    for part, title in (
+        ("php", "PHP, in a process that goes on"),
+        ("php-latency", "The same with 0.5 ms for each call of the file system"),
+        ("first-use", "PHP, first operation of a request"),
+    ):
         if part in results:
             yield f"\n### {title}\n"
             yield from php_table(results[part])
+    if "php-costs" in results:
+        yield "\n### What the operations of that process ask for\n"
+        yield from costs_table(results["php-costs"])
     if "memory" in results:
         part = results["memory"]
         yield f"\n### Memory of an nginx worker after {part['names']:,} names\n"

@@ -35,7 +35,7 @@ from processes import MOUNT, scratch
 from servers import AS_ROOT, BUILD, TOP, MariaDb, Mounter
 
 RESULTS = BUILD / "bench/results.json"
-OTHERS = ["php", "first-use", "memory", "ways-in", "core"]
+OTHERS = ["php", "php-latency", "first-use", "memory", "ways-in", "core"]
 PARTS = [*load.LOADS, *OTHERS]
 QUICK = ["hot", "latency", "php", "first-use", "memory"]
 LATENCY = "500us"
@@ -68,22 +68,33 @@ def arguments():
     return given
 
 
+def can_mount(given):
+    return AS_ROOT and shutil.which(shlex.split(given.mounter)[0])
+
+
+@contextlib.contextmanager
+def slow_mount(given, source, directory):
+    """A directory once more, on a file system that takes its time."""
+    source.mkdir(exist_ok=True)
+    mount = Mounter(given.mounter, source, directory / MOUNT, LATENCY, directory / "mounter.log")
+    try:
+        yield mount.at
+    finally:
+        mount.stop()
+
+
 def serving(given, directory, root, database, sets, stack):
     """The loads that go over HTTP. The slow mount has contestants of its own."""
     results = {}
     fleets = {}
     for key in (key for key in given.parts if key in load.LOADS):
         slow = load.LOADS[key].slow_mount
-        if slow and not (AS_ROOT and shutil.which(shlex.split(given.mounter)[0])):
+        if slow and not can_mount(given):
             say(f"{key}: not measured, it takes root and {given.mounter}")
             continue
         if slow not in fleets:
             say("starting nginx, php-fpm, Varnish" + (" on a slow mount" if slow else ""))
-            served = root
-            if slow:
-                served = directory / MOUNT
-                mount = Mounter(given.mounter, root, served, LATENCY, directory / "mounter.log")
-                stack.callback(mount.stop)
+            served = stack.enter_context(slow_mount(given, root, directory)) if slow else root
             fleets[slow] = Fleet(directory / ("on-slow" if slow else "on-disk"), served, database, stack)
         rounds = given.rounds or (5 if key in ("hot", "latency") else 3)
         results[key] = load.measure(
@@ -105,12 +116,20 @@ def measure(given, directory, stack):
     say("writing files and rows")
     tree.make(root, [sets[key] for key in sorted(wanted)])
     tree.register(database.url, root)
-    results = {"versions": report.versions(), "http": serving(given, directory, root, database, sets, stack)}
+    with contextlib.ExitStack() as servers:
+        results = {"versions": report.versions(), "http": serving(given, directory, root, database, sets, servers)}
     rounds = given.rounds or 5
     if "memory" in given.parts:
         results["memory"] = memory.measure(directory, root, database, sets["scan"].paths, say)
     if "php" in given.parts:
-        results["php"] = phpbench.loops(directory, database, rounds, say)
+        say("PHP: loops")
+        results["php"], results["php-costs"] = phpbench.loops(directory / "php-loops", database, rounds)
+    if "php-latency" in given.parts and can_mount(given):
+        say("PHP: loops on a slow mount")
+        with slow_mount(given, directory / "php-slow", directory) as mounted:
+            results["php-latency"], _ = phpbench.loops(
+                mounted / "php", database, given.rounds or 3, phpbench.ON_SLOW_MOUNT
+            )
     if "first-use" in given.parts:
         results["first-use"] = phpbench.first_use(directory, database, rounds, stack, say)
     if "ways-in" in given.parts:

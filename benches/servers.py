@@ -223,7 +223,7 @@ class Mounter:
     """A pass-through file system that takes its time: `PROGRAM --from DIR --at DIR --latency 500us`."""
 
     def __init__(self, program_line, source, at, latency, log):
-        at.mkdir()
+        at.mkdir(exist_ok=True)
         self.at = at
         command = [*shlex.split(program_line), "--from", source, "--at", at, "--latency", latency]
         self.daemon = Daemon("mounter", command, log, lambda: os.path.ismount(at))

@@ -1,8 +1,8 @@
 <?php
 
-// Operations in a long-running process, contestants in turn: loops.php ROUNDS
+// Operations in a long-running process, contestants in turn: loops.php ROUNDS [OPERATION]...
 //
-// Prints {operation: {contestant: [microseconds of one operation, for each round]}}.
+// Prints {operation: {contestant: [what one operation costs, for each round]}}.
 
 declare(strict_types=1);
 
@@ -17,6 +17,7 @@ const PICTURE = 20 * 1024;
 
 $rounds = (int) $argv[1];
 $plain = Plain::connect();
+$status = new PDO(getenv('BENCH_PDO'), 'ezdfs', 'secret');
 $who = [PLAIN => $plain, EZDFS => store(), UNCACHED => store(['cache_ttl' => '0'])];
 $local = tempnam(sys_get_temp_dir(), 'picture');
 file_put_contents($local, "\xff\xd8\xff\xe0\0\x10JFIF\0" . random_bytes(PICTURE - 10));
@@ -43,18 +44,51 @@ function create(object $store, array $ids): void
     }
 }
 
-/** Microseconds of one of $count operations. */
-function clocked(callable $work, int $count): float
+/** Microseconds of CPU time that the threads of a process have had. */
+function cpu(string $process): float
 {
+    $of = fn (string $file) => (int) @file_get_contents($file);
+
+    return array_sum(array_map($of, glob("/proc/$process/task/*/schedstat"))) / 1000;
+}
+
+/** What has been spent so far; asking costs one statement. */
+function spent(): array
+{
+    global $status;
+    $counters = $status->query(
+        "SHOW GLOBAL STATUS WHERE Variable_name IN ('Questions', 'Innodb_rows_inserted', " .
+        "'Innodb_rows_updated', 'Innodb_rows_deleted')"
+    )->fetchAll(PDO::FETCH_KEY_PAIR);
+    $statements = $counters['Questions'];
+    unset($counters['Questions']);
+
+    return [
+        'statements' => (int) $statements,
+        'rows' => array_sum($counters),
+        'waits' => getrusage()['ru_nvcsw'],
+        'cpu' => cpu('self'),
+        'database' => cpu(getenv('BENCH_DATABASE')),
+    ];
+}
+
+/** What one of $count operations costs: microseconds, and of what. */
+function clocked(callable $work, int $count): array
+{
+    $before = spent();
     $start = hrtime(true);
     $work();
+    $elapsed = (hrtime(true) - $start) / 1000;
+    $after = spent();
+    $after['statements']--;
+    $each = fn (int|float $after, int|float $before) => ($after - $before) / $count;
 
-    return (hrtime(true) - $start) / 1000 / $count;
+    return ['us' => $elapsed / $count] + array_combine(array_keys($after), array_map($each, $after, $before));
 }
 
 $kept = ids('_loop', true);
 create($plain, $kept);
-$each = fn (string $method) => function (object $store) use ($method, $kept): float {
+$each = fn (string $method) => function (object $store) use ($method, $kept): array {
     $loop = function () use ($store, $method, $kept): void {
         foreach ($kept as $id) {
             $store->$method($id);
@@ -64,7 +98,7 @@ $each = fn (string $method) => function (object $store) use ($method, $kept): fl
 
     return clocked($loop, FILES);
 };
-$deletion = fn (bool $folders) => function (object $store) use ($plain, $folders): float {
+$deletion = fn (bool $folders) => function (object $store) use ($plain, $folders): array {
     create($plain, ids('_gone', $folders));
 
     return clocked(fn () => $store->deleteDirectory('images/_gone'), 1);
@@ -74,7 +108,7 @@ $operations = [
     'load' => $each('load'),
     'exists' => $each('exists'),
     'read' => $each('read'),
-    'create' => function (object $store) use ($plain): float {
+    'create' => function (object $store) use ($plain): array {
         $ids = ids('_new');
         $time = clocked(fn () => create($store, $ids), FILES);
         $plain->deleteDirectory('images/_new');
@@ -82,7 +116,7 @@ $operations = [
         return $time;
     },
     'overwrite' => fn (object $store) => clocked(fn () => create($store, $kept), FILES),
-    'delete' => function (object $store) use ($plain): float {
+    'delete' => function (object $store) use ($plain): array {
         $ids = array_slice(ids('_old'), 0, 200);
         create($plain, $ids);
 
@@ -92,6 +126,8 @@ $operations = [
     'deleteDirectory, one folder' => $deletion(false),
 ];
 
+$wanted = array_slice($argv, 2);
+$operations = $wanted ? array_intersect_key($operations, array_flip($wanted)) : $operations;
 $times = [];
 foreach ($operations as $name => $operation) {
     fprintf(STDERR, "%s\n", $name);

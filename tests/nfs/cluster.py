@@ -69,6 +69,7 @@ class Poll:
 
     def __init__(self, cluster, door, id):
         self.door = door
+        self.is_killed = False
         self.command = cluster.lab.start(door.node, f"exec python3 {HERE}/poll.py {door.poll(id)}")
 
     def answers(self):
@@ -100,8 +101,14 @@ class Poll:
 
     def end(self):
         answers = self.answers()
-        self.command.kill()
+        self.kill()
         return answers
+
+    def kill(self):
+        """Once: its end is heard of a moment later, and nobody can be killed twice."""
+        if not (self.is_killed or self.command.poll()):
+            self.is_killed = True
+            self.command.kill()
 
 
 class Cluster:
@@ -144,8 +151,7 @@ class Cluster:
     def end_polls(self):
         """After a scenario, whatever came of it."""
         for poll in self.polls:
-            if not poll.command.poll():
-                poll.command.kill()
+            poll.kill()
         self.polls = []
 
     def becomes(self, reader, id, kind, text=None, seconds=SOON):
