@@ -57,8 +57,7 @@ function spent(): array
 {
     global $status;
     $counters = $status->query(
-        "SHOW GLOBAL STATUS WHERE Variable_name IN ('Questions', 'Innodb_rows_inserted', " .
-        "'Innodb_rows_updated', 'Innodb_rows_deleted')"
+        "SHOW GLOBAL STATUS WHERE Variable_name IN ('Questions', 'Handler_write', 'Handler_update', 'Handler_delete')"
     )->fetchAll(PDO::FETCH_KEY_PAIR);
     $statements = $counters['Questions'];
     unset($counters['Questions']);

@@ -29,6 +29,8 @@ pub(crate) struct Staged {
     /// `None` once closed.
     file: Option<File>,
     written: u64,
+    /// Device and inode, once closed.
+    inode: Option<(u64, u64)>,
     mode: Mode,
     durability: Durability,
     /// Last, so that the staging file is gone from them when they are dropped.
@@ -46,18 +48,18 @@ impl Mount {
         is_new_store: impl FnOnce() -> Result<bool>,
     ) -> Result<Staged> {
         let root = self.root()?;
-        let missing = matches!(open_directory(&root, id.parent()), Err(Errno::ENOENT));
-        if missing && self.is_empty()? && !is_new_store()? {
+        let mut parent = open_directory(&root, id.parent());
+        if matches!(parent, Err(Errno::ENOENT)) && self.is_empty()? && !is_new_store()? {
             self.require_alive()?;
         }
         let mut directories = Directories { root, created: Vec::new() };
         for _ in 1..PRUNED_RETRIES {
-            match self.stage_once(&mut directories, id) {
-                Err(Errno::ENOENT) => {}
+            match self.stage_once(&mut directories, id, parent) {
+                Err(Errno::ENOENT) => parent = open_directory(&directories.root, id.parent()),
                 outcome => return self.staged(directories, id, outcome),
             }
         }
-        let outcome = self.stage_once(&mut directories, id);
+        let outcome = self.stage_once(&mut directories, id, parent);
         self.staged(directories, id, outcome)
     }
 
@@ -67,8 +69,9 @@ impl Mount {
         &self,
         directories: &mut Directories,
         id: &FileId,
+        parent: nix::Result<OwnedFd>,
     ) -> nix::Result<(OwnedFd, String, OwnedFd)> {
-        let parent = match open_directory(&directories.root, id.parent()) {
+        let parent = match parent {
             Err(Errno::ENOENT) => directories.make(self, id.parent())?,
             outcome => outcome?,
         };
@@ -97,6 +100,7 @@ impl Mount {
             staging_name,
             file: Some(File::from(file)),
             written: 0,
+            inode: None,
             mode: self.file_mode,
             durability: self.durability,
             directories,
@@ -204,6 +208,7 @@ impl Staged {
             let reason = format!("wrote {written} bytes, the file has {}", status.st_size);
             return Err(Error::new(ErrorKind::Storage, "store", self.id.as_str(), reason));
         }
+        self.inode = Some((status.st_dev, status.st_ino));
         Ok(())
     }
 
@@ -213,9 +218,10 @@ impl Staged {
         let reason = "cannot put the file in place";
         let storage = |errno| failed(ErrorKind::Storage, "store", &self.id, reason, errno);
         let name = self.id.file_name();
-        let inode = inode(&self.parent, &self.staging_name)
-            .and_then(|inode| inode.ok_or(Errno::ENOENT))
-            .map_err(storage)?;
+        let inode = self.inode.ok_or_else(|| {
+            let reason = "was not finished before it was put in place";
+            Error::new(ErrorKind::Internal, "store", self.id.as_str(), reason)
+        })?;
         let parent = Arc::new(self.parent.try_clone().map_err(|_| storage(Errno::EMFILE))?);
         let old = KeptFile::link(&parent, name, inode.1, mtime).map_err(|errno| {
             let reason = "cannot keep the old file";
