@@ -46,6 +46,23 @@ impl SharedFile {
     pub(super) fn kept(&self) -> Arc<KeptFile> {
         Arc::clone(&self.kept)
     }
+
+    /// Counts a use; bytes that are used often stay in memory, if there is room.
+    pub(super) fn note_use(&self, budget: &Arc<Budget>) {
+        if self.kept.uses.fetch_add(1, Ordering::Relaxed) >= OFTEN {
+            self.keep_content(budget);
+        }
+    }
+
+    /// Has its bytes stay in memory, if there is room.
+    pub(super) fn keep_content(&self, budget: &Arc<Budget>) {
+        if let Some(bytes) = &self.bytes
+            && let Some(grant) = budget.grant(bytes.len() as u64)
+        {
+            // Somebody else may have done it.
+            let _ = self.kept.content.set((Arc::clone(bytes), grant));
+        }
+    }
 }
 
 impl Deref for SharedFile {
@@ -125,25 +142,6 @@ impl KeptFile {
         file.read_exact_at(&mut bytes, 0).ok()?;
         let bytes = Some(Arc::new(bytes));
         self.open().is_unchanged().then(|| SharedFile { kept: Arc::clone(self), bytes })
-    }
-}
-
-impl SharedFile {
-    /// Counts a use; bytes that are used often stay in memory, if there is room.
-    pub(super) fn note_use(&self, budget: &Arc<Budget>) {
-        if self.kept.uses.fetch_add(1, Ordering::Relaxed) >= OFTEN {
-            self.keep_content(budget);
-        }
-    }
-
-    /// Has its bytes stay in memory, if there is room.
-    pub(super) fn keep_content(&self, budget: &Arc<Budget>) {
-        if let Some(bytes) = &self.bytes
-            && let Some(grant) = budget.grant(bytes.len() as u64)
-        {
-            // Somebody else may have done it.
-            let _ = self.kept.content.set((Arc::clone(bytes), grant));
-        }
     }
 }
 
