@@ -107,7 +107,7 @@ faults:
 	@$(MAKE) --no-print-directory build build/test-hooks/ezdfs.so
 	CI=true EZDFS_TEST_FAULT_TABLE=docs/consistency.md $(CARGO) test --locked --all-features --test tests
 
-# Boots virtual machines: about 5 minutes. EZDFS_NFS_LAB names the lab's folder.
+# Boots virtual machines: about a quarter of an hour. EZDFS_NFS_LAB names the lab's folder.
 test-nfs:
 	@tests/deps.sh nfs
 	@$(MAKE) --no-print-directory build
