@@ -68,8 +68,11 @@ def arguments():
     return given
 
 
-def can_mount(given):
-    return AS_ROOT and shutil.which(shlex.split(given.mounter)[0])
+def can_mount(given, part):
+    if AS_ROOT and shutil.which(shlex.split(given.mounter)[0]):
+        return True
+    say(f"{part}: not measured, it takes root and {given.mounter}")
+    return False
 
 
 @contextlib.contextmanager
@@ -89,8 +92,7 @@ def serving(given, directory, root, database, sets, stack):
     fleets = {}
     for key in (key for key in given.parts if key in load.LOADS):
         slow = load.LOADS[key].slow_mount
-        if slow and not can_mount(given):
-            say(f"{key}: not measured, it takes root and {given.mounter}")
+        if slow and not can_mount(given, key):
             continue
         if slow not in fleets:
             say("starting nginx, php-fpm, Varnish" + (" on a slow mount" if slow else ""))
@@ -124,7 +126,7 @@ def measure(given, directory, stack):
     if "php" in given.parts:
         say("PHP: loops")
         results["php"], results["php-costs"] = phpbench.loops(directory / "php-loops", database, rounds)
-    if "php-latency" in given.parts and can_mount(given):
+    if "php-latency" in given.parts and can_mount(given, "php-latency"):
         say("PHP: loops on a slow mount")
         with slow_mount(given, directory / "php-slow", directory) as mounted:
             results["php-latency"], _ = phpbench.loops(

@@ -218,8 +218,6 @@ static ngx_int_t
 ngx_http_ezdfs_answer(ngx_http_request_t *r, ngx_http_ezdfs_ctx_t *ctx,
     ezdfs_completion *completion)
 {
-    ngx_str_t  name;
-
     ctx->code = completion->error.code;
     ctx->file = completion->file;
     ctx->answered = 1;
@@ -233,11 +231,7 @@ ngx_http_ezdfs_answer(ngx_http_request_t *r, ngx_http_ezdfs_ctx_t *ctx,
         return ezdfs_result_http_status(ctx->code);
     }
 
-    if (ngx_http_ezdfs_name(ctx, &name) != NGX_OK) {
-        return NGX_HTTP_INTERNAL_SERVER_ERROR;
-    }
-
-    return ngx_http_ezdfs_send(r, ctx->file, &name);
+    return ngx_http_ezdfs_send(r, ctx);
 }
 
 

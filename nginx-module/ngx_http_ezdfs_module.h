@@ -66,8 +66,8 @@ ngx_int_t ngx_http_ezdfs_name(ngx_http_ezdfs_ctx_t *ctx, ngx_str_t *name);
 
 /* the response: ngx_http_ezdfs_send.c */
 
-ngx_int_t ngx_http_ezdfs_send(ngx_http_request_t *r, ezdfs_file *file,
-    ngx_str_t *name);
+ngx_int_t ngx_http_ezdfs_send(ngx_http_request_t *r,
+    ngx_http_ezdfs_ctx_t *ctx);
 ngx_table_elt_t *ngx_http_ezdfs_push_header(ngx_http_request_t *r,
     const char *key, const char *value);
 

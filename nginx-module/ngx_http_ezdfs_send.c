@@ -25,18 +25,21 @@ static ngx_uint_t ngx_http_ezdfs_directio(ngx_http_request_t *r, ngx_fd_t fd,
 
 
 ngx_int_t
-ngx_http_ezdfs_send(ngx_http_request_t *r, ezdfs_file *file, ngx_str_t *name)
+ngx_http_ezdfs_send(ngx_http_request_t *r, ngx_http_ezdfs_ctx_t *ctx)
 {
     off_t        size;
     ngx_int_t    rc;
     ngx_log_t   *log;
     u_char      *content;
     ngx_buf_t   *b;
+    ezdfs_file  *file;
     ezdfs_http   http;
     ngx_chain_t  out;
 
     log = r->connection->log;
     log->action = "sending response to client";
+
+    file = ctx->file;
 
     ezdfs_file_http(file, &http);
 
@@ -62,6 +65,10 @@ ngx_http_ezdfs_send(ngx_http_request_t *r, ezdfs_file *file, ngx_str_t *name)
     if (content == NULL) {
         b->file = ngx_pcalloc(r->pool, sizeof(ngx_file_t));
         if (b->file == NULL) {
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
+
+        if (ngx_http_ezdfs_name(ctx, &b->file->name) != NGX_OK) {
             return NGX_HTTP_INTERNAL_SERVER_ERROR;
         }
     }
@@ -95,7 +102,6 @@ ngx_http_ezdfs_send(ngx_http_request_t *r, ezdfs_file *file, ngx_str_t *name)
         b->sync = (b->last_buf || b->in_file) ? 0 : 1;
 
         b->file->fd = ezdfs_file_fd(file);
-        b->file->name = *name;
         b->file->log = log;
         b->file->directio = ngx_http_ezdfs_directio(r, b->file->fd, size);
     }

@@ -44,6 +44,13 @@ pub(crate) struct Ahead {
     pub(crate) keep: usize,
 }
 
+impl Ahead {
+    /// How much that is of a file of this size, where it is all of it.
+    pub(crate) fn all_of(self, size: u64) -> Option<usize> {
+        usize::try_from(size).ok().filter(|size| (1..=self.keep).contains(size))
+    }
+}
+
 /// How often a file is opened again that is replaced just then.
 const STALE_RETRIES: usize = 4;
 
@@ -265,8 +272,7 @@ fn read_ahead(opened: &mut Opened, ahead: Ahead) -> nix::Result<()> {
     thread_local! {
         static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
     }
-    let size = usize::try_from(opened.size).unwrap_or(usize::MAX);
-    if (1..=ahead.keep).contains(&size) {
+    if let Some(size) = ahead.all_of(opened.size) {
         let mut content = vec![0; size];
         let is_all = read_first(&opened.file, &mut content)? == size;
         if is_all && Version::new(&fstat(opened.file.as_fd())?) == opened.version {
@@ -274,7 +280,7 @@ fn read_ahead(opened: &mut Opened, ahead: Ahead) -> nix::Result<()> {
         }
         return Ok(());
     }
-    let bytes = ahead.bytes.min(size);
+    let bytes = ahead.bytes.min(usize::try_from(opened.size).unwrap_or(usize::MAX));
     BUFFER.with_borrow_mut(|buffer| {
         buffer.resize(buffer.len().max(bytes), 0);
         // Shorter than it was: whoever sends it will notice.

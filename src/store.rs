@@ -43,7 +43,7 @@ pub use read::OpenFile;
 pub(crate) use register::{Candidate, Registered};
 #[cfg(feature = "capi")]
 pub(crate) use serve::Trial;
-use shared::KeptFile;
+use shared::CachedFile;
 pub use shared::SharedFile;
 pub use write::CreateOptions;
 
@@ -65,7 +65,7 @@ pub struct Store {
 #[derive(Debug)]
 pub(crate) struct Process {
     index: Arc<Index>,
-    cache: Cache<Arc<KeptFile>>,
+    cache: Cache<Arc<CachedFile>>,
     /// Files being opened for those who share them.
     flights: Arc<Flights<SharedFile>>,
     content_budget: Arc<Budget>,

@@ -4,7 +4,7 @@
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 
-use super::shared::{KeptFile, READ_AHEAD, SharedFile};
+use super::shared::{CachedFile, READ_AHEAD, SharedFile};
 use super::{Process, Store};
 use crate::cache::{Hit, Key};
 use crate::error::{Error, ErrorKind, Result};
@@ -57,7 +57,7 @@ impl Process {
             }
             let kept = self.kept(&key, &hit)?;
             let is_good = match trial {
-                _ if kept.has_content() => true,
+                _ if kept.content().is_some() => true,
                 Trial::None => true,
                 Trial::Here => kept.is_readable(),
                 Trial::Elsewhere => false,
@@ -73,7 +73,7 @@ impl Process {
         ids.first().map(|id| Err(Error::not_found("open", id.as_str())))
     }
 
-    fn kept(&self, key: &Key, hit: &Hit) -> Option<Arc<KeptFile>> {
+    fn kept(&self, key: &Key, hit: &Hit) -> Option<Arc<CachedFile>> {
         self.cache.file(key, hit.stamp).filter(|file| file.is_good())
     }
 

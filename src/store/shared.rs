@@ -11,10 +11,8 @@ use crate::files::{self, Ahead};
 
 /// What is read of a file before a web server gets it: all of most pictures, so
 /// that its event loop has them from memory and does not wait for the mount.
-pub(super) const READ_AHEAD: Ahead = Ahead { bytes: 128 << 10, keep: LARGEST_CONTENT };
-
 /// The kernel sends larger files by itself, for less than reading them takes.
-const LARGEST_CONTENT: usize = 64 << 10;
+pub(super) const READ_AHEAD: Ahead = Ahead { bytes: 128 << 10, keep: 64 << 10 };
 
 /// A file that is asked for so often while it is kept open is worth its memory.
 const OFTEN: u32 = 4;
@@ -25,7 +23,7 @@ const OFTEN: u32 = 4;
 /// Dropping it never blocks, even where closing does.
 #[derive(Debug, Clone)]
 pub struct SharedFile {
-    kept: Arc<KeptFile>,
+    kept: Arc<CachedFile>,
     /// Where they were read for this use alone.
     bytes: Option<Arc<Vec<u8>>>,
 }
@@ -43,7 +41,7 @@ impl SharedFile {
         self.kept.distrusted.store(true, Ordering::Relaxed);
     }
 
-    pub(super) fn kept(&self) -> Arc<KeptFile> {
+    pub(super) fn kept(&self) -> Arc<CachedFile> {
         Arc::clone(&self.kept)
     }
 
@@ -76,19 +74,19 @@ impl Deref for SharedFile {
 impl From<OpenFile> for SharedFile {
     fn from(mut file: OpenFile) -> Self {
         let bytes = file.take_content().map(Arc::new);
-        SharedFile { kept: Arc::new(KeptFile::new(file)), bytes }
+        SharedFile { kept: Arc::new(CachedFile::new(file)), bytes }
     }
 }
 
-impl From<Arc<KeptFile>> for SharedFile {
-    fn from(kept: Arc<KeptFile>) -> Self {
+impl From<Arc<CachedFile>> for SharedFile {
+    fn from(kept: Arc<CachedFile>) -> Self {
         SharedFile { kept, bytes: None }
     }
 }
 
 /// What the cache has of a file.
 #[derive(Debug)]
-pub(crate) struct KeptFile {
+pub(crate) struct CachedFile {
     /// `None` when it is dropped.
     open: Option<OpenFile>,
     content: OnceLock<(Arc<Vec<u8>>, Grant)>,
@@ -96,9 +94,9 @@ pub(crate) struct KeptFile {
     distrusted: AtomicBool,
 }
 
-impl KeptFile {
+impl CachedFile {
     fn new(open: OpenFile) -> Self {
-        KeptFile {
+        CachedFile {
             open: Some(open),
             content: OnceLock::new(),
             uses: AtomicU32::new(0),
@@ -110,12 +108,8 @@ impl KeptFile {
         self.open.as_ref().expect("is there until it is dropped")
     }
 
-    fn content(&self) -> Option<&Arc<Vec<u8>>> {
+    pub(super) fn content(&self) -> Option<&Arc<Vec<u8>>> {
         self.content.get().map(|(bytes, _)| bytes)
-    }
-
-    pub(super) fn has_content(&self) -> bool {
-        self.content.get().is_some()
     }
 
     /// Whether it can be handed out once more, as far as can be told without
@@ -134,8 +128,7 @@ impl KeptFile {
     /// cannot be read any more. Blocks on the mount.
     pub(super) fn read(self: &Arc<Self>) -> Option<SharedFile> {
         let OpenFile { file, size, .. } = self.open();
-        let small = usize::try_from(*size).ok().filter(|size| (1..=LARGEST_CONTENT).contains(size));
-        let Some(size) = small else {
+        let Some(size) = READ_AHEAD.all_of(*size) else {
             return self.is_readable().then(|| Arc::clone(self).into());
         };
         let mut bytes = vec![0; size];
@@ -145,7 +138,7 @@ impl KeptFile {
     }
 }
 
-impl Drop for KeptFile {
+impl Drop for CachedFile {
     fn drop(&mut self) {
         if let Some(OpenFile { file, .. }) = self.open.take() {
             files::close_elsewhere(file);

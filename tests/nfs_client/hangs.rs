@@ -2,9 +2,8 @@
 //! the server is back.
 
 use std::fs;
-use std::io::Read;
+use std::io::BufRead;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc;
 use std::thread;
 
 use ezdfs::CreateOptions;
@@ -182,29 +181,15 @@ fn hung_body(servers: &Servers, _: Door) -> Result {
     let picture = vec![b'a'; LARGE];
     site.cluster.put(PICTURE, &picture)?;
     let mut connection = site.ask()?;
-    let mut answer = vec![0; 1024];
-    connection.reader().read_exact(&mut answer)?;
+    connection.reader().fill_buf()?;
     site.cluster.b.hang(&[Call::Read])?;
-    let (tell, told) = mpsc::channel();
-    let reading = thread::spawn(move || {
-        let body = answer.windows(4).position(|end| end == b"\r\n\r\n").map(|end| end + 4);
-        let mut bytes = answer.split_off(body.unwrap_or_default());
-        let mut buffer = vec![0; 1 << 16];
-        while bytes.len() < LARGE {
-            match connection.reader().read(&mut buffer) {
-                Ok(0) | Err(_) => break,
-                Ok(count) => bytes.extend_from_slice(&buffer[..count]),
-            }
-        }
-        let _ = tell.send(());
-        bytes
-    });
+    let reading = thread::spawn(move || connection.receive("GET"));
     wait_for("a call to hang", || site.cluster.b.hanging().is_ok_and(|hanging| hanging > 0))?;
     let missing = PICTURE.replace("picture", "missing");
     assert_eq!(get(site.healthy, &format!("/{missing}")).status, 404);
-    assert!(told.try_recv().is_err(), "all of it was read although the mount hangs");
+    assert!(!reading.is_finished(), "all of it was read although the mount hangs");
     site.cluster.b.heal()?;
-    let bytes = reading.join().map_err(|_| "the reader panicked")?;
+    let bytes = reading.join().map_err(|_| "the reader panicked")??.body;
     assert!(bytes == picture, "{} of {LARGE} bytes", bytes.len());
     injected("the mount hangs while nginx sends a file", "others served meanwhile");
     Ok(())

@@ -119,7 +119,7 @@ impl Connection {
     }
 
     /// Bytes as they come.
-    pub fn reader(&mut self) -> &mut impl Read {
+    pub fn reader(&mut self) -> &mut impl BufRead {
         &mut self.stream
     }
 
