@@ -81,11 +81,18 @@ impl Index {
     }
 
     /// The first `limit` rows in byte order, live or not, whose names begin with
-    /// these bytes. A database without a fitting index sorts all that match: for
-    /// more rows there is [`Index::sorted`].
-    pub(crate) async fn list(&self, beneath: &str, limit: usize) -> Result<Vec<Row>> {
+    /// these bytes. `None` where there are more and the database would sort all
+    /// of them for that, which takes longer than a query may: then there is
+    /// [`Index::sorted`].
+    pub(crate) async fn list(&self, beneath: &str, limit: usize) -> Result<Option<Vec<Row>>> {
         let rows = self.fetch("list", beneath, |sql| sql.list(beneath, limit)).await?;
-        rows.iter().map(|row| decode(row, beneath)).collect()
+        if rows.len() > limit {
+            return Ok(None);
+        }
+        let rows: Result<Vec<_>> = rows.iter().map(|row| decode(row, beneath)).collect();
+        let mut rows = rows?;
+        rows.sort_unstable_by(|one, other| one.name.cmp(&other.name));
+        Ok(Some(rows))
     }
 
     /// Opens a transaction and writes the row in it, so that the row's lock is

@@ -139,14 +139,22 @@ impl Sql {
         prepared(format!("DELETE FROM {} WHERE name_hash IN ({hashes})", self.table))
     }
 
-    /// Rows below a prefix (which ends in a slash, or is empty for all), in
-    /// the byte order of their names.
+    /// Rows below a prefix (which ends in a slash, or is empty for all): the
+    /// first `limit` in the byte order of their names. MySQL has only indexes on
+    /// parts of names, and would sort all that match for that: there one more
+    /// than `limit` in any order, to tell whether these are all.
     ///
     /// Compared byte for byte whatever the column's collation: a
     /// case-insensitive `LIKE` for `large/%` also meets `Large/`. MySQL gets
     /// that `LIKE` besides, because only it can use the index on `name`.
     pub(super) fn list(&self, beneath: &str, limit: usize) -> Query<'static> {
-        self.select(self.beneath(beneath), self.exact_name(), limit)
+        let filter = self.beneath(beneath);
+        match self.dialect {
+            Dialect::MySql => self.select(filter, None, limit + 1),
+            Dialect::Postgres | Dialect::Sqlite => {
+                self.select(filter, Some(self.exact_name()), limit)
+            }
+        }
     }
 
     /// The same rows in the order of the primary key, after a key.
@@ -160,7 +168,7 @@ impl Sql {
         if let Some(after) = after {
             filter.add_after_key(after.to_owned());
         }
-        self.select(filter, "name_hash", limit)
+        self.select(filter, Some("name_hash"), limit)
     }
 
     fn beneath(&self, beneath: &str) -> Filter {
@@ -185,11 +193,11 @@ impl Sql {
         filter
     }
 
-    fn select(&self, filter: Filter, order: &str, limit: usize) -> Query<'static> {
+    fn select(&self, filter: Filter, order: Option<&str>, limit: usize) -> Query<'static> {
         let Sql { columns, table, .. } = self;
         let text = filter.text();
-        let query =
-            prepared(format!("SELECT {columns} FROM {table}{text} ORDER BY {order} LIMIT {limit}"));
+        let order = order.map(|order| format!(" ORDER BY {order}")).unwrap_or_default();
+        let query = prepared(format!("SELECT {columns} FROM {table}{text}{order} LIMIT {limit}"));
         filter.arguments.into_iter().fold(query, |query, argument| query.bind(argument))
     }
 
@@ -245,7 +253,7 @@ impl Sql {
         if let Some(after) = after {
             filter.add_after_key(after.to_owned());
         }
-        self.select(filter, "name_hash", limit)
+        self.select(filter, Some("name_hash"), limit)
     }
 
     /// Hashes and names in the order of the primary key.

@@ -11,7 +11,8 @@ use crate::runtime;
 ///
 /// The first few hundred are read first, for who looks at no more, and the
 /// others when these have been seen: files written meanwhile may show or not.
-/// Ends after its first error.
+/// On MySQL, which has no index for that order, all are read first if there are
+/// more. Ends after its first error.
 #[derive(Debug)]
 pub struct List {
     /// Not its process: a fork in the middle of a listing leaves the parent's
@@ -26,7 +27,8 @@ enum Rows {
     Unread,
     /// And the name of the last of them, if there are others.
     First(std::vec::IntoIter<Row>, Option<String>),
-    Others(Sorted, String),
+    /// After this name; in byte order.
+    Others(Sorted, Option<String>),
     Ended,
 }
 
@@ -56,11 +58,11 @@ impl List {
                         *last = same;
                         return Ok(Some(row));
                     }
-                    (None, Some(last)) => self.others(last)?,
+                    (None, Some(last)) => self.others(Some(last))?,
                     (None, None) => Rows::Ended,
                 },
                 Rows::Others(rows, last) => match rows.next()? {
-                    Some(keyed) if keyed.row.name <= *last => continue,
+                    Some(keyed) if Some(&keyed.row.name) <= last.as_ref() => continue,
                     Some(keyed) => return Ok(Some(keyed.row)),
                     None => Rows::Ended,
                 },
@@ -72,12 +74,14 @@ impl List {
     fn first(&self) -> Result<Rows> {
         let process = self.store.process()?;
         let list = async { process.index.list(&self.beneath, BATCH).await };
-        let rows = runtime::block_on(list)?;
+        let Some(rows) = runtime::block_on(list)? else {
+            return self.others(None);
+        };
         let last = rows.last().filter(|_| rows.len() == BATCH).map(|row| row.name.clone());
         Ok(Rows::First(rows.into_iter(), last))
     }
 
-    fn others(&self, last: String) -> Result<Rows> {
+    fn others(&self, last: Option<String>) -> Result<Rows> {
         let process = self.store.process()?;
         let sorted = runtime::block_on(async { process.index.sorted(&self.beneath).await })?;
         Ok(Rows::Others(sorted, last))
