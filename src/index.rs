@@ -81,11 +81,16 @@ impl Index {
     }
 
     /// The first `limit` rows in byte order, live or not, whose names begin with
-    /// these bytes. `None` where there are more and the database would sort all
-    /// of them for that, which takes longer than a query may: then there is
-    /// [`Index::sorted`].
-    pub(crate) async fn list(&self, beneath: &str, limit: usize) -> Result<Option<Vec<Row>>> {
-        let rows = self.fetch("list", beneath, |sql| sql.list(beneath, limit)).await?;
+    /// these bytes and come after another. `None` where there are more and the
+    /// database would sort all of them for that, which takes longer than a query
+    /// may: then there is [`Index::sorted`].
+    pub(crate) async fn list(
+        &self,
+        beneath: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Option<Vec<Row>>> {
+        let rows = self.fetch("list", beneath, |sql| sql.list(beneath, after, limit)).await?;
         if rows.len() > limit {
             return Ok(None);
         }
@@ -93,6 +98,12 @@ impl Index {
         let mut rows = rows?;
         rows.sort_unstable_by(|one, other| one.name.cmp(&other.name));
         Ok(Some(rows))
+    }
+
+    /// Whether all rows can be had by [`Index::list`], page by page, for what
+    /// each page takes by itself.
+    pub(crate) async fn lists_by_index(&self) -> Result<bool> {
+        Ok(self.sql().await?.lists_by_index())
     }
 
     /// Opens a transaction and writes the row in it, so that the row's lock is

@@ -142,19 +142,26 @@ impl Sql {
     /// Rows below a prefix (which ends in a slash, or is empty for all): the
     /// first `limit` in the byte order of their names. MySQL has only indexes on
     /// parts of names, and would sort all that match for that: there one more
-    /// than `limit` in any order, to tell whether these are all.
+    /// than `limit` in any order, to tell whether these are all. Optionally those
+    /// after a name.
     ///
     /// Compared byte for byte whatever the column's collation: a
     /// case-insensitive `LIKE` for `large/%` also meets `Large/`. MySQL gets
     /// that `LIKE` besides, because only it can use the index on `name`.
-    pub(super) fn list(&self, beneath: &str, limit: usize) -> Query<'static> {
-        let filter = self.beneath(beneath);
+    pub(super) fn list(&self, beneath: &str, after: Option<&str>, limit: usize) -> Query<'static> {
+        let filter = self.beneath(beneath, after);
         match self.dialect {
             Dialect::MySql => self.select(filter, None, limit + 1),
             Dialect::Postgres | Dialect::Sqlite => {
                 self.select(filter, Some(self.exact_name()), limit)
             }
         }
+    }
+
+    /// Whether [`Sql::list`] reads its rows from an index, and no others:
+    /// elsewhere the name's collation may be another than that of bytes.
+    pub(super) fn lists_by_index(&self) -> bool {
+        self.dialect == Dialect::Sqlite
     }
 
     /// The same rows in the order of the primary key, after a key.
@@ -164,14 +171,14 @@ impl Sql {
         after: Option<&str>,
         limit: usize,
     ) -> Query<'static> {
-        let mut filter = self.beneath(beneath);
+        let mut filter = self.beneath(beneath, None);
         if let Some(after) = after {
             filter.add_after_key(after.to_owned());
         }
         self.select(filter, Some("name_hash"), limit)
     }
 
-    fn beneath(&self, beneath: &str) -> Filter {
+    fn beneath(&self, beneath: &str, after: Option<&str>) -> Filter {
         let exact = self.exact_name();
         let mut filter = Filter::new(self.dialect, self.padded_hash);
         if !beneath.is_empty() {
@@ -184,11 +191,17 @@ impl Sql {
                 Dialect::Postgres => filter.add(exact, "LIKE", pattern, " ESCAPE '|'"),
                 // Its LIKE ignores the case of ASCII. '0' follows '/'.
                 Dialect::Sqlite => {
-                    filter.add(exact, ">=", beneath.to_owned(), "");
+                    // Of two lower bounds it would use one with the index.
+                    if after.is_none() {
+                        filter.add(exact, ">=", beneath.to_owned(), "");
+                    }
                     let end = format!("{}0", beneath.trim_end_matches('/'));
                     filter.add(exact, "<", end, "");
                 }
             }
+        }
+        if let Some(after) = after {
+            filter.add(exact, ">", after.to_owned(), "");
         }
         filter
     }

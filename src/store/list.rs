@@ -10,9 +10,10 @@ use crate::runtime;
 /// The live files below a directory, in the byte order of their names.
 ///
 /// The first few hundred are read first, for who looks at no more, and the
-/// others when these have been seen: files written meanwhile may show or not.
-/// On MySQL, which has no index for that order, all are read first if there are
-/// more. Ends after its first error.
+/// others when these have been seen: SQLite's page by page, all those of another
+/// database at once. Files written meanwhile may show or not. On MySQL, which has
+/// no index for that order, all are read first if there are more. Ends after its
+/// first error.
 #[derive(Debug)]
 pub struct List {
     /// Not its process: a fork in the middle of a listing leaves the parent's
@@ -26,7 +27,7 @@ pub struct List {
 enum Rows {
     Unread,
     /// And the name of the last of them, if there are others.
-    First(std::vec::IntoIter<Row>, Option<String>),
+    Page(std::vec::IntoIter<Row>, Option<String>),
     /// After this name; in byte order.
     Others(Sorted, Option<String>),
     Ended,
@@ -52,13 +53,13 @@ impl List {
     fn next_row(&mut self) -> Result<Option<Row>> {
         loop {
             self.rows = match &mut self.rows {
-                Rows::Unread => self.first()?,
-                Rows::First(rows, last) => match (rows.next(), last.take()) {
+                Rows::Unread => self.page(None)?,
+                Rows::Page(rows, last) => match (rows.next(), last.take()) {
                     (Some(row), same) => {
                         *last = same;
                         return Ok(Some(row));
                     }
-                    (None, Some(last)) => self.others(Some(last))?,
+                    (None, Some(last)) => self.after(last)?,
                     (None, None) => Rows::Ended,
                 },
                 Rows::Others(rows, last) => match rows.next()? {
@@ -71,14 +72,22 @@ impl List {
         }
     }
 
-    fn first(&self) -> Result<Rows> {
+    fn page(&self, after: Option<&str>) -> Result<Rows> {
         let process = self.store.process()?;
-        let list = async { process.index.list(&self.beneath, BATCH).await };
+        let list = async { process.index.list(&self.beneath, after, BATCH).await };
         let Some(rows) = runtime::block_on(list)? else {
             return self.others(None);
         };
         let last = rows.last().filter(|_| rows.len() == BATCH).map(|row| row.name.clone());
-        Ok(Rows::First(rows.into_iter(), last))
+        Ok(Rows::Page(rows.into_iter(), last))
+    }
+
+    fn after(&self, last: String) -> Result<Rows> {
+        let process = self.store.process()?;
+        match runtime::block_on(async { process.index.lists_by_index().await })? {
+            true => self.page(Some(&last)),
+            false => self.others(Some(last)),
+        }
     }
 
     fn others(&self, last: Option<String>) -> Result<Rows> {
