@@ -94,14 +94,14 @@ impl Index {
         if rows.len() > limit {
             return Ok(None);
         }
-        let rows: Result<Vec<_>> = rows.iter().map(|row| decode(row, beneath)).collect();
-        let mut rows = rows?;
+        let decoded = rows.iter().map(|row| decode(row, beneath));
+        let mut rows = decoded.collect::<Result<Vec<_>>>()?;
         rows.sort_unstable_by(|one, other| one.name.cmp(&other.name));
         Ok(Some(rows))
     }
 
-    /// Whether all rows can be had by [`Index::list`], page by page, for what
-    /// each page takes by itself.
+    /// Whether [`Index::list`] gives all rows page by page, each page for the same
+    /// price.
     pub(crate) async fn lists_by_index(&self) -> Result<bool> {
         Ok(self.sql().await?.lists_by_index())
     }

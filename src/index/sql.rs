@@ -139,11 +139,10 @@ impl Sql {
         prepared(format!("DELETE FROM {} WHERE name_hash IN ({hashes})", self.table))
     }
 
-    /// Rows below a prefix (which ends in a slash, or is empty for all): the
-    /// first `limit` in the byte order of their names. MySQL has only indexes on
-    /// parts of names, and would sort all that match for that: there one more
-    /// than `limit` in any order, to tell whether these are all. Optionally those
-    /// after a name.
+    /// Rows below a prefix (which ends in a slash, or is empty for all) and after
+    /// a name: the first `limit` in the byte order of their names. MySQL has only
+    /// indexes on parts of names, and would sort all that match for that: there
+    /// one more than `limit` in any order, to tell whether these are all.
     ///
     /// Compared byte for byte whatever the column's collation: a
     /// case-insensitive `LIKE` for `large/%` also meets `Large/`. MySQL gets
@@ -158,8 +157,8 @@ impl Sql {
         }
     }
 
-    /// Whether [`Sql::list`] reads its rows from an index, and no others:
-    /// elsewhere the name's collation may be another than that of bytes.
+    /// Whether [`Sql::list`] finds its rows by an index that has them in that
+    /// order. PostgreSQL has one only where the column's collation is "C".
     pub(super) fn lists_by_index(&self) -> bool {
         self.dialect == Dialect::Sqlite
     }

@@ -26,9 +26,9 @@ pub struct List {
 #[derive(Debug)]
 enum Rows {
     Unread,
-    /// And the name of the last of them, if there are others.
+    /// And the name of the last of them, if there may be others.
     Page(std::vec::IntoIter<Row>, Option<String>),
-    /// After this name; in byte order.
+    /// Those after this name.
     Others(Sorted, Option<String>),
     Ended,
 }
