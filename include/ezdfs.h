@@ -34,8 +34,8 @@
 #define EZDFS_SERVE_ALONE 4
 
 /**
- * The file will be read: its first byte is read before it is given, so that a
- * stale handle is noticed before anything has been sent.
+ * The file will be read: unless it is in memory its first byte is read before
+ * it is given, so that a stale handle is noticed before anything has been sent.
  */
 #define EZDFS_SERVE_READ 8
 
@@ -324,9 +324,20 @@ uint32_t ezdfs_version_number(void);
 int32_t ezdfs_file_fd(const struct ezdfs_file *file);
 
 /**
- * All bytes of the file where they are in memory, NULL where they are not; their
- * number is the file's length. They live as long as the handle and never
- * change. Does not block.
+ * Whether the descriptor is that of a copy in memory, which never changes: then
+ * reading and sending it waits for no mount. Once true it stays so for this
+ * handle. Does not block.
+ *
+ * Safety:
+ *
+ * `file` is a live handle.
+ */
+bool ezdfs_file_in_memory(const struct ezdfs_file *file);
+
+/**
+ * All bytes of the file where they were read for this handle, NULL where they
+ * were not; their number is the file's length. They live as long as the handle
+ * and never change. Does not block.
  *
  * Safety:
  *

@@ -15,6 +15,8 @@ typedef struct {
 
 static char *ngx_http_ezdfs_use_threads(ngx_conf_t *cf,
     ngx_http_core_loc_conf_t *clcf);
+static void **ngx_http_ezdfs_without_aio(ngx_conf_t *cf,
+    ngx_http_core_loc_conf_t *clcf);
 static char *ngx_http_ezdfs_store_block(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static ngx_http_ezdfs_store_t *ngx_http_ezdfs_add_store(ngx_conf_t *cf,
@@ -96,6 +98,7 @@ ngx_http_ezdfs_create_loc_conf(ngx_conf_t *cf)
      * set by ngx_pcalloc():
      *
      *     conf->store = NULL;
+     *     conf->without_aio = NULL;
      *     conf->name = { 0, NULL };
      */
 
@@ -151,8 +154,17 @@ ngx_http_ezdfs_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
         clcf->handler = ngx_http_ezdfs_handler;
     }
 
-    if (conf->store && conf->threads) {
-        return ngx_http_ezdfs_use_threads(cf, clcf);
+    if (conf->store && conf->threads
+        && ngx_http_ezdfs_use_threads(cf, clcf) != NGX_CONF_OK)
+    {
+        return NGX_CONF_ERROR;
+    }
+
+    if (conf->store && clcf->aio != NGX_HTTP_AIO_OFF) {
+        conf->without_aio = ngx_http_ezdfs_without_aio(cf, clcf);
+        if (conf->without_aio == NULL) {
+            return NGX_CONF_ERROR;
+        }
     }
 
     return NGX_CONF_OK;
@@ -181,6 +193,42 @@ ngx_http_ezdfs_use_threads(ngx_conf_t *cf, ngx_http_core_loc_conf_t *clcf)
 #endif
 
     return NGX_CONF_OK;
+}
+
+
+/*
+ * A file in memory is sent and read in the event loop, whatever "aio" says of
+ * the others.  The copy filter asks the location: there is one more of each,
+ * that differs in "aio" alone.
+ */
+
+static void **
+ngx_http_ezdfs_without_aio(ngx_conf_t *cf, ngx_http_core_loc_conf_t *clcf)
+{
+    void                      **loc_conf;
+    ngx_http_conf_ctx_t        *ctx;
+    ngx_http_core_loc_conf_t   *copy;
+
+    loc_conf = ngx_palloc(cf->pool, sizeof(void *) * ngx_http_max_module);
+    if (loc_conf == NULL) {
+        return NULL;
+    }
+
+    copy = ngx_palloc(cf->pool, sizeof(ngx_http_core_loc_conf_t));
+    if (copy == NULL) {
+        return NULL;
+    }
+
+    ctx = cf->ctx;
+
+    ngx_memcpy(loc_conf, ctx->loc_conf, sizeof(void *) * ngx_http_max_module);
+    loc_conf[ngx_http_core_module.ctx_index] = copy;
+
+    *copy = *clcf;
+    copy->loc_conf = loc_conf;
+    copy->aio = NGX_HTTP_AIO_OFF;
+
+    return loc_conf;
 }
 
 

@@ -3,6 +3,7 @@
 mod check;
 mod close;
 mod kept;
+mod memory;
 mod remove;
 mod stage;
 mod sweep;
@@ -28,6 +29,7 @@ use crate::name::FileId;
 pub(crate) use check::{Examined, RootIdentity, Unneeded};
 pub(crate) use close::close_elsewhere;
 pub(crate) use kept::{is_kept, kept_for};
+pub(crate) use memory::{in_memory, taken_in_memory};
 pub(crate) use remove::Remover;
 pub(crate) use stage::{Published, Staged};
 pub(crate) use sweep::Swept;
@@ -199,11 +201,12 @@ fn failed(
     Error::new(kind, operation, id.as_str(), reason).with_errno(errno as i32).with_source(errno)
 }
 
-/// How many descriptors may be kept open beside those in use: a quarter of what
-/// the process may have.
+/// How many files may be kept open beside those in use, and how many of them in
+/// memory too, which takes a second descriptor: together a quarter of what the
+/// process may have.
 pub(crate) fn most_kept_open() -> usize {
     let (soft, _) = getrlimit(Resource::RLIMIT_NOFILE).unwrap_or((0, 0));
-    usize::try_from(soft / 4).unwrap_or(usize::MAX)
+    usize::try_from(soft / 8).unwrap_or(usize::MAX)
 }
 
 /// Never follows a symbolic link and never leaves the directory it starts from.

@@ -153,11 +153,12 @@ impl Store {
 
     pub(crate) fn process(&self) -> Result<Arc<Process>> {
         self.process.get_or_try_init(|| {
+            let most_files = files::most_kept_open();
             Ok(Process {
                 index: Arc::new(Index::new(&self.options)?),
-                cache: Cache::new(&self.options, files::most_kept_open()),
+                cache: Cache::new(&self.options, most_files),
                 flights: Arc::new(Flights::new()),
-                content_budget: Arc::new(Budget::new(self.options.cache_content)),
+                content_budget: Arc::new(Budget::new(self.options.cache_content, most_files)),
                 batch: Batch::default(),
                 closes_idle_files: AtomicBool::new(false),
                 mount: Mount::new(&self.options),

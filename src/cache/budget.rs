@@ -1,13 +1,15 @@
 //! An amount of memory, and those who have a part of it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-/// So many bytes and no more.
+/// So many bytes, for so many, and no more.
 #[derive(Debug)]
 pub(crate) struct Budget {
-    limit: u64,
-    spent: AtomicU64,
+    most_bytes: u64,
+    most_grants: usize,
+    bytes: AtomicU64,
+    grants: AtomicUsize,
 }
 
 /// Some bytes of a budget; dropped, it gives them back.
@@ -18,21 +20,24 @@ pub(crate) struct Grant {
 }
 
 impl Budget {
-    pub(crate) fn new(limit: u64) -> Self {
-        Budget { limit, spent: AtomicU64::new(0) }
+    pub(crate) fn new(most_bytes: u64, most_grants: usize) -> Self {
+        let (bytes, grants) = (AtomicU64::new(0), AtomicUsize::new(0));
+        Budget { most_bytes, most_grants, bytes, grants }
     }
 
-    /// So many bytes of it, if there are as many left.
+    /// So many bytes of it, if there are as many left and not too many have some.
     pub(crate) fn grant(self: &Arc<Self>, bytes: u64) -> Option<Grant> {
-        let spent = self.spent.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes);
+        let spent = self.bytes.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes);
+        let others = self.grants.fetch_add(1, Ordering::Relaxed);
         let grant = Grant { bytes, from: Arc::clone(self) };
-        (spent <= self.limit).then_some(grant)
+        (spent <= self.most_bytes && others < self.most_grants).then_some(grant)
     }
 }
 
 impl Drop for Grant {
     fn drop(&mut self) {
-        self.from.spent.fetch_sub(self.bytes, Ordering::Relaxed);
+        self.from.bytes.fetch_sub(self.bytes, Ordering::Relaxed);
+        self.from.grants.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -42,12 +47,21 @@ mod tests {
 
     #[test]
     fn no_more_is_granted_than_there_is() {
-        let budget = Arc::new(Budget::new(10));
+        let budget = Arc::new(Budget::new(10, 2));
         let six = budget.grant(6).expect("six of ten");
         assert!(budget.grant(5).is_none());
         assert!(budget.grant(4).is_some(), "what was refused is not spent");
         drop(six);
         assert!(budget.grant(10).is_some());
-        assert!(Arc::new(Budget::new(0)).grant(1).is_none());
+        assert!(Arc::new(Budget::new(0, 1)).grant(1).is_none());
+    }
+
+    #[test]
+    fn no_more_have_a_part_than_may() {
+        let budget = Arc::new(Budget::new(10, 2));
+        let both = [1, 1].map(|bytes| budget.grant(bytes).expect("two may"));
+        assert!(budget.grant(1).is_none());
+        drop(both);
+        assert!(budget.grant(1).is_some());
     }
 }

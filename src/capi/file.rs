@@ -80,12 +80,25 @@ impl ezdfs_file {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ezdfs_file_fd(file: *const ezdfs_file) -> i32 {
     // SAFETY: promised by the caller.
-    unsafe { &*file }.0.file.as_raw_fd()
+    unsafe { &*file }.0.descriptor().as_raw_fd()
 }
 
-/// All bytes of the file where they are in memory, NULL where they are not; their
-/// number is the file's length. They live as long as the handle and never
-/// change. Does not block.
+/// Whether the descriptor is that of a copy in memory, which never changes: then
+/// reading and sending it waits for no mount. Once true it stays so for this
+/// handle. Does not block.
+///
+/// # Safety
+///
+/// `file` is a live handle.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ezdfs_file_in_memory(file: *const ezdfs_file) -> bool {
+    // SAFETY: promised by the caller.
+    unsafe { &*file }.0.is_in_memory()
+}
+
+/// All bytes of the file where they were read for this handle, NULL where they
+/// were not; their number is the file's length. They live as long as the handle
+/// and never change. Does not block.
 ///
 /// # Safety
 ///

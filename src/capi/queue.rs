@@ -28,8 +28,8 @@ pub const EZDFS_SERVE_DRAFTS: u32 = 1;
 pub const EZDFS_SERVE_ORIGINALS: u32 = 2;
 /// The descriptor must not be shared: its flags or its offset will be changed.
 pub const EZDFS_SERVE_ALONE: u32 = 4;
-/// The file will be read: its first byte is read before it is given, so that a
-/// stale handle is noticed before anything has been sent.
+/// The file will be read: unless it is in memory its first byte is read before
+/// it is given, so that a stale handle is noticed before anything has been sent.
 pub const EZDFS_SERVE_READ: u32 = 8;
 /// With EZDFS_SERVE_READ: the calling thread will read the file itself, so that
 /// byte may be read on it, too. On a mount that hangs this hangs as that reading

@@ -74,7 +74,7 @@ impl Closer {
         let progress = Arc::new(Progress {
             epoch: Instant::now(),
             waiting: AtomicUsize::new(0),
-            most_waiting: MOST_WAITING.min(most_kept_open() / 4),
+            most_waiting: MOST_WAITING.min(most_kept_open() / 2),
             closing_since: AtomicU64::new(0),
         });
         let closing = Arc::clone(&progress);

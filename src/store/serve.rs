@@ -57,7 +57,7 @@ impl Process {
             }
             let kept = self.kept(&key, &hit)?;
             let is_good = match trial {
-                _ if kept.content().is_some() => true,
+                _ if kept.is_in_memory() => true,
                 Trial::None => true,
                 Trial::Here => kept.is_readable(),
                 Trial::Elsewhere => false,
@@ -132,7 +132,7 @@ impl Process {
 
     /// Reads a row again and opens its file again, before their time is over, so
     /// that nobody has to wait when it is. Such a file is asked for again and
-    /// again: if there is room its bytes stay in memory.
+    /// again: if there is room it is kept in memory.
     fn refresh(self: &Arc<Self>, key: Key, id: &FileId) {
         let Ok(name) = self.name_prefix.name(id) else { return };
         let (process, id) = (Arc::clone(self), id.clone());
@@ -163,7 +163,7 @@ impl Process {
         let (file, stamp) = self.open_row(id, &name, row, READ_AHEAD).await?;
         let file = SharedFile::from(file);
         if ahead {
-            file.keep_content(&self.content_budget);
+            file.keep_in_memory(&self.content_budget);
         }
         self.cache.keep_file(key, stamp, opened_at, file.kept());
         self.close_idle_files();

@@ -1,6 +1,8 @@
 //! Open files that several requests share.
 
+use std::fs::File;
 use std::ops::Deref;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -29,11 +31,21 @@ pub struct SharedFile {
 }
 
 impl SharedFile {
-    /// All its bytes, where they are in memory. What is small and was asked for
-    /// with waiting allowed always has them.
+    /// All its bytes, where they were read for this use. What is small and was
+    /// asked for with waiting allowed has them.
     pub fn content(&self) -> Option<&[u8]> {
-        let bytes = self.bytes.as_ref().or_else(|| self.kept.content());
-        bytes.map(|bytes| bytes.as_slice())
+        self.bytes.as_ref().map(|bytes| bytes.as_slice())
+    }
+
+    /// Whether the descriptor is that of a file in memory: no mount is waited for.
+    pub fn is_in_memory(&self) -> bool {
+        self.kept.is_in_memory()
+    }
+
+    /// What its bytes are read from, at offsets of one's own.
+    pub fn descriptor(&self) -> BorrowedFd<'_> {
+        let in_memory = self.kept.in_memory.get().map(|(file, _)| file);
+        in_memory.unwrap_or(&self.file).as_fd()
     }
 
     /// Says that reading it went wrong: who asks for it next gets a new one.
@@ -45,20 +57,21 @@ impl SharedFile {
         Arc::clone(&self.kept)
     }
 
-    /// Counts a use; bytes that are used often stay in memory, if there is room.
+    /// Counts a use; what is used often is kept in memory, if there is room.
     pub(super) fn note_use(&self, budget: &Arc<Budget>) {
         if self.kept.uses.fetch_add(1, Ordering::Relaxed) >= OFTEN {
-            self.keep_content(budget);
+            self.keep_in_memory(budget);
         }
     }
 
-    /// Has its bytes stay in memory, if there is room.
-    pub(super) fn keep_content(&self, budget: &Arc<Budget>) {
+    /// Has the file's next users find it in memory, if there is room.
+    pub(super) fn keep_in_memory(&self, budget: &Arc<Budget>) {
         if let Some(bytes) = &self.bytes
-            && let Some(grant) = budget.grant(bytes.len() as u64)
+            && let Some(grant) = budget.grant(files::taken_in_memory(bytes.len()))
+            && let Some(file) = files::in_memory(bytes)
         {
             // Somebody else may have done it.
-            let _ = self.kept.content.set((Arc::clone(bytes), grant));
+            let _ = self.kept.in_memory.set((file, grant));
         }
     }
 }
@@ -89,7 +102,8 @@ impl From<Arc<CachedFile>> for SharedFile {
 pub(crate) struct CachedFile {
     /// `None` when it is dropped.
     open: Option<OpenFile>,
-    content: OnceLock<(Arc<Vec<u8>>, Grant)>,
+    /// All its bytes once more.
+    in_memory: OnceLock<(File, Grant)>,
     uses: AtomicU32,
     distrusted: AtomicBool,
 }
@@ -98,7 +112,7 @@ impl CachedFile {
     fn new(open: OpenFile) -> Self {
         CachedFile {
             open: Some(open),
-            content: OnceLock::new(),
+            in_memory: OnceLock::new(),
             uses: AtomicU32::new(0),
             distrusted: AtomicBool::new(false),
         }
@@ -108,8 +122,8 @@ impl CachedFile {
         self.open.as_ref().expect("is there until it is dropped")
     }
 
-    pub(super) fn content(&self) -> Option<&Arc<Vec<u8>>> {
-        self.content.get().map(|(bytes, _)| bytes)
+    pub(super) fn is_in_memory(&self) -> bool {
+        self.in_memory.get().is_some()
     }
 
     /// Whether it can be handed out once more, as far as can be told without

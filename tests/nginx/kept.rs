@@ -47,12 +47,21 @@ fn worker(nginx: &Nginx) -> Result<u32> {
 
 /// The site's files that a process has open: their descriptors and where these lead.
 fn open_files(pid: u32) -> Vec<(String, String)> {
+    open_with(pid, STORAGE)
+}
+
+/// How many files a process has in memory.
+fn in_memory(pid: u32) -> usize {
+    open_with(pid, "memfd:ezdfs").len()
+}
+
+fn open_with(pid: u32, part: &str) -> Vec<(String, String)> {
     let entries = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
     let links = entries.filter_map(|entry| {
         let target = fs::read_link(entry.path()).ok()?.to_string_lossy().into_owned();
         Some((entry.file_name().to_string_lossy().into_owned(), target))
     });
-    links.filter(|(_, target)| target.contains(STORAGE)).collect()
+    links.filter(|(_, target)| target.contains(part)).collect()
 }
 
 fn is_kept_open(pid: u32, path: &str) -> bool {
@@ -301,7 +310,8 @@ fn few_descriptors(servers: &Servers) -> Result {
     let nginx = builder.start()?;
     let pid = worker(&nginx)?;
     ask_for_all(&nginx, pid)?;
-    wait_for("files to be closed", || open_files(pid).len() <= 16)?;
+    wait_for("files to be closed", || open_files(pid).len() <= 8)?;
+    assert!((1..=8).contains(&in_memory(pid)), "{} in memory", in_memory(pid));
     assert!(!nginx.error_log().contains("Too many open files"), "{}", nginx.error_log());
     Ok(())
 }
@@ -315,10 +325,14 @@ fn idle_files(servers: &Servers) -> Result {
         for i in 0..20 {
             assert_eq!(get(nginx.port(), &url(&path(i))).status, 200);
         }
+        for _ in 0..10 {
+            assert_eq!(get(nginx.port(), &url(&path(0))).text(), path(0));
+        }
         assert!(is_kept_open(pid, &path(19)), "{:?}", open_files(pid));
+        assert_eq!(in_memory(pid), 1);
         // Nobody asks for it any more.
         site.delete(&path(19))?;
-        wait_for("files to be closed", || open_files(pid).is_empty())?;
+        wait_for("files to be closed", || open_files(pid).is_empty() && in_memory(pid) == 0)?;
         site.put(&path(19), path(19).as_bytes())?;
         // Its absence is not remembered.
         wait_for("the file", || get(nginx.port(), &url(&path(19))).status == 200)?;
