@@ -17,6 +17,9 @@ static CLOSER: Lazy<PerProcess<Closer>> = Lazy::new(PerProcess::new);
 /// Files that may wait to be closed, where the process may have many.
 const MOST_WAITING: usize = 64;
 
+/// Files gather for so long: waking a thread costs more than closing one.
+const GATHERING: Duration = Duration::from_millis(1);
+
 /// Closing one file takes no longer, unless the mount hangs.
 const LONGEST: Duration = Duration::from_millis(100);
 
@@ -80,7 +83,11 @@ impl Closer {
         let closing = Arc::clone(&progress);
         let close = move || {
             runtime::leave_signals_to_the_host();
-            files.iter().for_each(|file| closing.close(file));
+            while let Ok(file) = files.recv() {
+                closing.close(file);
+                files.try_iter().for_each(|file| closing.close(file));
+                std::thread::sleep(GATHERING);
+            }
         };
         let thread = std::thread::Builder::new().name("ezdfs close".to_owned()).spawn(close);
         thread.map_err(|error| {
