@@ -4,7 +4,8 @@
     benches/scale.py 100000 1000000
 
 A row takes about 1 KB of the temporary directory in MariaDB, 0.7 KB in SQLite,
-one database after the other. Writes the last section of docs/benchmarks.md,
+one database after the other. MariaDB is given as much memory as its rows take:
+what is measured is not the disk. Writes the last section of docs/benchmarks.md,
 unless --print is given.
 """
 
@@ -25,6 +26,8 @@ from processes import most_resident, program, scratch
 from servers import BUILD, PHP_FLAGS, PHP_SCRIPTS, MariaDb
 
 CHUNK = 200_000
+# What MariaDB's buffer pool needs for one row, and beside them.
+ROW_BYTES, POOL_BYTES = 1300, 1 << 30
 LISTING_LIMIT = 600
 COLUMNS = "name, name_trunk, name_hash, datatype, scope, size, mtime, expired"
 VALUES = "name, name, md5(name), 'image/jpeg', 'image', 20480, 1700000000, 0"
@@ -38,7 +41,7 @@ def say(text):
 class Sqlite:
     name = "SQLite"
 
-    def __init__(self, directory):
+    def __init__(self, directory, _rows):
         self.file = directory / "db.sqlite"
         self.url = f"sqlite:{self.file}"
 
@@ -62,8 +65,8 @@ class Sqlite:
 class OnMariaDb:
     name = "MariaDB"
 
-    def __init__(self, directory):
-        self.server = MariaDb(directory / "mariadb", buffer_pool="1G")
+    def __init__(self, directory, rows):
+        self.server = MariaDb(directory / "mariadb", buffer_pool=POOL_BYTES + ROW_BYTES * rows)
         self.url = self.server.url
 
     def insert(self, first, last):
@@ -120,7 +123,7 @@ def tables(kinds, sizes):
             directory = stack.enter_context(scratch())
             root = directory / "root"
             root.mkdir()
-            database = kind(directory)
+            database = kind(directory, max(sizes))
             stack.callback(database.stop)
             tree.ezdfs(database.url, root, "schema", "--create")
             done = 0

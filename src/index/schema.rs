@@ -122,8 +122,32 @@ async fn is_unique(connection: &mut Guard, dialect: Dialect, table: &str) -> Res
     Ok(!connection.fetch_all("inspect", table, about(text, table)).await?.is_empty())
 }
 
+/// Asks [`about`] the table: gives a row where an index has the rows in the byte
+/// order of their names. `None` where none can: MySQL's hold the beginnings of
+/// names.
+pub(super) fn ordered_index(dialect: Dialect) -> Option<&'static str> {
+    match dialect {
+        Dialect::MySql => None,
+        Dialect::Postgres => Some(
+            "SELECT 1 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
+             JOIN pg_index i ON i.indrelid = c.oid \
+             JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = i.indkey[0] \
+             JOIN pg_collation o ON o.oid = i.indcollation[0] \
+             JOIN pg_class x ON x.oid = i.indexrelid JOIN pg_am m ON m.oid = x.relam \
+             WHERE n.nspname = COALESCE($1, current_schema()) AND c.relname = lower($2) \
+             AND a.attname = 'name' AND o.collname = 'C' AND m.amname = 'btree' \
+             AND i.indisvalid AND i.indpred IS NULL",
+        ),
+        Dialect::Sqlite => Some(
+            "SELECT 1 FROM pragma_index_list(?2, COALESCE(?1, 'main')) l \
+             JOIN pragma_index_xinfo(l.name, COALESCE(?1, 'main')) x \
+             WHERE l.partial = 0 AND x.seqno = 0 AND LOWER(x.name) = 'name' AND x.coll = 'BINARY'",
+        ),
+    }
+}
+
 /// Binds the schema, if one is named, and the table.
-fn about(text: &'static str, table: &str) -> Query<'static> {
+pub(super) fn about(text: &'static str, table: &str) -> Query<'static> {
     let (schema, table) = match table.split_once('.') {
         Some((schema, table)) => (Some(schema.to_owned()), table),
         None => (None, table),

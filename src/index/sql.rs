@@ -140,27 +140,21 @@ impl Sql {
     }
 
     /// Rows below a prefix (which ends in a slash, or is empty for all) and after
-    /// a name: the first `limit` in the byte order of their names. MySQL has only
-    /// indexes on parts of names, and would sort all that match for that: there
-    /// one more than `limit` in any order, to tell whether these are all.
+    /// a name, the first `limit` of them: in the byte order of their names, which
+    /// takes an index that has it, else a sort of all that match; or in any.
     ///
     /// Compared byte for byte whatever the column's collation: a
     /// case-insensitive `LIKE` for `large/%` also meets `Large/`. MySQL gets
     /// that `LIKE` besides, because only it can use the index on `name`.
-    pub(super) fn list(&self, beneath: &str, after: Option<&str>, limit: usize) -> Query<'static> {
-        let filter = self.beneath(beneath, after);
-        match self.dialect {
-            Dialect::MySql => self.select(filter, None, limit + 1),
-            Dialect::Postgres | Dialect::Sqlite => {
-                self.select(filter, Some(self.exact_name()), limit)
-            }
-        }
-    }
-
-    /// Whether [`Sql::list`] finds its rows by an index that has them in that
-    /// order. PostgreSQL has one only where the column's collation is "C".
-    pub(super) fn lists_by_index(&self) -> bool {
-        self.dialect == Dialect::Sqlite
+    pub(super) fn list(
+        &self,
+        beneath: &str,
+        after: Option<&str>,
+        limit: usize,
+        in_order: bool,
+    ) -> Query<'static> {
+        let order = in_order.then(|| self.exact_name());
+        self.select(self.beneath(beneath, after), order, limit)
     }
 
     /// The same rows in the order of the primary key, after a key.

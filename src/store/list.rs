@@ -2,18 +2,17 @@
 
 use super::Store;
 use crate::error::Result;
-use crate::index::{BATCH, Sorted};
+use crate::index::{BATCH, Page, Sorted};
 use crate::metadata::{FileInfo, Row};
 use crate::name::DirId;
 use crate::runtime;
 
 /// The live files below a directory, in the byte order of their names.
 ///
-/// The first few hundred are read first, for who looks at no more, and the
-/// others when these have been seen: SQLite's page by page, all those of another
-/// database at once. Files written meanwhile may show or not. On MySQL, which has
-/// no index for that order, all are read first if there are more. Ends after its
-/// first error.
+/// Read page by page where an index has that order (SQLite, and PostgreSQL where
+/// the column's collation is "C"). Elsewhere, and so always on MySQL, all are read
+/// before the first is given, into a temporary file if they are many. Files
+/// written meanwhile may show or not. Ends after its first error.
 #[derive(Debug)]
 pub struct List {
     /// Not its process: a fork in the middle of a listing leaves the parent's
@@ -26,10 +25,9 @@ pub struct List {
 #[derive(Debug)]
 enum Rows {
     Unread,
-    /// And the name of the last of them, if there may be others.
+    /// And the name of the last of them, if there are others.
     Page(std::vec::IntoIter<Row>, Option<String>),
-    /// Those after this name.
-    Others(Sorted, Option<String>),
+    All(Sorted),
     Ended,
 }
 
@@ -59,14 +57,10 @@ impl List {
                         *last = same;
                         return Ok(Some(row));
                     }
-                    (None, Some(last)) => self.after(last)?,
+                    (None, Some(last)) => self.page(Some(&last))?,
                     (None, None) => Rows::Ended,
                 },
-                Rows::Others(rows, last) => match rows.next()? {
-                    Some(keyed) if Some(&keyed.row.name) <= last.as_ref() => continue,
-                    Some(keyed) => return Ok(Some(keyed.row)),
-                    None => Rows::Ended,
-                },
+                Rows::All(rows) => return Ok(rows.next()?.map(|keyed| keyed.row)),
                 Rows::Ended => return Ok(None),
             }
         }
@@ -74,26 +68,15 @@ impl List {
 
     fn page(&self, after: Option<&str>) -> Result<Rows> {
         let process = self.store.process()?;
-        let list = async { process.index.list(&self.beneath, after, BATCH).await };
-        let Some(rows) = runtime::block_on(list)? else {
-            return self.others(None);
-        };
-        let last = rows.last().filter(|_| rows.len() == BATCH).map(|row| row.name.clone());
-        Ok(Rows::Page(rows.into_iter(), last))
-    }
-
-    fn after(&self, last: String) -> Result<Rows> {
-        let process = self.store.process()?;
-        match runtime::block_on(async { process.index.lists_by_index().await })? {
-            true => self.page(Some(&last)),
-            false => self.others(Some(last)),
-        }
-    }
-
-    fn others(&self, last: Option<String>) -> Result<Rows> {
-        let process = self.store.process()?;
-        let sorted = runtime::block_on(async { process.index.sorted(&self.beneath).await })?;
-        Ok(Rows::Others(sorted, last))
+        runtime::block_on(async {
+            let Some(Page { rows, is_last }) =
+                process.index.list(&self.beneath, after, BATCH).await?
+            else {
+                return process.index.sorted(&self.beneath).await.map(Rows::All);
+            };
+            let last = rows.last().filter(|_| !is_last).map(|row| row.name.clone());
+            Ok(Rows::Page(rows.into_iter(), last))
+        })
     }
 }
 

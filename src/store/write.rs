@@ -123,7 +123,7 @@ impl Process {
     /// Whether the table knows no file of this store.
     pub(super) async fn has_no_rows(&self) -> Result<bool> {
         let beneath = self.name_prefix.beneath(None)?;
-        Ok(self.index.list(&beneath, None, 1).await?.is_some_and(|rows| rows.is_empty()))
+        Ok(self.index.list(&beneath, None, 1).await?.is_some_and(|page| page.rows.is_empty()))
     }
 }
 

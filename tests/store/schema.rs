@@ -1,7 +1,7 @@
 //! Tables as they are found: every era's shape is used as it is, a wrong one is
 //! refused by name.
 
-use ezdfs::ErrorKind;
+use ezdfs::{ErrorKind, Store};
 
 use super::{PREFIX, Site, id, md5, refused, texts};
 use crate::support::db::{Backend, TestDb};
@@ -35,9 +35,11 @@ pub(crate) fn register(trials: &mut Trials) {
     let mut group = trials.group("schema", &[Need::MARIADB]);
     group.add("legacy_mysql_in_any_collation", legacy_mysql_in_any_collation);
     group.add("mariadb_finds_by_primary_key", mariadb_finds_by_primary_key);
+    group.add("mariadb_never_sorts_the_table", mariadb_never_sorts_the_table);
     let mut group = trials.group("schema", &[Need::POSTGRES]);
     group.add("legacy_postgres", legacy_postgres);
     group.add("postgres_finds_by_primary_key", postgres_finds_by_primary_key);
+    group.add("postgres_is_listed_in_any_collation", postgres_listing);
 }
 
 fn created_once_and_used_again(db: TestDb) {
@@ -143,8 +145,14 @@ fn legacy_postgres(servers: &Servers) -> Result {
 /// Fills a table so that a scan is dearer than the key.
 const MANY: usize = 3000;
 
+/// Files whose order depends on the collation.
+fn file(n: usize) -> String {
+    let letter = ["a", "B", "\u{e9}"][n % 3];
+    format!("images/{letter}/{n}")
+}
+
 fn insert_many(site: &Site) {
-    let names: Vec<_> = (0..MANY).map(|n| format!("{PREFIX}/images/{n}")).collect();
+    let names: Vec<_> = (0..MANY).map(|n| format!("{PREFIX}/{}", file(n))).collect();
     for chunk in names.chunks(500) {
         let values: Vec<_> = chunk
             .iter()
@@ -160,24 +168,59 @@ fn insert_many(site: &Site) {
     site.db.sql(analyze);
 }
 
-fn mariadb_finds_by_primary_key(_: &Servers) -> Result {
-    // A server of its own: its counters are the whole server's.
+/// Many rows on a server of their own: its counters are the whole server's.
+fn many_on_mariadb() -> Result<Site> {
     let server = std::sync::Arc::new(mariadb::Server::start()?);
     let site =
         Site::without_table(TestDb::on_mariadb(&server, "latin1", "latin1_swedish_ci")?, &[]);
     site.db.sql(LEGACY_MYSQL);
     insert_many(&site);
-    let scanned = || {
-        let rows = site.db.sql("SHOW GLOBAL STATUS LIKE 'Handler_read_rnd_next'");
-        rows[0][1].as_ref().unwrap().parse::<usize>().unwrap()
-    };
     site.store.check_schema()?;
+    Ok(site)
+}
+
+fn counted(site: &Site, counter: &str) -> usize {
+    let rows = site.db.sql(&format!("SHOW GLOBAL STATUS LIKE '{counter}'"));
+    rows[0][1].as_ref().unwrap().parse().unwrap()
+}
+
+fn mariadb_finds_by_primary_key(_: &Servers) -> Result {
+    let site = many_on_mariadb()?;
+    let scanned = || counted(&site, "Handler_read_rnd_next");
     let before = scanned();
     for n in 0..50 {
-        assert!(site.exists(&format!("images/{n}")));
+        assert!(site.exists(&file(n)));
     }
     let read = scanned() - before;
     assert!(read < MANY, "50 look-ups read {read} rows by scanning");
+    Ok(())
+}
+
+/// A sort for each page takes longer and longer, and at last longer than a query may.
+fn mariadb_never_sorts_the_table(_: &Servers) -> Result {
+    let site = many_on_mariadb()?;
+    let before = counted(&site, "Sort_rows");
+    assert_listed(&site.store);
+    assert_eq!(counted(&site, "Sort_rows"), before);
+    Ok(())
+}
+
+fn assert_listed(store: &Store) {
+    let ids: Vec<_> = store.list(None).unwrap().map(|info| info.unwrap().id).collect();
+    assert_eq!(ids.len(), MANY);
+    assert!(ids.is_sorted_by_key(|id| id.as_str()));
+}
+
+fn postgres_listing(servers: &Servers) -> Result {
+    // The second can be followed by an index, the third has another order than that of bytes.
+    for collation in ["default", "C", "und-x-icu"] {
+        let site = Site::without_table(Backend::Postgres.fresh(servers)?, &[]);
+        site.db.sql(LEGACY_POSTGRES);
+        let retype = "ALTER TABLE ezdfsfile ALTER name TYPE text COLLATE";
+        site.db.sql(&format!("{retype} \"{collation}\""));
+        insert_many(&site);
+        assert_listed(&site.store);
+    }
     Ok(())
 }
 
@@ -186,7 +229,7 @@ fn postgres_finds_by_primary_key(servers: &Servers) -> Result {
     site.db.sql(LEGACY_POSTGRES);
     insert_many(&site);
     for n in 0..50 {
-        assert!(site.exists(&format!("images/{n}")));
+        assert!(site.exists(&file(n)));
     }
     let scans = "SELECT seq_tup_read FROM pg_stat_user_tables WHERE relname = 'ezdfsfile'";
     let read: usize = site.db.sql(scans)[0][0].as_ref().unwrap().parse()?;
