@@ -49,11 +49,9 @@ impl Store {
         let name = [self.name(id)?];
         let process = self.process()?;
         runtime::block_on(async {
-            let missing = || Error::not_found("delete", id.as_str());
-            process.index.find(&name[0]).await?.ok_or_else(missing)?;
             process.on_mount("delete", |mount| mount.require_alive()).await?;
             match process.soft_delete(&name).await? {
-                0 => Err(missing()),
+                0 => Err(Error::not_found("delete", id.as_str())),
                 _ => Ok(()),
             }
         })?;
