@@ -58,6 +58,13 @@ void *ngx_http_ezdfs_create_main_conf(ngx_conf_t *cf);
 void *ngx_http_ezdfs_create_loc_conf(ngx_conf_t *cf);
 char *ngx_http_ezdfs_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child);
 
+/* the block ezdfs_store: ngx_http_ezdfs_store.c */
+
+char *ngx_http_ezdfs_store_block(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
+ngx_http_ezdfs_store_t *ngx_http_ezdfs_find_store(
+    ngx_http_ezdfs_main_conf_t *emcf, ngx_str_t *name);
+
 /* the request: ngx_http_ezdfs_handler.c */
 
 ngx_int_t ngx_http_ezdfs_handler(ngx_http_request_t *r);

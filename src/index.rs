@@ -3,6 +3,7 @@
 mod check;
 mod connect;
 mod fault;
+mod list;
 mod schema;
 mod servers;
 mod settle;
@@ -25,6 +26,7 @@ use sql::Sql;
 
 pub(crate) use check::{Keyed, Locked};
 pub(crate) use fault::{Attempts, is_refusal};
+pub(crate) use list::Page;
 pub(crate) use schema::Shape;
 pub(crate) use settle::Outcome;
 pub(crate) use sorted::Sorted;
@@ -43,13 +45,6 @@ pub(crate) struct Index {
     sql: OnceCell<Sql>,
     /// Whether an index has the rows in the byte order of their names.
     is_ordered: OnceCell<bool>,
-}
-
-/// Some rows of a listing, in the byte order of their names.
-pub(crate) struct Page {
-    pub(crate) rows: Vec<Row>,
-    /// No row comes after these.
-    pub(crate) is_last: bool,
 }
 
 impl Index {
@@ -92,38 +87,6 @@ impl Index {
         let find = |sql: &Sql| bind_all(sql.find_many(names.len()), names);
         let rows = self.fetch("find", &self.table, find).await?;
         rows.iter().map(|row| decode(row, &self.table)).collect()
-    }
-
-    /// The first `limit` rows in byte order, live or not, whose names begin with
-    /// these bytes and come after another. `None` where there are more and no
-    /// index has that order: the database would sort them all for each page, and
-    /// take longer than a query may. Then there is [`Index::sorted`].
-    pub(crate) async fn list(
-        &self,
-        beneath: &str,
-        after: Option<&str>,
-        limit: usize,
-    ) -> Result<Option<Page>> {
-        let in_order = self.is_ordered().await?;
-        let list = |sql: &Sql| sql.list(beneath, after, limit + 1, in_order);
-        let rows = self.fetch("list", beneath, list).await?;
-        let is_last = rows.len() <= limit;
-        if !in_order && !is_last {
-            return Ok(None);
-        }
-        let decoded = rows.iter().take(limit).map(|row| decode(row, beneath));
-        let mut rows = decoded.collect::<Result<Vec<_>>>()?;
-        rows.sort_unstable_by(|one, other| one.name.cmp(&other.name));
-        Ok(Some(Page { rows, is_last }))
-    }
-
-    async fn is_ordered(&self) -> Result<bool> {
-        let ask = async || {
-            let Some(text) = schema::ordered_index(self.pool.dialect()) else { return Ok(false) };
-            let query = |_: &Sql| schema::about(text, &self.table);
-            Ok(!self.fetch("inspect", &self.table, query).await?.is_empty())
-        };
-        self.is_ordered.get_or_try_init(ask).await.copied()
     }
 
     /// Opens a transaction and writes the row in it, so that the row's lock is
@@ -380,36 +343,5 @@ fn decode(row: &AnyRow, subject: &str) -> Result<Row> {
 impl std::fmt::Debug for Index {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Index").field("table", &self.table).finish_non_exhaustive()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::runtime;
-
-    #[test]
-    fn an_index_in_byte_order_is_recognised() {
-        for (collation, expected) in [("", true), ("COLLATE NOCASE", false)] {
-            let directory = tempfile::tempdir().unwrap();
-            let dsn = format!("sqlite:{}/db", directory.path().display());
-            let mut options = Options::builder();
-            options.set("dsn", &dsn).unwrap().set("root", "/nowhere").unwrap();
-            let index = Index::new(&options.build().unwrap()).unwrap();
-            let is_ordered = runtime::block_on(async {
-                index.create_schema().await?;
-                let mut connection = index.pool.get(Purpose::Write).await?;
-                for statement in [
-                    "DROP INDEX ezdfsfile_name".to_owned(),
-                    format!("CREATE INDEX another ON ezdfsfile (name {collation})"),
-                ] {
-                    let statement = sqlx::AssertSqlSafe(statement);
-                    connection.command("create", "ezdfsfile", statement).await?;
-                }
-                drop(connection);
-                index.is_ordered().await
-            });
-            assert_eq!(is_ordered.unwrap(), expected, "{collation}");
-        }
     }
 }

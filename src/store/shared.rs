@@ -67,6 +67,7 @@ impl SharedFile {
     /// Has the file's next users find it in memory, if there is room.
     pub(super) fn keep_in_memory(&self, budget: &Arc<Budget>) {
         if let Some(bytes) = &self.bytes
+            && !self.kept.is_in_memory()
             && let Some(grant) = budget.grant(files::taken_in_memory(bytes.len()))
             && let Some(file) = files::in_memory(bytes)
         {

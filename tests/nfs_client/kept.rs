@@ -1,12 +1,14 @@
 //! Files that a web server keeps open on a mount that remembers too much, or hangs.
 
 use std::fs::{self, File};
-use std::io::Read;
+use std::io::{BufRead, Read};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::support::faults::injected;
 use crate::support::http::{Connection, get};
 use crate::support::nfs_client::{Behaviour, Call, NfsClient, Version};
+use crate::support::nginx::Nginx;
 use crate::support::process::wait_for;
 use crate::support::{Result, Servers, Trials};
 
@@ -24,6 +26,7 @@ pub(super) fn register(trials: &mut Trials) {
     per_door(trials, "a_kept_file_is_opened_again_in_time", &[Door::Nginx], opened_again);
     per_door(trials, "a_crowd_opens_a_cold_file_once", &[Door::Nginx], crowd);
     per_door(trials, "what_is_hot_needs_no_mount", &[Door::Nginx], hot);
+    per_door(trials, "what_is_hot_needs_no_thread", &[Door::Nginx], hot_without_threads);
     per_door(trials, "a_broken_answer_costs_the_kept_file", &[Door::Nginx], distrusted);
 }
 
@@ -128,6 +131,41 @@ fn hot(servers: &Servers, door: Door) -> Result {
         "the mount hangs under files that are open",
         "hot ones served, others refused in time",
     );
+    Ok(())
+}
+
+/// nginx's only thread waits for the mount, on which a large file is being read.
+fn hot_without_threads(servers: &Servers, _: Door) -> Result {
+    for sendfile in ["on", "off"] {
+        let mut cluster = Cluster::new(servers)?;
+        let often = PICTURE.replace("picture", "often");
+        let large = vec![b'a'; LARGE];
+        cluster.put(&often, b"bytes")?;
+        cluster.put(PICTURE, &large)?;
+        let (dsn, root) = (&cluster.db.dsn, cluster.b.at().display());
+        let nginx = Nginx::with_module()
+            .main("thread_pool default threads=1;")
+            .http(&format!("ezdfs_store main {{ dsn {dsn}; root {root}; cache_ttl 1h; }}\n"))
+            .server(&format!("location / {{ ezdfs main; sendfile {sendfile}; }}"))
+            .start()?;
+        let ask_often = || get(nginx.port(), &format!("/{often}")).text();
+        for _ in 0..10 {
+            assert_eq!(ask_often(), "bytes");
+        }
+        let mut connection = Connection::open(nginx.port())?;
+        connection.send("GET", &format!("/{PICTURE}"), &[])?;
+        connection.reader().fill_buf()?;
+        cluster.b.hang(&[Call::Read])?;
+        let reading = thread::spawn(move || connection.receive("GET"));
+        wait_for("a call to hang", || cluster.b.hanging().is_ok_and(|hanging| hanging > 0))?;
+        for _ in 0..10 {
+            assert_eq!(ask_often(), "bytes");
+        }
+        assert!(!reading.is_finished(), "all of it was read although the mount hangs");
+        cluster.b.heal()?;
+        let answer = reading.join().map_err(|_| "the reader panicked")??;
+        assert!(answer.body == large, "{} of {LARGE} bytes", answer.body.len());
+    }
     Ok(())
 }
 
