@@ -49,9 +49,15 @@ impl Store {
         let name = [self.name(id)?];
         let process = self.process()?;
         runtime::block_on(async {
-            process.on_mount("delete", |mount| mount.require_alive()).await?;
+            let missing = || Error::not_found("delete", id.as_str());
+            let alive = process.on_mount("delete", |mount| mount.require_alive()).await;
+            if let Err(gone) = alive {
+                // An empty root says nothing where there is no row.
+                process.index.find(&name[0]).await?.ok_or_else(missing)?;
+                return Err(gone);
+            }
             match process.soft_delete(&name).await? {
-                0 => Err(Error::not_found("delete", id.as_str())),
+                0 => Err(missing()),
                 _ => Ok(()),
             }
         })?;
