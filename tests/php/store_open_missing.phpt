@@ -7,7 +7,9 @@ require __DIR__ . '/store.inc';
 $store = test_store();
 $store->createFromString('images/kept.txt', 'a');
 $store->exists('images/a');
-$before = count(scandir('/proc/self/fd'));
+// What they lead to, for the message of a failure.
+$descriptors = fn () => array_filter(array_map(fn ($fd) => @readlink("/proc/self/fd/$fd"), scandir('/proc/self/fd')));
+$before = $descriptors();
 for ($i = 0; $i < 20; $i++) {
     try {
         $store->open('images/none.txt');
@@ -17,8 +19,9 @@ for ($i = 0; $i < 20; $i++) {
     $store->open('images/kept.txt');
 }
 echo $e->getMessage(), "\n";
-var_dump(count(scandir('/proc/self/fd')) - $before);
+$after = $descriptors();
+echo count($after) === count($before) ? 'none left' : implode("\n", [...$before, 'and then', ...$after]), "\n";
 ?>
 --EXPECT--
 open "images/none.txt": not found
-int(0)
+none left
