@@ -10,7 +10,7 @@ mod settle;
 mod sorted;
 mod sql;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use sqlx::Row as _;
 use sqlx::any::AnyRow;
@@ -78,15 +78,17 @@ impl Index {
         rows.first().map(|row| decode(row, name.as_str())).transpose()
     }
 
-    /// The rows of these names that exist, live or not, in no order.
-    pub(crate) async fn find_many(&self, names: &[FileName]) -> Result<Vec<Row>> {
+    /// The rows of these names that exist, live or not, by their keys: what a row
+    /// says of its name is not asked, here as little as for one.
+    pub(crate) async fn find_many(&self, names: &[FileName]) -> Result<HashMap<String, Row>> {
         debug_assert!(names.len() <= BATCH);
         if names.is_empty() {
-            return Ok(Vec::new());
+            return Ok(HashMap::new());
         }
         let find = |sql: &Sql| bind_all(sql.find_many(names.len()), names);
         let rows = self.fetch("find", &self.table, find).await?;
-        rows.iter().map(|row| decode(row, &self.table)).collect()
+        let rows = check::keyed(&rows, &self.table)?;
+        Ok(rows.into_iter().map(|Keyed { key, row }| (key, row)).collect())
     }
 
     /// Opens a transaction and writes the row in it, so that the row's lock is

@@ -167,7 +167,7 @@ impl PendingWrite {
     }
 }
 
-fn keyed(rows: &[AnyRow], subject: &str) -> Result<Vec<Keyed>> {
+pub(super) fn keyed(rows: &[AnyRow], subject: &str) -> Result<Vec<Keyed>> {
     let one = |row: &AnyRow| {
         let key: Result<String, sqlx::Error> = row.try_get(6);
         let key = key.map_err(|error| fault::convert(error, "list", subject))?;

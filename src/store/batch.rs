@@ -74,19 +74,18 @@ impl Process {
             let names: Vec<_> = asked.iter().map(|(name, _)| name.clone()).collect();
             let found = self.read_rows(&names).await;
             for (name, asker) in asked {
-                let row = found.as_ref().map(|rows| rows.get(&name.digest()).cloned());
+                let row = found.as_ref().map(|rows| rows.get(&name.hash()).cloned());
                 // Whoever went away meanwhile does not want it.
                 let _ = asker.send(row.map(|row| (row, reading)).map_err(Clone::clone));
             }
         }
     }
 
-    async fn read_rows(&self, names: &[FileName]) -> Result<HashMap<[u8; 16], Row>> {
+    async fn read_rows(&self, names: &[FileName]) -> Result<HashMap<String, Row>> {
         if let [name] = names {
             let row = self.index.find(name).await?;
-            return Ok(row.map(|row| (name.digest(), row)).into_iter().collect());
+            return Ok(row.map(|row| (name.hash(), row)).into_iter().collect());
         }
-        let rows = self.index.find_many(names).await?;
-        Ok(rows.into_iter().map(|row| (FileName::stored(&row.name).digest(), row)).collect())
+        self.index.find_many(names).await
     }
 }

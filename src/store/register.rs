@@ -1,7 +1,5 @@
 //! Registering files that lie on the mount already.
 
-use std::collections::HashMap;
-
 use super::{Process, Store};
 use crate::error::Result;
 use crate::metadata::Row;
@@ -60,12 +58,11 @@ impl Process {
         names: &[FileName],
         dry_run: bool,
     ) -> Result<Vec<Registered>> {
-        let rows = self.index.find_many(names).await?;
-        let known: HashMap<&str, &Row> = rows.iter().map(|row| (row.name.as_str(), row)).collect();
+        let known = self.index.find_many(names).await?;
         let mut outcomes = Vec::with_capacity(files.len());
         let mut writes = Vec::new();
         for (file, name) in files.iter().zip(names) {
-            let outcome = match known.get(name.as_str()) {
+            let outcome = match known.get(&name.hash()) {
                 None => Registered::Added,
                 Some(row) if !row.is_live() => Registered::SoftDeleted,
                 Some(row) if row.size == file.size => Registered::Unchanged,
