@@ -66,6 +66,9 @@ impl Process {
 
     async fn read_batches(&self) {
         loop {
+            // Whoever is ready to ask joins first: a database may answer before
+            // the others have had a turn, and then each would ask alone.
+            tokio::task::yield_now().await;
             let asked = self.batch.next();
             if asked.is_empty() {
                 return;
