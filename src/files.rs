@@ -4,6 +4,7 @@ mod check;
 mod close;
 mod kept;
 mod memory;
+mod nowait;
 mod remove;
 mod stage;
 mod sweep;
@@ -12,8 +13,8 @@ mod walk;
 
 use std::cell::RefCell;
 use std::fs::File;
+use std::io::IoSliceMut;
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 
 use nix::dir::Dir;
@@ -21,10 +22,13 @@ use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, OFlag, OpenHow, ResolveFlag, openat, openat2};
 use nix::sys::resource::{Resource, getrlimit};
 use nix::sys::stat::{FileStat, Mode, SFlag, fstat};
+use rustix::io::{ReadWriteFlags, preadv2};
 
 use crate::config::{Durability, Options};
 use crate::error::{Error, ErrorKind, Result};
 use crate::name::FileId;
+
+use nowait::LocalDevice;
 
 pub(crate) use check::{Examined, RootIdentity, Unneeded};
 pub(crate) use close::close_elsewhere;
@@ -66,6 +70,7 @@ pub(crate) struct Mount {
     file_mode: Mode,
     dir_mode: Mode,
     durability: Durability,
+    local_device: LocalDevice,
 }
 
 /// A regular file, open for reading.
@@ -86,6 +91,7 @@ impl Mount {
             file_mode: Mode::from_bits_truncate(options.file_mode),
             dir_mode: Mode::from_bits_truncate(options.dir_mode),
             durability: options.durability,
+            local_device: LocalDevice::default(),
         }
     }
 
@@ -108,7 +114,7 @@ impl Mount {
         }
         let open = |root: &OwnedFd| {
             let mut opened = open_regular(root, id)?;
-            read_ahead(&mut opened, ahead).map(|()| opened)
+            read_ahead(&mut opened, ahead, ReadWriteFlags::empty()).map(|()| opened)
         };
         let mut outcome = open(&root);
         if let Err(Errno::ENOENT | Errno::ENOTDIR | Errno::ESTALE) = outcome {
@@ -121,7 +127,13 @@ impl Mount {
                 }
             }
         }
-        outcome.map_err(|errno| self.open_error(id, errno))
+        match outcome {
+            Ok(opened) => {
+                self.local_device.note(&root);
+                Ok(opened)
+            }
+            Err(errno) => Err(self.open_error(id, errno)),
+        }
     }
 
     fn open_error(&self, id: &FileId, errno: Errno) -> Error {
@@ -261,7 +273,10 @@ fn revalidate(root: &OwnedFd, parent: &str) {
 fn open_regular(root: &OwnedFd, id: &FileId) -> nix::Result<Opened> {
     // O_NONBLOCK: a FIFO without a writer would hang the open.
     let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
-    let file = open_beneath(root, id.as_str(), flags)?;
+    regular(open_beneath(root, id.as_str(), flags)?)
+}
+
+fn regular(file: OwnedFd) -> nix::Result<Opened> {
     let status = fstat(file.as_fd())?;
     if !is_regular(&status) {
         return Err(Errno::EISDIR);
@@ -271,13 +286,13 @@ fn open_regular(root: &OwnedFd, id: &FileId) -> nix::Result<Opened> {
     Ok(Opened { file: File::from(file), size, version, content: None })
 }
 
-fn read_ahead(opened: &mut Opened, ahead: Ahead) -> nix::Result<()> {
+fn read_ahead(opened: &mut Opened, ahead: Ahead, flags: ReadWriteFlags) -> nix::Result<()> {
     thread_local! {
         static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
     }
     if let Some(size) = ahead.all_of(opened.size) {
         let mut content = vec![0; size];
-        let is_all = read_first(&opened.file, &mut content)? == size;
+        let is_all = read_first(&opened.file, &mut content, flags)? == size;
         if is_all && Version::new(&fstat(opened.file.as_fd())?) == opened.version {
             opened.content = Some(content);
         }
@@ -287,19 +302,20 @@ fn read_ahead(opened: &mut Opened, ahead: Ahead) -> nix::Result<()> {
     BUFFER.with_borrow_mut(|buffer| {
         buffer.resize(buffer.len().max(bytes), 0);
         // Shorter than it was: whoever sends it will notice.
-        read_first(&opened.file, &mut buffer[..bytes]).map(drop)
+        read_first(&opened.file, &mut buffer[..bytes], flags).map(drop)
     })
 }
 
 /// Reads the first bytes of a file; says how many there were.
-fn read_first(file: &File, buffer: &mut [u8]) -> nix::Result<usize> {
+fn read_first(file: &File, buffer: &mut [u8], flags: ReadWriteFlags) -> nix::Result<usize> {
     let mut done = 0;
     while done < buffer.len() {
-        match file.read_at(&mut buffer[done..], done as u64) {
+        let rest = IoSliceMut::new(&mut buffer[done..]);
+        match preadv2(file, &mut [rest], done as u64, flags) {
             Ok(0) => break,
             Ok(count) => done += count,
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(Errno::from_raw(error.raw_os_error().unwrap_or(0))),
+            Err(rustix::io::Errno::INTR) => {}
+            Err(errno) => return Err(Errno::from_raw(errno.raw_os_error())),
         }
     }
     Ok(done)

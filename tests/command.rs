@@ -154,7 +154,11 @@ fn import_does_not_revive_the_deleted(db: TestDb) {
     for damage in ["SELECT 1", "UPDATE ezdfsfile SET name = 'images/?'"] {
         db.sql(damage);
         let imported = cli.json(&["import", cli.root().to_str().unwrap(), "--json"]);
-        assert_eq!((&imported[0]["soft_deleted"], &imported[0]["added"]), (&json!(1), &json!(0)), "{damage}");
+        assert_eq!(
+            (&imported[0]["soft_deleted"], &imported[0]["added"]),
+            (&json!(1), &json!(0)),
+            "{damage}"
+        );
         assert_eq!(cli.code(&["stat", "images/a"]), 1);
     }
 }

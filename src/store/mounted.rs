@@ -129,3 +129,35 @@ pub(super) fn silent(operation: &'static str, waited: Duration) -> Error {
     let reason = format!("the mount did not answer within {waited:?}");
     Error::new(ErrorKind::Unavailable, operation, "mount", reason)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::read::FIRST_BYTE;
+    use super::*;
+    use crate::{CreateOptions, FileId, Options, Store};
+
+    #[test]
+    fn what_the_kernel_has_cached_needs_no_thread_on_a_local_disk() {
+        let place = tempfile::tempdir().unwrap();
+        let database = place.path().join("db.sqlite");
+        std::fs::write(&database, "").unwrap();
+        let mut options = Options::builder();
+        options.set("dsn", &format!("sqlite:{}", database.display())).unwrap();
+        options.set("root", place.path().to_str().unwrap()).unwrap();
+        options.set("mount_timeout", "100ms").unwrap();
+        let store = Store::new(options.build().unwrap());
+        store.create_schema().unwrap();
+        let id = FileId::parse("images/a").unwrap();
+        store.create(&id, &mut &b"bytes"[..], &CreateOptions::default()).unwrap();
+        store.open(&id).unwrap();
+
+        let process = store.process().unwrap();
+        let all = Arc::clone(&process.mount_slots).try_acquire_many_owned(MOUNT_THREADS as u32);
+        let opened = store.open(&id);
+        drop(all.unwrap());
+        match process.mount.open_nowait(&id, FIRST_BYTE).is_some() {
+            true => assert_eq!(opened.unwrap().size, 5),
+            false => assert_eq!(opened.unwrap_err().kind(), ErrorKind::Unavailable),
+        }
+    }
+}

@@ -222,6 +222,10 @@ impl Process {
         was_open: bool,
         ahead: Ahead,
     ) -> Result<Opened> {
+        // A thread that may wait costs more than opening does where nothing waits.
+        if let Some(opened) = self.mount.open_nowait(id, ahead) {
+            return Ok(opened);
+        }
         let id = id.clone();
         self.on_mount("open", move |mount| mount.open(&id, was_open, ahead)).await
     }
