@@ -127,7 +127,7 @@ impl NamePrefix {
     ///
     /// [`ErrorKind::InvalidName`] where prefix and id together are too long.
     pub fn name(&self, id: &FileId) -> Result<FileName> {
-        Ok(FileName(self.join(id.as_str())?))
+        self.join(id.as_str()).map(FileName::new)
     }
 
     /// The digest of the table's name of a file.
@@ -185,17 +185,25 @@ impl NamePrefix {
 
 /// What the table stores: prefix, slash, id.
 #[derive(Clone, PartialEq, Eq, Hash)]
-pub struct FileName(String);
+pub struct FileName {
+    text: String,
+    digest: [u8; 16],
+}
 
 impl FileName {
     /// A name as the table has it, which need not be one that ezdfs would write.
     pub(crate) fn stored(name: &str) -> Self {
-        FileName(name.to_owned())
+        FileName::new(name.to_owned())
+    }
+
+    fn new(text: String) -> Self {
+        let digest = Md5::digest(text.as_bytes()).into();
+        FileName { text, digest }
     }
 
     /// The name as text.
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.text
     }
 
     /// The table's key: the md5 of the name's bytes in lower-case hex.
@@ -205,7 +213,7 @@ impl FileName {
 
     /// The md5 of the name's bytes.
     pub(crate) fn digest(&self) -> [u8; 16] {
-        Md5::digest(self.0.as_bytes()).into()
+        self.digest
     }
 }
 
@@ -335,12 +343,12 @@ macro_rules! text_like {
     ($($type:ident),*) => {$(
         impl fmt::Display for $type {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(&self.0)
+                f.write_str(self.as_str())
             }
         }
         impl fmt::Debug for $type {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write!(f, concat!(stringify!($type), "({:?})"), self.0)
+                write!(f, concat!(stringify!($type), "({:?})"), self.as_str())
             }
         }
     )*};

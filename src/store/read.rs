@@ -141,7 +141,9 @@ impl Process {
         Ok(file)
     }
 
-    /// Opens the file of a row; says under which reading of it.
+    /// Opens the file of a row; says under which reading of it. What is rarely
+    /// done is in a box: it would make many times larger what is kept for each
+    /// request.
     pub(super) async fn open_row(
         &self,
         id: &FileId,
@@ -154,7 +156,8 @@ impl Process {
         let mut row = (facts.ok_or_else(missing)?, stamp);
         let opened = match self.open_file(id, self.cache.holds_file(&key), ahead).await {
             Err(error) if error.kind() == ErrorKind::NotFound => {
-                let (found, opened) = self.open_once_visible(id, name, row, ahead, error).await?;
+                let again = Box::pin(self.open_once_visible(id, name, row, ahead, error));
+                let (found, opened) = again.await?;
                 row = found;
                 opened
             }
@@ -162,7 +165,8 @@ impl Process {
         };
         if opened.size != row.0.size {
             // Written meanwhile, here or elsewhere: the row, once more.
-            if let Ok((found, stamp)) = self.find_again(key, self.read_row(name)).await {
+            let again = Box::pin(self.find_again(key, self.read_row(name)));
+            if let Ok((found, stamp)) = again.await {
                 row = (found.ok_or_else(missing)?, stamp);
             }
         }

@@ -101,7 +101,7 @@ impl Process {
         let mut first_error = None;
         for id in ids {
             let served = match alone {
-                true => self.open(&id).await.map(SharedFile::from),
+                true => Box::pin(self.open(&id)).await.map(SharedFile::from),
                 false => self.serve_one(&id).await,
             };
             match served {
