@@ -43,8 +43,6 @@ ngx_http_ezdfs_handler(ngx_http_request_t *r)
         return rc;
     }
 
-    ngx_memzero(&completion, sizeof(ezdfs_completion));
-
     ngx_http_ezdfs_start(r, ctx, &completion);
 
     if (ctx->ticket) {
@@ -62,7 +60,6 @@ ngx_http_ezdfs_start(ngx_http_request_t *r, ngx_http_ezdfs_ctx_t *ctx,
     ezdfs_completion *completion)
 {
     u_char                     *p, *last;
-    ezdfs_error                 err;
     ezdfs_result                code;
     ezdfs_request               request;
     ngx_http_core_loc_conf_t   *clcf;
@@ -72,7 +69,6 @@ ngx_http_ezdfs_start(ngx_http_request_t *r, ngx_http_ezdfs_ctx_t *ctx,
     elcf = ngx_http_get_module_loc_conf(r, ngx_http_ezdfs_module);
 
     ngx_memzero(&request, sizeof(ezdfs_request));
-    ngx_memzero(&err, sizeof(ezdfs_error));
 
     request.path = (char *) r->uri.data;
     request.path_len = r->uri.len;
@@ -120,13 +116,12 @@ ngx_http_ezdfs_start(ngx_http_request_t *r, ngx_http_ezdfs_ctx_t *ctx,
                    &r->uri, &elcf->store->name, request.flags);
 
     code = ezdfs_store_serve_start(ctx->store, ngx_http_ezdfs_queue, &request,
-                                   ctx, &ctx->ticket, completion, &err);
+                                   ctx, &ctx->ticket, completion,
+                                   &completion->error);
 
     if (code != EZDFS_RESULT_OK) {
         ctx->ticket = 0;
         completion->file = NULL;
-        completion->error = err;
-        completion->error.code = code;
     }
 }
 

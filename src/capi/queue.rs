@@ -5,6 +5,7 @@ use std::collections::{HashMap, VecDeque};
 use std::ffi::{c_char, c_void};
 use std::os::fd::AsRawFd;
 use std::panic::AssertUnwindSafe;
+use std::ptr::null_mut;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::FutureExt;
@@ -245,7 +246,7 @@ pub unsafe extern "C" fn ezdfs_queue_next(
         let Some(Outcome { ticket, data, result }) = (&*queue).0.next() else {
             return false;
         };
-        completion_out.write(completion(data.0, ticket, result));
+        complete(completion_out, data.0, ticket, result);
         true
     })
 }
@@ -351,21 +352,39 @@ pub unsafe extern "C" fn ezdfs_store_serve_start(
                     }
                 },
             };
-            completion_out.write(completion(data, 0, answer));
+            complete(completion_out, data, 0, answer);
             ticket_out.write(0);
             Ok(())
         })
     }
 }
 
-fn completion(data: *mut c_void, ticket: u64, result: Result<SharedFile>) -> ezdfs_completion {
-    match result.map(ezdfs_file::into_raw) {
-        Ok(file) => ezdfs_completion { data, ticket, file, error: ezdfs_error::ok() },
-        Err(error) => ezdfs_completion {
-            data,
-            ticket,
-            file: std::ptr::null_mut(),
-            error: ezdfs_error::from_error(&error),
-        },
+/// Writes an outcome, field by field: this is done for each request, and the
+/// text of an error that there is not is half a kilobyte.
+///
+/// # Safety
+///
+/// `out` is valid.
+unsafe fn complete(
+    out: *mut ezdfs_completion,
+    data: *mut c_void,
+    ticket: u64,
+    result: Result<SharedFile>,
+) {
+    // SAFETY: promised by the caller.
+    unsafe {
+        (&raw mut (*out).data).write(data);
+        (&raw mut (*out).ticket).write(ticket);
+        let file = match result {
+            Ok(file) => {
+                ezdfs_error::write_ok(&raw mut (*out).error);
+                ezdfs_file::into_raw(file)
+            }
+            Err(error) => {
+                (&raw mut (*out).error).write(ezdfs_error::from_error(&error));
+                null_mut()
+            }
+        };
+        (&raw mut (*out).file).write(file);
     }
 }

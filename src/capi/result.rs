@@ -63,8 +63,18 @@ pub struct ezdfs_error {
 }
 
 impl ezdfs_error {
-    pub(super) fn ok() -> Self {
-        ezdfs_error { code: ezdfs_result::Ok, os_errno: 0, message: [0; 512] }
+    /// Says that nothing went wrong, with an empty message.
+    ///
+    /// # Safety
+    ///
+    /// `error` is valid.
+    pub(super) unsafe fn write_ok(error: *mut ezdfs_error) {
+        // SAFETY: promised by the caller.
+        unsafe {
+            (&raw mut (*error).code).write(ezdfs_result::Ok);
+            (&raw mut (*error).os_errno).write(0);
+            (&raw mut (*error).message[0]).write(0);
+        }
     }
 
     pub(super) fn from_error(error: &Error) -> Self {
@@ -185,7 +195,7 @@ mod tests {
 
     #[test]
     fn a_panic_becomes_an_error() {
-        let mut error = ezdfs_error::ok();
+        let mut error = ezdfs_error { code: ezdfs_result::Ok, os_errno: 0, message: [0; 512] };
         // SAFETY: the pointer is to a local.
         let result = unsafe { guard(&raw mut error, || panic!("boom")) };
         assert!(result == ezdfs_result::Internal);

@@ -49,6 +49,9 @@ impl Process {
         ids: &[FileId],
         trial: Trial,
     ) -> Option<Result<SharedFile>> {
+        if !self.cache.is_on() {
+            return None;
+        }
         for id in ids {
             let key = self.name_prefix.key(id).ok()?;
             let hit = self.cache.get(&key)?;
