@@ -228,7 +228,9 @@ fn truncated_in_place(servers: &Servers) -> Result {
         let (promised, body) = slow.rest()?;
         assert_eq!(promised, LARGE);
         assert!(body.len() < LARGE, "{} bytes of a file of 5", body.len());
-        assert!(body.iter().all(|byte| *byte == b'a'), "padded");
+        // The header may have gone out before the first byte was read.
+        let is_whole = body == b"short" || body.iter().all(|byte| *byte == b'a');
+        assert!(is_whole, "padded: {:?}...", &body[..body.len().min(20)]);
         assert_eq!(get(nginx.port(), &url(PATH)).text(), "short");
     }
     Ok(())
