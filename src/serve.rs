@@ -33,21 +33,26 @@ pub struct Request<'a> {
 ///
 /// # Errors
 ///
-/// - [`ErrorKind::InvalidName`]: no file can have such a path, or the client
-///   wrote it with an encoded slash or dot segments, which no kernel does and
+/// - [`ErrorKind::InvalidName`]: no file can have such a path in either spelling
+///   (the decoded one need not be UTF-8), or the client wrote it with an encoded slash or dot segments, which no kernel does and
 ///   which caches and access rules in front of the server read differently.
 /// - [`ErrorKind::Denied`]: outside what is allowed.
 pub fn candidates(prefix: &UrlPrefix, request: Request<'_>) -> Result<Vec<FileId>> {
     if let Some(raw) = request.raw_path {
         check_spelling(raw)?;
     }
-    let decoded = resolve(prefix, request.path, request.allow)?;
     let raw = request
         .raw_path
         .filter(|raw| *raw != request.path)
-        .and_then(|raw| resolve(prefix, raw, request.allow).ok())
-        .filter(|raw| *raw != decoded);
-    Ok(std::iter::once(decoded).chain(raw).collect())
+        .and_then(|raw| resolve(prefix, raw, request.allow).ok());
+    match resolve(prefix, request.path, request.allow) {
+        Err(error) if error.kind() != ErrorKind::InvalidName => Err(error),
+        Err(error) => raw.map(|raw| vec![raw]).ok_or(error),
+        Ok(decoded) => {
+            let raw = raw.filter(|raw| *raw != decoded);
+            Ok(std::iter::once(decoded).chain(raw).collect())
+        }
+    }
 }
 
 /// The id that a decoded path stands for, whoever may have it.

@@ -60,7 +60,9 @@ fn every_name(db: TestDb) -> Result {
 
 fn spellings(servers: &Servers) -> Result {
     let site = Site::sqlite(servers)?;
-    for name in ["a b.jpg", "a+b.jpg", "50%25.jpg", "what?.jpg", "both%20.jpg", "both .jpg"] {
+    for name in
+        ["a b.jpg", "a+b.jpg", "50%25.jpg", "what?.jpg", "both%20.jpg", "both .jpg", "caf%E9.jpg"]
+    {
         site.put(&format!("images/{name}"), name.as_bytes())?;
     }
     site.put("images/only space.jpg", b"")?;
@@ -74,6 +76,9 @@ fn spellings(servers: &Servers) -> Result {
         ("only+space.jpg", None),
         ("50%2525.jpg", Some("50%25.jpg")),
         ("50%25.jpg", Some("50%25.jpg")),
+        // Decoded it is Latin-1, which no name is.
+        ("caf%E9.jpg", Some("caf%E9.jpg")),
+        ("caf%E8.jpg", None),
         ("what%3F.jpg", Some("what?.jpg")),
         ("what%3F.jpg?width=10", Some("what?.jpg")),
         ("what?.jpg", None),
