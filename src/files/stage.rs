@@ -228,7 +228,10 @@ impl Staged {
             failed(ErrorKind::Storage, "store", &self.id, reason, errno)
         })?;
         step!("old-kept");
-        renameat(&parent, self.staging_name.as_str(), &parent, name).map_err(storage)?;
+        if let Err(errno) = renameat(&parent, self.staging_name.as_str(), &parent, name) {
+            old.inspect(KeptFile::remove);
+            return Err(storage(errno));
+        }
         self.staging_name.clear();
         self.directories.created.clear();
         let published = Published { parent, name: name.to_owned(), inode, old };
@@ -251,8 +254,8 @@ impl Drop for Staged {
     }
 }
 
-/// The file that had the name before, under a reserved name; removed when
-/// dropped.
+/// The file that had the name before, under a reserved name. Dropped, it stays
+/// there, where `fsck` knows it: who cannot go on must not lose it.
 #[derive(Debug)]
 struct KeptFile {
     parent: Arc<OwnedFd>,
@@ -276,24 +279,19 @@ impl KeptFile {
         }
     }
 
-    fn put_back(&mut self, name: &str) -> nix::Result<()> {
-        renameat(&self.parent, self.reserved.as_str(), &self.parent, name)?;
-        self.reserved.clear();
-        Ok(())
+    fn put_back(&self, name: &str) -> nix::Result<()> {
+        renameat(&self.parent, self.reserved.as_str(), &self.parent, name)
+    }
+
+    fn remove(&self) {
+        remove_reserved(&self.parent, &self.reserved);
     }
 }
 
-impl Drop for KeptFile {
-    fn drop(&mut self) {
-        if !self.reserved.is_empty() {
-            remove_reserved(&self.parent, &self.reserved);
-        }
-    }
-}
-
-/// A file that has its name, while its row is not committed yet.
+/// A file that has its name, while its row is not committed yet. Dropped, both
+/// files stay, the old one under its reserved name.
 #[derive(Debug)]
-#[must_use = "keep(), undo() or leave()"]
+#[must_use = "keep() or undo()"]
 pub(crate) struct Published {
     parent: Arc<OwnedFd>,
     name: String,
@@ -308,47 +306,37 @@ impl Published {
     }
 
     /// The row is committed: the old file may go.
-    pub(crate) fn keep(self) {}
+    pub(crate) fn keep(self) {
+        self.old.as_ref().inspect(|old| old.remove());
+    }
 
     /// The row is not committed: puts the old file back, or removes the new
     /// one. Where another writer has replaced it meanwhile, that one gets the
     /// old file, to put it back in its turn. To be called under the row's lock.
     /// Says whether that was done; if not, all files stay.
     pub(crate) fn undo(self) -> bool {
-        let name = self.name.clone();
         let undone = self.try_undo();
         if let Err(errno) = undone {
-            log::error!("ezdfs: cannot undo the write of {name:?}: {errno}");
+            log::error!("ezdfs: cannot undo the write of {:?}: {errno}", self.name);
         }
         undone.is_ok()
     }
 
-    fn try_undo(mut self) -> nix::Result<()> {
-        let undone = inode(&self.parent, &self.name).and_then(|there| {
-            if there != Some(self.inode) {
-                let old = self.old.as_ref().map(|old| old.reserved.as_str());
-                return pass_on(&self.parent, &self.name, self.inode, old);
-            }
-            match self.old.as_mut().map(|old| old.put_back(&self.name)) {
-                // None any more where another's undoing has found that it was
-                // no file of a row.
-                None | Some(Err(Errno::ENOENT)) => {
-                    unlinkat(&self.parent, self.name.as_str(), UnlinkatFlags::NoRemoveDir)
-                }
-                Some(done) => done,
-            }
-        });
-        if undone.is_err() {
-            self.leave();
+    fn try_undo(&self) -> nix::Result<()> {
+        let old = self.old.as_ref();
+        if inode(&self.parent, &self.name)? != Some(self.inode) {
+            let reserved = old.map(|old| old.reserved.as_str());
+            pass_on(&self.parent, &self.name, self.inode, reserved)?;
+            old.inspect(|old| old.remove());
+            return Ok(());
         }
-        undone
-    }
-
-    /// Nobody knows whether the row is committed: both files stay, the old one
-    /// under its reserved name.
-    pub(crate) fn leave(mut self) {
-        if let Some(old) = &mut self.old {
-            old.reserved.clear();
+        match old.map(|old| old.put_back(&self.name)) {
+            // None any more where another's undoing has found that it was
+            // no file of a row.
+            None | Some(Err(Errno::ENOENT)) => {
+                unlinkat(&self.parent, self.name.as_str(), UnlinkatFlags::NoRemoveDir)
+            }
+            Some(done) => done,
         }
     }
 }
@@ -377,5 +365,31 @@ fn remove_reserved(parent: &OwnedFd, name: &str) {
         && errno != Errno::ENOENT
     {
         log::warn!("ezdfs: cannot remove {name:?}: {errno}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::config::Options;
+
+    #[test]
+    fn what_cannot_go_on_loses_no_file() {
+        let root = tempfile::tempdir().unwrap();
+        let mut options = Options::builder();
+        options.set("dsn", "sqlite:/x").unwrap();
+        options.set("root", root.path().to_str().unwrap()).unwrap();
+        let mount = Mount::new(&options.build().unwrap());
+        fs::write(root.path().join("a"), b"old").unwrap();
+        let mut staged = mount.stage(&FileId::parse("a").unwrap(), || Ok(true)).unwrap();
+        staged.append(b"new").unwrap();
+        staged.finish().unwrap();
+        drop(staged.publish(1).unwrap());
+        let files = fs::read_dir(root.path()).unwrap();
+        let mut files: Vec<_> = files.map(|file| fs::read(file.unwrap().path()).unwrap()).collect();
+        files.sort();
+        assert_eq!(files, [b"new", b"old"]);
     }
 }

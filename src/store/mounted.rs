@@ -10,6 +10,7 @@ use tokio::task::JoinHandle;
 use super::Process;
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::Mount;
+use crate::runtime;
 
 /// Threads of one process that may wait for the mount at a time.
 pub(super) const MOUNT_THREADS: usize = 32;
@@ -112,6 +113,7 @@ impl Process {
         let since = Instant::now();
         let slots = Arc::clone(&self.mount_slots);
         let Ok(slot) = tokio::time::timeout(self.mount_timeout, slots.acquire_owned()).await else {
+            self.drop_when_it_answers(work)?;
             return Err(silent(operation, self.mount_timeout));
         };
         let (mount, pulse) = (self.mount.clone(), Pulse::default());
@@ -122,6 +124,19 @@ impl Process {
             outcome
         });
         Ok(Started { operation, task, pulse, since })
+    }
+}
+
+impl Process {
+    /// What was not begun may hold files, and closing or removing one hangs as
+    /// well: not here, where all wait for their deadlines.
+    fn drop_when_it_answers(&self, work: impl Send + 'static) -> Result<()> {
+        let slots = Arc::clone(&self.mount_slots);
+        let drop_late = async move {
+            let slot = slots.acquire_owned().await;
+            tokio::task::spawn_blocking(move || drop((work, slot)));
+        };
+        runtime::in_background(drop_late).map(drop)
     }
 }
 
@@ -136,17 +151,40 @@ mod tests {
     use super::*;
     use crate::{CreateOptions, FileId, Options, Store};
 
-    #[test]
-    fn what_the_kernel_has_cached_needs_no_thread_on_a_local_disk() {
-        let place = tempfile::tempdir().unwrap();
-        let database = place.path().join("db.sqlite");
+    fn store(place: &std::path::Path) -> Store {
+        let database = place.join("db.sqlite");
         std::fs::write(&database, "").unwrap();
         let mut options = Options::builder();
         options.set("dsn", &format!("sqlite:{}", database.display())).unwrap();
-        options.set("root", place.path().to_str().unwrap()).unwrap();
+        options.set("root", place.to_str().unwrap()).unwrap();
         options.set("mount_timeout", "100ms").unwrap();
         let store = Store::new(options.build().unwrap());
         store.create_schema().unwrap();
+        store
+    }
+
+    #[test]
+    fn what_finds_no_place_is_dropped_where_waiting_is_allowed() {
+        let place = tempfile::tempdir().unwrap();
+        let process = store(place.path()).process().unwrap();
+        let slots = Arc::clone(&process.mount_slots);
+        let all = slots.try_acquire_many_owned(MOUNT_THREADS as u32).unwrap();
+        let file = Arc::new(());
+        let held = Arc::clone(&file);
+        let outcome =
+            runtime::block_on(process.on_mount("store", move |_| Ok(Arc::strong_count(&held))));
+        assert_eq!(outcome.unwrap_err().kind(), ErrorKind::Unavailable);
+        assert_eq!(Arc::strong_count(&file), 2);
+        drop(all);
+        while Arc::strong_count(&file) > 1 {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    #[test]
+    fn what_the_kernel_has_cached_needs_no_thread_on_a_local_disk() {
+        let place = tempfile::tempdir().unwrap();
+        let store = store(place.path());
         let id = FileId::parse("images/a").unwrap();
         store.create(&id, &mut &b"bytes"[..], &CreateOptions::default()).unwrap();
         store.open(&id).unwrap();

@@ -190,7 +190,6 @@ impl Ending {
             // (no server takes writes) keeps other writers away as well.
             Err(_) if is_refusal(&error) => self.undo(published, None, error).await,
             Err(_) => {
-                published.leave();
                 let reason = "the database went away during the commit";
                 Err(outcome_unknown(&self.name, reason).with_source(error))
             }
@@ -220,7 +219,7 @@ impl Ending {
             drop(lock);
             Ok(undone)
         };
-        if self.process.on_mount("store", undo).await? {
+        if self.process.on_mount("store", undo).await.is_ok_and(|undone| undone) {
             step!("undone");
             return Err(error);
         }
