@@ -11,6 +11,7 @@ mod sorted;
 mod sql;
 
 use std::collections::{HashMap, HashSet};
+use std::time::Duration;
 
 use sqlx::Row as _;
 use sqlx::any::AnyRow;
@@ -70,6 +71,11 @@ impl Index {
         self.pool.attempts()
     }
 
+    /// How long a look-up takes at most.
+    pub(crate) fn patience(&self) -> Duration {
+        self.pool.patience()
+    }
+
     /// The row of this name, live or not.
     pub(crate) async fn find(&self, name: &FileName) -> Result<Option<Row>> {
         let hash = name.hash();
@@ -79,16 +85,21 @@ impl Index {
     }
 
     /// The rows of these names that exist, live or not, by their keys: what a row
-    /// says of its name is not asked, here as little as for one.
-    pub(crate) async fn find_many(&self, names: &[FileName]) -> Result<HashMap<String, Row>> {
+    /// says of its name is not asked, here as little as for one, and one that
+    /// cannot be read is no trouble of the others.
+    pub(crate) async fn find_many(
+        &self,
+        names: &[FileName],
+    ) -> Result<HashMap<String, Result<Row>>> {
         debug_assert!(names.len() <= BATCH);
         if names.is_empty() {
             return Ok(HashMap::new());
         }
         let find = |sql: &Sql| bind_all(sql.find_many(names.len()), names);
         let rows = self.fetch("find", &self.table, find).await?;
-        let rows = check::keyed(&rows, &self.table)?;
-        Ok(rows.into_iter().map(|Keyed { key, row }| (key, row)).collect())
+        let one = |row: &AnyRow| Ok((found_key(row, 6)?, decode(row, &self.table)));
+        let rows: Result<_, sqlx::Error> = rows.iter().map(one).collect();
+        rows.map_err(|error| fault::convert(error, "find", &self.table))
     }
 
     /// Opens a transaction and writes the row in it, so that the row's lock is
@@ -154,9 +165,10 @@ impl Index {
         let query = bind_all(sql.lock_soft_deleted(names.len()), names);
         let rows = pending.connection.fetch_all("delete", subject(names), query).await?;
         let locked: Result<HashSet<String>, sqlx::Error> =
-            rows.iter().map(|row| Ok(row.try_get::<String, _>(0)?.trim_end().to_owned())).collect();
+            rows.iter().map(|row| found_key(row, 0)).collect();
         let locked = locked.map_err(|error| fault::convert(error, "delete", &self.table))?;
-        let names = names.iter().filter(|name| locked.contains(&name.hash())).cloned().collect();
+        let is_locked = |name: &&FileName| locked.contains(&name.hash().to_ascii_lowercase());
+        let names = names.iter().filter(is_locked).cloned().collect();
         Ok((pending, names))
     }
 
@@ -325,6 +337,12 @@ fn bind_all(query: Query<'static>, names: &[FileName]) -> Query<'static> {
 /// What an error about these names speaks of.
 fn subject(names: &[FileName]) -> &str {
     names.first().map_or("", FileName::as_str)
+}
+
+/// The key of a row that a database found by it, as the name's digest is
+/// written: `char(32)` is padded, and a collation may take `A` for `a`.
+fn found_key(row: &AnyRow, column: usize) -> Result<String, sqlx::Error> {
+    Ok(row.try_get::<String, _>(column)?.trim_end().to_ascii_lowercase())
 }
 
 fn decode(row: &AnyRow, subject: &str) -> Result<Row> {

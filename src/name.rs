@@ -188,6 +188,8 @@ impl NamePrefix {
 pub struct FileName {
     text: String,
     digest: [u8; 16],
+    /// Of a row that has another than its name's.
+    other_key: Option<Box<str>>,
 }
 
 impl FileName {
@@ -196,9 +198,27 @@ impl FileName {
         FileName::new(name.to_owned())
     }
 
+    /// The name that a row says it has, under the key that it really has.
+    pub(crate) fn of_row(name: &str, key: &str) -> Self {
+        let mut name = FileName::stored(name);
+        if name.hash() != key {
+            name.other_key = Some(key.into());
+            if let (32, Ok(digest)) = (key.len(), u128::from_str_radix(key, 16)) {
+                name.digest = digest.to_be_bytes();
+            }
+        }
+        name
+    }
+
     fn new(text: String) -> Self {
         let digest = Md5::digest(text.as_bytes()).into();
-        FileName { text, digest }
+        FileName { text, digest, other_key: None }
+    }
+
+    /// Whether who asks for this name finds this row. Otherwise the row's file is
+    /// another one, and nobody knows which.
+    pub(crate) fn has_its_key(&self) -> bool {
+        self.other_key.is_none()
     }
 
     /// The name as text.
@@ -206,12 +226,16 @@ impl FileName {
         &self.text
     }
 
-    /// The table's key: the md5 of the name's bytes in lower-case hex.
+    /// The table's key: the md5 of the name's bytes in lower-case hex, unless the
+    /// row has another.
     pub fn hash(&self) -> String {
-        format!("{:032x}", u128::from_be_bytes(self.digest()))
+        match &self.other_key {
+            Some(key) => key.to_string(),
+            None => format!("{:032x}", u128::from_be_bytes(self.digest)),
+        }
     }
 
-    /// The md5 of the name's bytes.
+    /// The key's bytes, under which others know the row: the md5 of the name.
     pub(crate) fn digest(&self) -> [u8; 16] {
         self.digest
     }

@@ -17,6 +17,7 @@ pub(crate) fn register(trials: &mut Trials) {
     let mut group = trials.group("purge", &[]);
     group.per_database("the_deleted_are_kept_for_the_grace_from_first_sight", kept_for_the_grace);
     group.per_database("what_lives_again_is_left_alone", what_lives_again);
+    group.per_database("a_row_with_the_name_of_another_file_goes_alone", name_of_another);
     group.per_database("a_dry_run_and_a_dead_mount_change_nothing", changes_nothing);
 }
 
@@ -105,6 +106,23 @@ fn what_lives_again(db: TestDb) {
     assert_eq!(purge(&site.store, &options).unwrap(), Purged { kept: 1, ..Purged::default() });
     assert_eq!(site.read("images/deleted").unwrap(), b"stored again");
     assert!(site.path("images/a/deleted").exists());
+}
+
+/// Its key is another's, and so is its file.
+fn name_of_another(db: TestDb) {
+    let site = site(db);
+    let options = options(&site);
+    let prefix = crate::store::PREFIX;
+    let key = md5(&format!("{prefix}/images/deleted"));
+    site.db.sql(&format!(
+        "UPDATE ezdfsfile SET name = '{prefix}/images/live' WHERE name_hash = '{key}'"
+    ));
+    purge(&site.store, &options).unwrap();
+    days_pass(&site, 31);
+    assert_eq!(purge(&site.store, &options).unwrap(), Purged { due: 2, files: 1, kept: 0 });
+    assert_eq!(site.read("images/live").unwrap(), b"bytes");
+    assert_eq!(rows(&site), "2");
+    assert_eq!(purge(&site.store, &options).unwrap(), Purged::default());
 }
 
 fn changes_nothing(db: TestDb) {

@@ -19,6 +19,12 @@ pub(crate) struct Keyed {
     pub(crate) row: Row,
 }
 
+impl Keyed {
+    pub(crate) fn name(&self) -> FileName {
+        FileName::of_row(&self.row.name, &self.key)
+    }
+}
+
 impl Index {
     /// The rows of [`Index::list`], in the order of the keys, which every
     /// database has an index for.
@@ -167,7 +173,7 @@ impl PendingWrite {
     }
 }
 
-pub(super) fn keyed(rows: &[AnyRow], subject: &str) -> Result<Vec<Keyed>> {
+fn keyed(rows: &[AnyRow], subject: &str) -> Result<Vec<Keyed>> {
     let one = |row: &AnyRow| {
         let key: Result<String, sqlx::Error> = row.try_get(6);
         let key = key.map_err(|error| fault::convert(error, "list", subject))?;

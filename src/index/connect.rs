@@ -88,6 +88,11 @@ impl Pool {
         Attempts::within(self.servers.query_timeout)
     }
 
+    /// How long it takes to get a connection and an answer, both after another try.
+    pub(super) fn patience(&self) -> Duration {
+        2 * (self.servers.connect_timeout + self.servers.query_timeout)
+    }
+
     /// A connection; waits at most `connect_timeout` for a free place and as
     /// long again for each server.
     pub(super) async fn get(&self, purpose: Purpose) -> Result<Guard> {

@@ -15,7 +15,6 @@ use tempfile::NamedTempFile;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::index::Keyed;
-use crate::name::FileName;
 use crate::store::{Removal, Store};
 
 /// How to purge.
@@ -62,11 +61,12 @@ pub fn purge(store: &Store, options: &PurgeOptions) -> Result<Purged> {
         after = Some(last.key.clone());
         let mut due = Vec::new();
         let ours = |keyed: &&Keyed| store.id_of(&keyed.row.name).is_some();
-        for Keyed { key, row } in page.iter().filter(ours) {
+        for keyed in page.iter().filter(ours) {
+            let Keyed { key, row } = keyed;
             let since = seen.since(key, row.mtime)?.unwrap_or(now);
             next.add(since, row.mtime, key)?;
             if now.saturating_sub(since) >= options.grace.as_secs() {
-                due.push(FileName::stored(&row.name));
+                due.push(keyed.name());
             } else {
                 purged.kept += 1;
             }

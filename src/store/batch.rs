@@ -37,6 +37,7 @@ impl Batch {
     /// Some that wait; none, and one reader less, where nobody does.
     fn next(&self) -> Vec<(FileName, oneshot::Sender<Answer>)> {
         let mut state = self.state();
+        state.waiting.retain(|(_, asker)| !asker.is_closed());
         let count = state.waiting.len().min(LARGEST);
         if count == 0 {
             state.readers -= 1;
@@ -47,7 +48,8 @@ impl Batch {
 
 impl Process {
     /// Reads a row, in company if there is any. It is asked for after this has
-    /// been called, never before. To be called within the runtime.
+    /// been called, never before. Who waits for a turn waits no longer than who
+    /// asks alone. To be called within the runtime.
     pub(super) async fn read_in_batch(self: &Arc<Self>, name: FileName) -> Answer {
         let (sender, receiver) = oneshot::channel();
         {
@@ -59,9 +61,17 @@ impl Process {
                 tokio::spawn(async move { process.read_batches().await });
             }
         }
-        receiver.await.unwrap_or_else(|_| {
-            Err(Error::new(ErrorKind::Internal, "find", "batch", "the reader went away"))
-        })
+        let patience = self.index.patience();
+        match tokio::time::timeout(patience, receiver).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(_)) => {
+                Err(Error::new(ErrorKind::Internal, "find", "batch", "the reader went away"))
+            }
+            Err(_) => {
+                let reason = format!("there was no turn within {patience:?}");
+                Err(Error::new(ErrorKind::Unavailable, "find", "database", reason))
+            }
+        }
     }
 
     async fn read_batches(&self) {
@@ -77,18 +87,40 @@ impl Process {
             let names: Vec<_> = asked.iter().map(|(name, _)| name.clone()).collect();
             let found = self.read_rows(&names).await;
             for (name, asker) in asked {
-                let row = found.as_ref().map(|rows| rows.get(&name.hash()).cloned());
+                let row = found.as_ref().map_err(Clone::clone);
+                let row = row.and_then(|rows| rows.get(&name.hash()).cloned().transpose());
                 // Whoever went away meanwhile does not want it.
-                let _ = asker.send(row.map(|row| (row, reading)).map_err(Clone::clone));
+                let _ = asker.send(row.map(|row| (row, reading)));
             }
         }
     }
 
-    async fn read_rows(&self, names: &[FileName]) -> Result<HashMap<String, Row>> {
+    async fn read_rows(&self, names: &[FileName]) -> Result<HashMap<String, Result<Row>>> {
         if let [name] = names {
             let row = self.index.find(name).await?;
-            return Ok(row.map(|row| (name.hash(), row)).into_iter().collect());
+            return Ok(row.map(|row| (name.hash(), Ok(row))).into_iter().collect());
         }
         self.index.find_many(names).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Options, Store};
+
+    #[test]
+    fn who_gets_no_turn_is_told_so_and_leaves() {
+        let mut options = Options::builder();
+        options.set("dsn", "sqlite:/x").unwrap().set("root", "/").unwrap();
+        options.set("connect_timeout", "1ms").unwrap().set("query_timeout", "1ms").unwrap();
+        let process = Store::new(options.build().unwrap()).process().unwrap();
+        // As if both waited for a table that somebody has locked.
+        process.batch.state().readers = READERS;
+        let outcome = crate::runtime::block_on(async {
+            process.read_in_batch(FileName::stored("images/a")).await
+        });
+        assert_eq!(outcome.unwrap_err().kind(), ErrorKind::Unavailable);
+        assert!(process.batch.next().is_empty());
     }
 }

@@ -238,7 +238,7 @@ impl Process {
         let Some(row) = self.index.find_key(key).await? else {
             return Ok(None);
         };
-        let other = match other_key(fault, &row) {
+        let other = match other_key(fault, key, &row) {
             Some(other) => self.index.find_key(&other).await?,
             None => None,
         };
@@ -258,7 +258,7 @@ impl Process {
             locked.roll_back().await?;
             return Ok(None);
         };
-        let other = match other_key(fault, &row) {
+        let other = match other_key(fault, key, &row) {
             Some(other) => locked.find_key(&other).await?,
             None => None,
         };

@@ -86,8 +86,7 @@ impl Store {
             })?;
             let Some(last) = page.last() else { break };
             after = Some(last.key.clone());
-            let mut names: Vec<_> =
-                page.iter().map(|keyed| FileName::stored(&keyed.row.name)).collect();
+            let mut names: Vec<_> = page.iter().map(Keyed::name).collect();
             // Files of one directory after each other.
             names.sort_unstable_by(|one, other| one.as_str().cmp(other.as_str()));
             for names in names.chunks(PURGE_BATCH) {
@@ -218,8 +217,10 @@ impl Process {
             let mut remover = Remover::new(mount, prune)?;
             for name in names {
                 pulse.beat();
-                // A name that is no id (`a//b`) leads to the file of another name.
-                let outcome = process.name_prefix.id(name.as_str()).map(|id| remover.remove(&id));
+                // A name that is no id (`a//b`) leads to the file of another name,
+                // and so may one that does not fit its key.
+                let id = name.has_its_key().then(|| process.name_prefix.id(name.as_str()));
+                let outcome = id.flatten().map(|id| remover.remove(&id));
                 match outcome.transpose() {
                     Ok(was_there) => {
                         files.fetch_add(was_there.unwrap_or(false).into(), Ordering::Relaxed);

@@ -11,10 +11,10 @@ use super::write::now;
 use super::writing::{EmptyRoot, Source};
 use crate::error::{Error, Result};
 use crate::files::Mount;
-use crate::index::BATCH;
+use crate::index::{BATCH, Keyed};
 use crate::metadata::{DEFAULT_MIME, FileInfo, Row, check_mtime};
 use crate::mime;
-use crate::name::{DirId, FileId, FileName};
+use crate::name::{DirId, FileId};
 use crate::runtime;
 
 impl Store {
@@ -72,14 +72,13 @@ impl Store {
         let process = self.process()?;
         let beneath = process.name_prefix.beneath(Some(dir))?;
         let mut deleted = 0;
+        let mut after = None;
         loop {
-            let list = async { process.index.list_by_key(&beneath, None, BATCH).await };
+            let list = async { process.index.list_by_key(&beneath, after.as_deref(), BATCH).await };
             let rows = runtime::block_on(list)?;
-            if rows.is_empty() {
-                return Ok(deleted);
-            }
-            let names: Vec<_> =
-                rows.iter().map(|keyed| FileName::stored(&keyed.row.name)).collect();
+            let Some(last) = rows.last() else { return Ok(deleted) };
+            after = Some(last.key.clone());
+            let names: Vec<_> = rows.iter().map(Keyed::name).collect();
             let outcome = runtime::block_on(async { process.index.delete_many(&names).await });
             process.forget(&names);
             deleted += outcome?;

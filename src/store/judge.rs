@@ -28,13 +28,15 @@ pub(super) struct Judged {
     pub(super) remedy: Result<Remedy, &'static str>,
 }
 
-/// The key of the row that decides about this fault, where another one does.
-pub(super) fn other_key(fault: Fault, row: &Row) -> Option<String> {
-    match fault {
+/// The key of the row that decides about this fault, where another one than this
+/// row does.
+pub(super) fn other_key(fault: Fault, key: &str, row: &Row) -> Option<String> {
+    let other = match fault {
         Fault::BadHash => Some(FileName::stored(&row.name).hash()),
         Fault::Alias => normalised(&row.name).map(|name| FileName::stored(&name).hash()),
         _ => None,
-    }
+    };
+    other.filter(|other| other != key)
 }
 
 /// Whether the row has this fault. `other` is the row of [`other_key`]; `file`
@@ -96,6 +98,10 @@ pub(super) fn judge(
                     false => Err("this row is live, that of the path's own name is not"),
                 };
                 (format!("another spelling of {name:?}, which has a row"), remedy)
+            }
+            (Some(name), None) if FileName::stored(&name).hash() == key => {
+                let detail = format!("another spelling of {name:?}, whose key it has");
+                (detail, Err("the file is found by the key"))
             }
             (Some(name), None) if name != row.name => {
                 let detail = format!("another spelling of {name:?}");

@@ -62,7 +62,8 @@ impl Process {
         let mut outcomes = Vec::with_capacity(files.len());
         let mut writes = Vec::new();
         for (file, name) in files.iter().zip(names) {
-            let outcome = match known.get(&name.hash()) {
+            let row = known.get(&name.hash()).map(Result::as_ref).transpose();
+            let outcome = match row.map_err(Clone::clone)? {
                 None => Registered::Added,
                 Some(row) if !row.is_live() => Registered::SoftDeleted,
                 Some(row) if row.size == file.size => Registered::Unchanged,

@@ -5,9 +5,9 @@ use std::time::{Duration, SystemTime};
 
 use ezdfs::{DirId, ErrorKind};
 
-use super::{Site, id, refused, texts};
+use super::{PREFIX, Site, id, md5, refused, texts};
 use crate::support::Trials;
-use crate::support::db::TestDb;
+use crate::support::db::{Backend, TestDb};
 
 pub(crate) fn register(trials: &mut Trials) {
     let mut group = trials.group("delete", &[]);
@@ -18,6 +18,7 @@ pub(crate) fn register(trials: &mut Trials) {
     group.per_database("the_whole_store_is_refused", the_whole_store_is_refused);
     group.per_database("more_than_one_batch_goes", more_than_one_batch_goes);
     group.per_database("old_orphans_go_and_young_files_stay", orphans);
+    group.per_database("rows_go_by_the_keys_that_they_have", by_their_keys);
     group.per_database("listing_is_in_byte_order_and_complete", listing);
     group.per_database("a_write_of_this_process_is_seen_at_once", seen_at_once);
 }
@@ -51,6 +52,38 @@ fn gone_already(db: TestDb) {
     fs::remove_file(site.path("images/a")).unwrap();
     site.store.delete(&id("images/a")).unwrap();
     assert!(!site.exists("images/a"));
+}
+
+/// A character set may have spoilt what a row says of its name: the key is right.
+fn by_their_keys(db: TestDb) {
+    let site = Site::new(db);
+    let spoil = |id: &str, name: &str| {
+        let key = md5(&format!("{PREFIX}/{id}"));
+        let name = format!("{PREFIX}/{name}");
+        site.db.sql(&format!("UPDATE ezdfsfile SET name = '{name}' WHERE name_hash = '{key}'"));
+    };
+    for directory in ["images/1", "images/2"] {
+        site.create(&format!("{directory}/\u{e9}.jpg"), b"x").unwrap();
+        site.create(&format!("{directory}/kept.jpg"), b"y").unwrap();
+        spoil(&format!("{directory}/\u{e9}.jpg"), &format!("{directory}/?.jpg"));
+        assert_eq!(site.read(&format!("{directory}/\u{e9}.jpg")).unwrap(), b"x");
+    }
+    site.create("images/3", b"z").unwrap();
+    assert_eq!(site.store.delete_directory(&dir("images/1")).unwrap().rows, 2);
+    assert_eq!(site.store.delete_metadata_directory(&dir("images/2")).unwrap(), 2);
+    assert!(!site.exists("images/1/\u{e9}.jpg") && !site.exists("images/2/\u{e9}.jpg"));
+    assert_eq!(site.db.sql("SELECT COUNT(*) FROM ezdfsfile"), texts(["1"]));
+
+    if site.db.backend == Backend::MariaDb {
+        // In a table of the kernels they are the same.
+        site.db
+            .sql("ALTER TABLE ezdfsfile MODIFY name_hash varchar(34) COLLATE utf8mb4_general_ci");
+        site.db.sql("UPDATE ezdfsfile SET name_hash = UPPER(name_hash)");
+        assert_eq!(site.read("images/3").unwrap(), b"z");
+        site.store.delete(&id("images/3")).unwrap();
+        assert_eq!(site.db.sql("SELECT COUNT(*) FROM ezdfsfile"), texts(["0"]));
+        assert!(!site.path("images/3").exists());
+    }
 }
 
 fn a_directory_goes_byte_for_byte(db: TestDb) {
