@@ -19,7 +19,7 @@ use tokio::sync::OnceCell;
 
 use crate::config::Options;
 use crate::error::{Error, ErrorKind, Result};
-use crate::metadata::Row;
+use crate::metadata::{FileInfo, Row};
 use crate::name::FileName;
 
 use connect::{Guard, Pool, Purpose, Query};
@@ -103,21 +103,26 @@ impl Index {
     }
 
     /// Opens a transaction and writes the row in it, so that the row's lock is
-    /// held until the caller has put the file in place. `instead_of` is a name
-    /// whose row, which must be there, is soft-deleted in the same transaction.
+    /// held until the caller has put the file in place. `instead_of` is a row that
+    /// is soft-deleted in the same transaction; `None` where it is not there as it
+    /// was read.
     pub(crate) async fn begin_upsert(
         &self,
         name: &FileName,
         row: &Row,
-        instead_of: Option<&FileName>,
-    ) -> Result<PendingWrite> {
+        instead_of: Option<&Renamed>,
+    ) -> Result<Option<PendingWrite>> {
         let sql = self.sql().await?;
         let mut pending = self.begin(sql).await?;
         if let Some(old) = instead_of {
-            pending.soft_delete(sql, old).await?;
+            if !pending.has_still(sql, old).await? {
+                pending.roll_back().await?;
+                return Ok(None);
+            }
+            pending.soft_delete(sql, &old.name).await?;
         }
         pending.upsert(sql, name, row).await?;
-        Ok(pending)
+        Ok(Some(pending))
     }
 
     /// Writes rows whose files are in place already, in one transaction.
@@ -276,6 +281,13 @@ impl Index {
     }
 }
 
+/// A row that a rename takes away, as it was when its file was read.
+#[derive(Debug, Clone)]
+pub(crate) struct Renamed {
+    pub(crate) name: FileName,
+    pub(crate) info: FileInfo,
+}
+
 /// A row that is written but not committed. Dropped without [`commit`], it is
 /// rolled back: its connection is closed.
 ///
@@ -295,6 +307,15 @@ impl PendingWrite {
             return Err(Error::new(ErrorKind::Unavailable, "store", subject, reason));
         }
         Ok(())
+    }
+
+    /// Locks a row and looks whether it is what was read.
+    async fn has_still(&mut self, sql: &Sql, Renamed { name, info }: &Renamed) -> Result<bool> {
+        let query = sql.find_locked().bind(name.hash());
+        let rows = self.connection.fetch_all("rename", name.as_str(), query).await?;
+        let row = rows.first().map(|row| decode(row, name.as_str())).transpose()?;
+        let seen = (info.size, info.mtime, info.mime_type.as_str());
+        Ok(row.is_some_and(|row| row.is_live() && (row.size, row.mtime, &*row.datatype) == seen))
     }
 
     async fn soft_delete(&mut self, sql: &Sql, name: &FileName) -> Result<()> {

@@ -19,6 +19,8 @@ pub(crate) fn register(trials: &mut Trials) {
     group.per_database("a_commit_that_is_late_after_all_is_not_undone", late_commit);
     group.per_database("of_two_failed_writes_the_first_is_put_back", two_failures);
     group.per_database("a_write_upon_one_that_failed_stays", write_upon_failed);
+    group.per_database("a_rename_takes_what_is_there_when_it_ends", overwritten_while_renamed);
+    group.per_database("a_rename_revives_nothing", deleted_while_renamed);
     group.per_database("a_new_file_of_two_failed_writes_is_none", two_failures_of_a_new_file);
 }
 
@@ -31,17 +33,24 @@ struct Stopped {
 impl Stopped {
     /// Stores `bytes`; the commit fails, and before the row's lock is taken again the process waits.
     fn put(site: &Site, file: &str, bytes: &[u8]) -> Result<Self> {
-        let scratch = site.root().with_extension("races");
-        fs::create_dir_all(&scratch)?;
-        let number = fs::read_dir(&scratch)?.count();
-        let (source, gate) =
-            (scratch.join(format!("{number}")), scratch.join(format!("{number}.gate")));
+        let (scratch, number) = scratch(site)?;
+        let source = scratch.join(format!("{number}"));
         fs::write(&source, bytes)?;
-        let failpoints = format!("published=return(error);asked=return(wait:{})", gate.display());
-        let child = command(site, &["put", "--mtime", "1500000000", file], &source)
-            .env("FAILPOINTS", failpoints)
-            .spawn()?;
-        let stopped = Stopped { child, gate };
+        let put = command(site, &["put", "--mtime", "1500000000", file], &source);
+        Self::start(site, put, "published=return(error);asked")
+    }
+
+    /// Renames a file, and waits when its bytes have been copied.
+    fn rename(site: &Site, from: &str, to: &str) -> Result<Self> {
+        Self::start(site, command(site, &["mv", from], Path::new(to)), "finished")
+    }
+
+    /// Waits at the last of these steps.
+    fn start(site: &Site, mut command: Command, steps: &str) -> Result<Self> {
+        let (scratch, number) = scratch(site)?;
+        let gate = scratch.join(format!("{number}.gate"));
+        command.env("FAILPOINTS", format!("{steps}=return(wait:{})", gate.display()));
+        let stopped = Stopped { child: command.spawn()?, gate };
         let reached = stopped.gate.with_extension("gate.reached");
         wait_for("a process to stop", || reached.exists())?;
         Ok(stopped)
@@ -63,6 +72,14 @@ impl Drop for Stopped {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// A directory for what the processes of a trial need, and a number that nothing in it has.
+fn scratch(site: &Site) -> Result<(PathBuf, usize)> {
+    let scratch = site.root().with_extension("races");
+    fs::create_dir_all(&scratch)?;
+    let number = fs::read_dir(&scratch)?.count();
+    Ok((scratch, number))
 }
 
 fn command(site: &Site, arguments: &[&str], source: &Path) -> Command {
@@ -151,5 +168,34 @@ fn two_failures_of_a_new_file(db: TestDb) -> Result {
         assert_eq!(site.tree(), ["images", "images/bystander"]);
         injected(TWO_FAIL, "what was there before is put back");
     }
+    Ok(())
+}
+
+fn overwritten_while_renamed(db: TestDb) -> Result {
+    let site = Site::new(db);
+    site.create("images/a", OLD)?;
+    let rename = Stopped::rename(&site, "images/a", "images/b")?;
+    site.create("images/a", b"stored meanwhile")?;
+    rename.release()?;
+    assert!(rename.succeeds()?);
+    assert!(!site.another_store(&[]).exists(&id("images/a"))?);
+    assert_eq!(site.read("images/b")?, b"stored meanwhile");
+    assert_eq!(site.tree(), ["images", "images/b"]);
+    injected("a file is overwritten while it is renamed", "the new bytes have the new name");
+    Ok(())
+}
+
+/// As legacy deletes: the row is marked, the file stays.
+fn deleted_while_renamed(db: TestDb) -> Result {
+    let site = Site::new(db);
+    site.create("images/a", OLD)?;
+    let rename = Stopped::rename(&site, "images/a", "images/b")?;
+    site.db.sql("UPDATE ezdfsfile SET mtime = -mtime");
+    rename.release()?;
+    assert!(!rename.succeeds()?);
+    let store = site.another_store(&[]);
+    assert!(!store.exists(&id("images/a"))? && !store.exists(&id("images/b"))?);
+    assert_eq!(site.tree(), ["images", "images/a"]);
+    injected("a file is deleted by legacy while it is renamed", "it stays deleted");
     Ok(())
 }

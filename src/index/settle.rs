@@ -1,7 +1,7 @@
 //! What became of a transaction whose commit failed: the failure may have been
 //! only in hearing of success.
 
-use super::{Index, PendingWrite};
+use super::{Index, PendingWrite, Renamed};
 use crate::error::Result;
 use crate::metadata::Row;
 use crate::name::FileName;
@@ -24,11 +24,11 @@ impl Index {
         &self,
         name: &FileName,
         row: &Row,
-        instead_of: Option<&FileName>,
+        instead_of: Option<&Renamed>,
     ) -> Result<Outcome> {
         if self.find(name).await?.as_ref() == Some(row) {
             let old = match instead_of {
-                Some(old) => self.find(old).await?,
+                Some(old) => self.find(&old.name).await?,
                 None => None,
             };
             if has_gone(old.as_ref()) {
@@ -41,7 +41,7 @@ impl Index {
             if found.is_some() {
                 step!("relocked");
                 let old = match instead_of {
-                    Some(old) => locked.find_key(&old.hash()).await?,
+                    Some(old) => locked.find_key(&old.name.hash()).await?,
                     None => None,
                 };
                 return match found.as_ref() == Some(row) && has_gone(old.as_ref()) {

@@ -11,11 +11,15 @@ use super::writing::{EmptyRoot, Source, Written};
 use super::{OpenFile, Process, Pulse, Store};
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::{Mount, Published};
-use crate::index::{Outcome, PendingWrite, is_refusal};
+use crate::index::{Outcome, PendingWrite, Renamed, is_refusal};
 use crate::metadata::{FileInfo, Row, check_mtime};
 use crate::mime;
 use crate::name::{FileId, FileName};
 use crate::runtime;
+
+/// How often the bytes of a file are copied anew that is overwritten while it is
+/// renamed.
+const RENAME_ATTEMPTS: usize = 4;
 
 /// What the creator of a file knows of it.
 #[derive(Debug, Clone, Default)]
@@ -64,7 +68,8 @@ impl Store {
     /// type stay.
     ///
     /// The bytes are under both ids until the row has moved; the old row is
-    /// soft-deleted then, and goes with its file as any deleted one.
+    /// soft-deleted then, and goes with its file as any deleted one. What somebody
+    /// else stores under the old id meanwhile is what gets the new one.
     ///
     /// # Errors
     ///
@@ -73,33 +78,41 @@ impl Store {
     pub fn rename(&self, from: &FileId, to: &FileId) -> Result<FileInfo> {
         let (old_name, new_name) = (self.name(from)?, self.name(to)?);
         let process = self.process()?;
-        let source = runtime::block_on(async { process.open(from).await })?;
-        if from == to {
-            return Ok(source.info);
+        for _ in 0..RENAME_ATTEMPTS {
+            let source = runtime::block_on(async { process.open(from).await })?;
+            if from == to {
+                return Ok(source.info);
+            }
+            let OpenFile { file, size, info, .. } = source;
+            let written = process.write(to, Source::File(file), Some(size), EmptyRoot::AskTable)?;
+            let row = Row::new(&new_name, to, written.size, info.mtime, &info.mime_type);
+            let old = Renamed { name: old_name.clone(), info };
+            if process.put_in_place(&new_name, &row, Some(&old), written)? {
+                process.purge(&[old_name], None)?;
+                return Ok(FileInfo::new(to.clone(), &row));
+            }
         }
-        let OpenFile { file, size, info, .. } = source;
-        let written = process.write(to, Source::File(file), Some(size), EmptyRoot::AskTable)?;
-        let row = Row::new(&new_name, to, written.size, info.mtime, &info.mime_type);
-        process.put_in_place(&new_name, &row, Some(&old_name), written)?;
-        process.purge(&[old_name], None)?;
-        Ok(FileInfo::new(to.clone(), &row))
+        let reason = "the file is overwritten again and again";
+        Err(Error::new(ErrorKind::Unavailable, "rename", from.as_str(), reason))
     }
 }
 
 impl Process {
-    /// Row, file, commit; `instead_of` is a name whose row goes at the same time.
+    /// Row, file, commit; `instead_of` is a row that goes at the same time. False,
+    /// and nothing has changed, where that is not what it was any more.
     fn put_in_place(
         self: &Arc<Self>,
         name: &FileName,
         row: &Row,
-        instead_of: Option<&FileName>,
+        instead_of: Option<&Renamed>,
         mut written: Written,
-    ) -> Result<()> {
+    ) -> Result<bool> {
         let outcome = runtime::block_on(async {
             let mut attempts = self.index.attempts();
             let pending = loop {
                 match self.index.begin_upsert(name, row, instead_of).await {
-                    Ok(pending) => break pending,
+                    Ok(Some(pending)) => break pending,
+                    Ok(None) => return Ok(false),
                     Err(error) => attempts.pause_or_fail(error).await?,
                 }
             };
@@ -114,9 +127,9 @@ impl Process {
                 row: row.clone(),
                 instead_of: instead_of.cloned(),
             };
-            ending.by_the_deadline(pending, publishing).await
+            ending.by_the_deadline(pending, publishing).await.map(|()| true)
         });
-        self.forget([name].into_iter().chain(instead_of));
+        self.forget([name].into_iter().chain(instead_of.map(|old| &old.name)));
         outcome
     }
 
@@ -133,7 +146,7 @@ struct Ending {
     process: Arc<Process>,
     name: FileName,
     row: Row,
-    instead_of: Option<FileName>,
+    instead_of: Option<Renamed>,
 }
 
 impl Ending {
