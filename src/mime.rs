@@ -1,5 +1,8 @@
 //! MIME types: found from the first bytes, checked before they are stored.
 
+use quick_xml::Reader;
+use quick_xml::events::Event;
+
 use crate::error::{Error, ErrorKind, Result};
 use crate::metadata::{DEFAULT_MIME, MAX_MIME_LEN};
 
@@ -10,12 +13,34 @@ pub(crate) const SNIFF_LEN: usize = 4096;
 ///
 /// Neither the name nor the client is asked: both are the uploader's word.
 pub fn sniff(head: &[u8]) -> &'static str {
+    let head = &head[..head.len().min(SNIFF_LEN)];
     if head.is_empty() {
         return DEFAULT_MIME;
     }
-    let found = mimetype_detector::detect(&head[..head.len().min(SNIFF_LEN)]).mime();
+    // First: style sheets and links within a picture look like source code.
+    if is_svg(head) {
+        return "image/svg+xml";
+    }
+    let found = mimetype_detector::detect(head).mime();
     // Parameters (`text/plain; charset=utf-8`) are a guess that outlives edits.
     found.split(';').next().unwrap_or(DEFAULT_MIME).trim_end()
+}
+
+/// Whether this is the beginning of XML whose root element is `svg`.
+fn is_svg(head: &[u8]) -> bool {
+    // The end may be cut within a character, the rest be Latin-1.
+    let text = String::from_utf8_lossy(head);
+    let mut xml = Reader::from_str(text.trim_start_matches('\u{feff}').trim_ascii_start());
+    loop {
+        match xml.read_event() {
+            Ok(Event::Start(root) | Event::Empty(root)) => {
+                return root.local_name().as_ref() == "svg";
+            }
+            Ok(Event::Decl(_) | Event::PI(_) | Event::Comment(_) | Event::DocType(_)) => {}
+            Ok(Event::Text(text)) if text.trim_ascii().is_empty() => {}
+            _ => return false,
+        }
+    }
 }
 
 /// Checks a MIME type that a caller wants stored.
@@ -45,6 +70,8 @@ fn token(text: &str) -> bool {
 mod tests {
     use super::*;
 
+    const SVG: &str = "image/svg+xml";
+
     #[test]
     fn pictures_are_known_by_their_bytes() {
         for (head, mime) in [
@@ -52,7 +79,13 @@ mod tests {
             (b"\xff\xd8\xff\xe0\0\x10JFIF\0", "image/jpeg"),
             (b"GIF89a\x01\0\x01\0", "image/gif"),
             (b"RIFF\x24\0\0\0WEBPVP8 ", "image/webp"),
-            (b"<svg xmlns=\"http://www.w3.org/2000/svg\"/>", "image/svg+xml"),
+            (b"<svg xmlns=\"http://www.w3.org/2000/svg\"/>", SVG),
+            (b"<svg><style>text{font-family: Arial}</style><text y=\"9\">a</text></svg>", SVG),
+            (b"<svg><path style=\"fill:none;stroke:#000\"/></defs><use href=\"#a\"/></svg>", SVG),
+            (b"<?xml version=\"1.0\"?><svg><foreignObject><div xmlns=\"x/1999/xhtml\"/>", SVG),
+            (b"\xef\xbb\xbf<?xml version=\"1.0\"?>\n<!-- <html> -->\n<!DOCTYPE svg [\n <!ENTITY a \"b>\">\n]>\n<svg:svg x=\"1\"", SVG),
+            (b"<!DOCTYPE html><html><svg/></html>", "text/html"),
+            (b"<html><body><svg/></body></html>", "text/html"),
             (b"%PDF-1.4\n", "application/pdf"),
             (b"just words\n", "text/plain"),
             (b"", DEFAULT_MIME),

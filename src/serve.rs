@@ -148,6 +148,7 @@ const SYNONYMS: &[(&str, &str)] = &[
     ("image/x-ms-bmp", "image/bmp"),
     ("image/x-bmp", "image/bmp"),
     ("image/x-icon", "image/vnd.microsoft.icon"),
+    ("image/vnd.mozilla.apng", "image/apng"),
 ];
 
 /// Decides from the stored `datatype` and the file's name.
