@@ -1,8 +1,10 @@
 //! Rows that many requests ask for at the same time are read with one query.
 
 use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use futures_util::FutureExt;
 use tokio::sync::oneshot;
 
 use super::Process;
@@ -46,6 +48,10 @@ impl Batch {
     }
 }
 
+fn bug() -> Error {
+    Error::new(ErrorKind::Internal, "find", "batch", "the reader went away")
+}
+
 impl Process {
     /// Reads a row, in company if there is any. It is asked for after this has
     /// been called, never before. Who waits for a turn waits no longer than who
@@ -64,9 +70,7 @@ impl Process {
         let patience = self.index.patience();
         match tokio::time::timeout(patience, receiver).await {
             Ok(Ok(answer)) => answer,
-            Ok(Err(_)) => {
-                Err(Error::new(ErrorKind::Internal, "find", "batch", "the reader went away"))
-            }
+            Ok(Err(_)) => Err(bug()),
             Err(_) => {
                 let reason = format!("there was no turn within {patience:?}");
                 Err(Error::new(ErrorKind::Unavailable, "find", "database", reason))
@@ -85,7 +89,9 @@ impl Process {
             }
             let reading = self.cache.reading();
             let names: Vec<_> = asked.iter().map(|(name, _)| name.clone()).collect();
-            let found = self.read_rows(&names).await;
+            // Who asked is told even where it panics, and the next have a reader.
+            let found = AssertUnwindSafe(self.read_rows(&names)).catch_unwind().await;
+            let found = found.unwrap_or_else(|_| Err(bug()));
             for (name, asker) in asked {
                 let row = found.as_ref().map_err(Clone::clone);
                 let row = row.and_then(|rows| rows.get(&name.hash()).cloned().transpose());
