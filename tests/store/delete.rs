@@ -31,6 +31,8 @@ fn twice(db: TestDb) {
     let site = Site::new(db);
     // Of a new store, whose root is as empty as an unmounted one.
     refused(site.store.delete(&id("images/a")), ErrorKind::NotFound);
+    site.store.delete_data(&id("images/a")).unwrap();
+    assert_eq!(site.store.delete_directory(&dir("images")).unwrap().rows, 0);
     site.create("images/a", b"x").unwrap();
     site.create("images/b", b"y").unwrap();
     site.store.delete(&id("images/a")).unwrap();
