@@ -223,6 +223,7 @@ ngx_http_ezdfs_answer(ngx_http_request_t *r, ngx_http_ezdfs_ctx_t *ctx,
 
     if (ctx->code != EZDFS_RESULT_OK) {
         ngx_http_ezdfs_log_error(r, &completion->error);
+        ngx_http_ezdfs_clear_description(r);
         return ezdfs_result_http_status(ctx->code);
     }
 

@@ -76,8 +76,14 @@ ngx_int_t ngx_http_ezdfs_name(ngx_http_ezdfs_ctx_t *ctx, ngx_str_t *name);
 
 ngx_int_t ngx_http_ezdfs_send(ngx_http_request_t *r,
     ngx_http_ezdfs_ctx_t *ctx);
+
+/* its headers: ngx_http_ezdfs_headers.c */
+
+ngx_int_t ngx_http_ezdfs_set_headers(ngx_http_request_t *r, ezdfs_http *http);
 ngx_table_elt_t *ngx_http_ezdfs_push_header(ngx_http_request_t *r,
     const char *key, const char *value);
+void ngx_http_ezdfs_clear_header(ngx_http_request_t *r, const char *key);
+void ngx_http_ezdfs_clear_description(ngx_http_request_t *r);
 
 /* completions in the event loop: ngx_http_ezdfs_queue.c */
 

@@ -11,12 +11,6 @@
 #define NGX_HTTP_EZDFS_RANGE_DIGITS  18
 
 
-static ngx_uint_t ngx_http_ezdfs_has_header(ngx_http_request_t *r,
-    const char *key);
-static ngx_int_t ngx_http_ezdfs_set_headers(ngx_http_request_t *r,
-    ezdfs_http *http);
-static void ngx_http_ezdfs_clear_headers(ngx_http_request_t *r,
-    ezdfs_http *http);
 static ngx_int_t ngx_http_ezdfs_set_conditions(ngx_http_request_t *r);
 static ngx_int_t ngx_http_ezdfs_set_if_modified(ngx_http_request_t *r);
 static ngx_uint_t ngx_http_ezdfs_valid_range(ngx_str_t *range);
@@ -28,6 +22,7 @@ ngx_int_t
 ngx_http_ezdfs_send(ngx_http_request_t *r, ngx_http_ezdfs_ctx_t *ctx)
 {
     off_t                       size;
+    size_t                      i;
     ngx_int_t                   rc;
     ngx_log_t                  *log;
     u_char                     *content;
@@ -84,7 +79,12 @@ ngx_http_ezdfs_send(ngx_http_request_t *r, ngx_http_ezdfs_ctx_t *ctx)
 
     if (rc == NGX_HTTP_RANGE_NOT_SATISFIABLE) {
         /* the error page is not the file */
-        ngx_http_ezdfs_clear_headers(r, &http);
+
+        for (i = 0; i < http.headers_len; i++) {
+            ngx_http_ezdfs_clear_header(r, http.headers[i].name);
+        }
+
+        ngx_http_ezdfs_clear_description(r);
     }
 
     if (rc == NGX_ERROR || rc > NGX_OK || r->header_only) {
@@ -117,146 +117,6 @@ ngx_http_ezdfs_send(ngx_http_request_t *r, ngx_http_ezdfs_ctx_t *ctx)
     out.next = NULL;
 
     return ngx_http_output_filter(r, &out);
-}
-
-
-static ngx_uint_t
-ngx_http_ezdfs_has_header(ngx_http_request_t *r, const char *key)
-{
-    size_t            len;
-    ngx_uint_t        i;
-    ngx_list_part_t  *part;
-    ngx_table_elt_t  *h;
-
-    len = ngx_strlen(key);
-
-    for (part = &r->headers_out.headers.part; part; part = part->next) {
-        h = part->elts;
-
-        for (i = 0; i < part->nelts; i++) {
-
-            if (h[i].hash && h[i].key.len == len
-                && ngx_strncasecmp(h[i].key.data, (u_char *) key, len) == 0)
-            {
-                return 1;
-            }
-        }
-    }
-
-    return 0;
-}
-
-
-ngx_table_elt_t *
-ngx_http_ezdfs_push_header(ngx_http_request_t *r, const char *key,
-    const char *value)
-{
-    ngx_table_elt_t  *h;
-
-    h = ngx_list_push(&r->headers_out.headers);
-    if (h == NULL) {
-        return NULL;
-    }
-
-    h->hash = 1;
-#if (nginx_version >= 1023000)
-    h->next = NULL;
-#endif
-    h->key.len = ngx_strlen(key);
-    h->key.data = (u_char *) key;
-    h->value.len = ngx_strlen(value);
-    h->value.data = (u_char *) value;
-    h->lowcase_key = NULL;
-
-    return h;
-}
-
-
-static ngx_int_t
-ngx_http_ezdfs_set_headers(ngx_http_request_t *r, ezdfs_http *http)
-{
-    size_t                     i, len;
-    u_char                    *etag;
-    ngx_table_elt_t           *h;
-    ngx_http_core_loc_conf_t  *clcf;
-
-    r->headers_out.status = NGX_HTTP_OK;
-    r->headers_out.content_length_n = (off_t) http->content_length;
-    r->headers_out.last_modified_time = (time_t) http->last_modified;
-
-    clcf = ngx_http_get_module_loc_conf(r, ngx_http_core_module);
-
-    /* the application that redirected here may have said what it sends */
-
-    if (!clcf->internal || r->headers_out.content_type.len == 0) {
-        len = ngx_strlen(http->content_type);
-
-        r->headers_out.content_type_len = len;
-        r->headers_out.content_type.len = len;
-        r->headers_out.content_type.data = (u_char *) http->content_type;
-        r->headers_out.content_type_lowcase = NULL;
-    }
-
-    if (clcf->etag) {
-        len = ngx_strlen(http->etag) + 1;
-
-        etag = ngx_pnalloc(r->pool, len);
-        if (etag == NULL) {
-            return NGX_ERROR;
-        }
-
-        ngx_memcpy(etag, http->etag, len);
-
-        h = ngx_http_ezdfs_push_header(r, "ETag", (char *) etag);
-        if (h == NULL) {
-            return NGX_ERROR;
-        }
-
-        r->headers_out.etag = h;
-    }
-
-    for (i = 0; i < http->headers_len; i++) {
-
-        if (clcf->internal
-            && ngx_http_ezdfs_has_header(r, http->headers[i].name))
-        {
-            continue;
-        }
-
-        if (ngx_http_ezdfs_push_header(r, http->headers[i].name,
-                                       http->headers[i].value)
-            == NULL)
-        {
-            return NGX_ERROR;
-        }
-    }
-
-    return NGX_OK;
-}
-
-
-static void
-ngx_http_ezdfs_clear_headers(ngx_http_request_t *r, ezdfs_http *http)
-{
-    size_t            j;
-    ngx_uint_t        i;
-    ngx_list_part_t  *part;
-    ngx_table_elt_t  *h;
-
-    for (part = &r->headers_out.headers.part; part; part = part->next) {
-
-        h = part->elts;
-
-        for (i = 0; i < part->nelts; i++) {
-
-            for (j = 0; j < http->headers_len; j++) {
-
-                if (h[i].key.data == (u_char *) http->headers[j].name) {
-                    h[i].hash = 0;
-                }
-            }
-        }
-    }
 }
 
 

@@ -7,7 +7,7 @@ use std::process::Command;
 use crate::support::db::TestDb;
 use crate::support::http::{Connection, Response, get, head, request};
 use crate::support::nginx::Nginx;
-use crate::support::process::run;
+use crate::support::process::{run, wait_for};
 use crate::support::{Group, Result, Servers, built, fixtures};
 
 use super::site::{Row, STORAGE, Site, encode, location, url};
@@ -259,6 +259,8 @@ fn originals_by_internal_redirect(servers: &Servers) -> Result {
                  add_header X-Accel-Redirect
                      /protected/{STORAGE}/original/application/doc.pdf;
                  add_header Content-Disposition 'attachment; filename=\"report.pdf\"';
+                 add_header Cache-Control 'public, max-age=86400';
+                 expires 1d;
                  return 200 'granted';
              }}",
             location("ezdfs_drafts on;")
@@ -275,6 +277,16 @@ fn originals_by_internal_redirect(servers: &Servers) -> Result {
     assert_eq!(answer.header_all("x-content-type-options"), ["nosniff"]);
     let part = request(port, "GET", "/download", &[("Range", "bytes=1-3")]);
     assert_eq!((part.status, &*part.body), (206, &b"PDF"[..]));
+    // But not of an error that takes the file's place.
+    let beyond = request(port, "GET", "/download", &[("Range", "bytes=1000-")]);
+    site.delete_row("original/application/doc.pdf");
+    wait_for("the deletion", || get(port, "/download").status == 404)?;
+    for (answer, status) in [(beyond, 416), (get(port, "/download"), 404)] {
+        assert_eq!(answer.status, status);
+        for header in ["Content-Disposition", "Cache-Control", "Expires"] {
+            assert_eq!(answer.header(header), None, "{status}");
+        }
+    }
     Ok(())
 }
 
