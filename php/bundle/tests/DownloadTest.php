@@ -157,6 +157,22 @@ final class DownloadTest extends SiteTestCase
         $this->assertSame($page, $this->dispatch($listener, $page));
     }
 
+    public function testTheLocationMayComeFromTheEnvironment(): void
+    {
+        $yaml = Site::yaml() . "\nezdfs: { download: { internal_location: '%env(EZDFS_TEST_LOCATION)%' } }\n";
+        try {
+            foreach (['' => false, '/protected' => true] as $location => $isHandedOver) {
+                $_SERVER['EZDFS_TEST_LOCATION'] = $location;
+                $this->site->boot($yaml);
+                $response = $this->kernelsResponse();
+                $sent = $this->dispatch($this->site->container()->get('test.download_listener'), $response);
+                $this->assertSame($isHandedOver, $sent !== $response);
+            }
+        } finally {
+            unset($_SERVER['EZDFS_TEST_LOCATION']);
+        }
+    }
+
     public function testWithoutALocationThereIsNoListener(): void
     {
         $this->assertFalse($this->site->boot()->has('test.download_listener'));

@@ -27,7 +27,8 @@ final class Configuration implements ConfigurationInterface
                             ->example('/protected')
                             ->defaultNull()
                             ->validate()
-                                ->ifTrue(static fn ($value): bool => $value !== null && !preg_match('~^/[^?#\s]~', $value))
+                                // Of an environment variable Symfony checks the empty text.
+                                ->ifTrue(static fn ($value): bool => !in_array($value, [null, ''], true) && !preg_match('~^/[^?#\s]~', $value))
                                 ->thenInvalid('%s is not the path of an nginx location')
                             ->end()
                         ->end()

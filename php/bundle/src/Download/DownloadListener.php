@@ -15,7 +15,8 @@ use Ezdfs\Bundle\Handler\Pair;
 final class DownloadListener
 {
     /**
-     * @param class-string $responseClass the family's DownloadResponse
+     * @param class-string $responseClass    the family's DownloadResponse
+     * @param string       $internalLocation empty: PHP streams
      */
     public function __construct(
         private readonly string $responseClass,
@@ -30,6 +31,9 @@ final class DownloadListener
     public function onResponse(object $event): void
     {
         $response = $event->getResponse();
+        if ($this->internalLocation === '') {
+            return;
+        }
         if ($response instanceof $this->responseClass || !is_a($response, get_parent_class($this->responseClass))) {
             return;
         }
