@@ -215,22 +215,20 @@ impl Staged {
     /// Gives the file its name. What had the name is kept until
     /// [`Published::keep`]; `mtime` is what the row will say.
     pub(crate) fn publish(mut self, mtime: i64) -> Result<Published> {
-        let reason = "cannot put the file in place";
-        let storage = |errno| failed(ErrorKind::Storage, "store", &self.id, reason, errno);
         let name = self.id.file_name();
         let inode = self.inode.ok_or_else(|| {
             let reason = "was not finished before it was put in place";
             Error::new(ErrorKind::Internal, "store", self.id.as_str(), reason)
         })?;
-        let parent = Arc::new(self.parent.try_clone().map_err(|_| storage(Errno::EMFILE))?);
+        let parent = self.parent.try_clone().map_err(|_| self.not_in_place(Errno::EMFILE))?;
+        let parent = Arc::new(parent);
         let old = KeptFile::link(&parent, name, inode.1, mtime).map_err(|errno| {
             let reason = "cannot keep the old file";
             failed(ErrorKind::Storage, "store", &self.id, reason, errno)
         })?;
-        step!("old-kept");
-        if let Err(errno) = renameat(&parent, self.staging_name.as_str(), &parent, name) {
+        if let Err(error) = self.take_name(&parent) {
             old.inspect(KeptFile::remove);
-            return Err(storage(errno));
+            return Err(error);
         }
         self.staging_name.clear();
         self.directories.created.clear();
@@ -238,11 +236,21 @@ impl Staged {
         if self.durability == Durability::Full
             && let Err(errno) = fsync(&published.parent)
         {
-            let error = failed(ErrorKind::Storage, "store", &self.id, reason, errno);
             published.undo();
-            return Err(error);
+            return Err(self.not_in_place(errno));
         }
         Ok(published)
+    }
+
+    fn take_name(&self, parent: &OwnedFd) -> Result<()> {
+        step!("old-kept");
+        renameat(parent, self.staging_name.as_str(), parent, self.id.file_name())
+            .map_err(|errno| self.not_in_place(errno))
+    }
+
+    fn not_in_place(&self, errno: Errno) -> Error {
+        let reason = "cannot put the file in place";
+        failed(ErrorKind::Storage, "store", &self.id, reason, errno)
     }
 }
 
