@@ -21,6 +21,7 @@ pub(crate) fn register(trials: &mut Trials) {
     group.per_database("a_write_upon_one_that_failed_stays", write_upon_failed);
     group.per_database("a_rename_takes_what_is_there_when_it_ends", overwritten_while_renamed);
     group.per_database("a_rename_revives_nothing", deleted_while_renamed);
+    group.per_database("an_import_knows_no_better_than_a_writer", written_while_imported);
     group.per_database("a_new_file_of_two_failed_writes_is_none", two_failures_of_a_new_file);
 }
 
@@ -43,6 +44,11 @@ impl Stopped {
     /// Renames a file, and waits when its bytes have been copied.
     fn rename(site: &Site, from: &str, to: &str) -> Result<Self> {
         Self::start(site, command(site, &["mv", from], Path::new(to)), "finished")
+    }
+
+    /// Imports all that is there, and waits when it has been looked at.
+    fn import(site: &Site) -> Result<Self> {
+        Self::start(site, command(site, &["import"], site.root()), "looked")
     }
 
     /// Waits at the last of these steps.
@@ -197,5 +203,30 @@ fn deleted_while_renamed(db: TestDb) -> Result {
     assert!(!store.exists(&id("images/a"))? && !store.exists(&id("images/b"))?);
     assert_eq!(site.tree(), ["images", "images/a"]);
     injected("a file is deleted by legacy while it is renamed", "it stays deleted");
+    Ok(())
+}
+
+fn written_while_imported(db: TestDb) -> Result {
+    let site = Site::new(db);
+    site.create("images/deleted", OLD)?;
+    site.create("images/overwritten", OLD)?;
+    site.db.sql(&format!("DELETE FROM ezdfsfile WHERE name = '{PREFIX}/images/overwritten'"));
+    for file in ["images/new", "images/removed", "images/cut", "images/grown"] {
+        site.foreign_file(file, OLD);
+    }
+    site.foreign_row("images/grown", 1, 1_500_000_000, false);
+    let import = Stopped::import(&site)?;
+    site.store.delete(&id("images/deleted"))?;
+    site.create("images/overwritten", b"stored meanwhile")?;
+    site.create("images/grown", b"stored meanwhile")?;
+    fs::remove_file(site.path("images/removed"))?;
+    site.foreign_file("images/cut", b"");
+    import.release()?;
+    assert!(import.succeeds()?);
+    let rows = site.db.sql("SELECT name, size FROM ezdfsfile ORDER BY name");
+    let name = |file: &str| Some(format!("{PREFIX}/images/{file}"));
+    let row = |file, size: usize| vec![name(file), Some(size.to_string())];
+    assert_eq!(rows, [row("grown", 16), row("new", OLD.len()), row("overwritten", 16)]);
+    injected("files are written and deleted while they are imported", "the writers are right");
     Ok(())
 }

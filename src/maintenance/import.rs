@@ -142,6 +142,7 @@ impl<'s> Import<'s> {
                 }
             }
         }
+        step!("looked");
         for outcome in self.store.register(&candidates, self.options.dry_run)? {
             *match outcome {
                 Registered::Added => &mut imported.added,

@@ -1,9 +1,11 @@
 //! Registering files that lie on the mount already.
 
-use super::{Process, Store};
-use crate::error::Result;
+use super::{Process, Pulse, Store};
+use crate::error::{ErrorKind, Result};
+use crate::files::Mount;
+use crate::index::Registration;
 use crate::metadata::Row;
-use crate::name::{FileId, FileName};
+use crate::name::{FileId, FileName, NamePrefix};
 use crate::runtime;
 
 /// A file on the mount, as it was found.
@@ -58,12 +60,12 @@ impl Process {
         names: &[FileName],
         dry_run: bool,
     ) -> Result<Vec<Registered>> {
-        let known = self.index.find_many(names).await?;
+        let mut known = self.index.find_many(names).await?;
         let mut outcomes = Vec::with_capacity(files.len());
-        let mut writes = Vec::new();
+        let mut wanted = Vec::new();
         for (file, name) in files.iter().zip(names) {
-            let row = known.get(&name.hash()).map(Result::as_ref).transpose();
-            let outcome = match row.map_err(Clone::clone)? {
+            let before = known.remove(&name.hash()).transpose()?;
+            let outcome = match &before {
                 None => Registered::Added,
                 Some(row) if !row.is_live() => Registered::SoftDeleted,
                 Some(row) if row.size == file.size => Registered::Unchanged,
@@ -71,17 +73,53 @@ impl Process {
             };
             if matches!(outcome, Registered::Added | Registered::Updated) {
                 let row = Row::new(name, &file.id, file.size, file.mtime, file.mime_type);
-                writes.push((name.clone(), row));
+                wanted.push(Registration { name: name.clone(), row, before });
             }
             outcomes.push(outcome);
         }
-        if !dry_run && !writes.is_empty() {
-            self.index.upsert_many(&writes).await?;
+        if !dry_run && !wanted.is_empty() {
+            let outcome = self.write_rows(&wanted).await;
+            self.forget(wanted.iter().map(|one| &one.name));
+            outcome?;
             step!("registered");
-            for (name, _) in &writes {
-                self.forget([name]);
-            }
         }
         Ok(outcomes)
+    }
+
+    /// Looks at each file once more while nobody else can write its row: it was
+    /// looked into some time ago, and may have been deleted or overwritten since.
+    /// Such a one is as its writer says.
+    async fn write_rows(&self, wanted: &[Registration]) -> Result<()> {
+        let (mut pending, locked) = self.index.begin_register(wanted).await?;
+        step!("reserved");
+        let prefix = self.name_prefix.clone();
+        let look = move |mount: &Mount, pulse: &Pulse| {
+            let (mut right, mut wrong) = (Vec::new(), Vec::new());
+            for one in locked {
+                pulse.beat();
+                match is_there(mount, &prefix, &one)? {
+                    true => right.push(one),
+                    false => wrong.push(one),
+                }
+            }
+            Ok((right, wrong))
+        };
+        let (right, wrong) = self.on_mount_long("import", look).await?;
+        let reserved: Vec<_> =
+            wrong.into_iter().filter(|one| one.before.is_none()).map(|one| one.name).collect();
+        pending.delete(&self.index, &reserved).await?;
+        for one in &right {
+            pending.register(&self.index, one).await?;
+        }
+        pending.commit().await
+    }
+}
+
+fn is_there(mount: &Mount, prefix: &NamePrefix, one: &Registration) -> Result<bool> {
+    let Some(id) = prefix.id(one.name.as_str()) else { return Ok(false) };
+    match mount.examine(&id, 0) {
+        Ok(file) => Ok(file.size == one.row.size),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
     }
 }

@@ -147,7 +147,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
     },
     Operation {
         name: "import",
-        steps: &["registered"],
+        steps: &["looked", "reserved", "registered"],
         besides: "",
         faults: [
             ("step of import fails", "files of committed batches are stored; repeated, all"),
@@ -156,7 +156,12 @@ pub(super) const OPERATIONS: &[Operation] = &[
         prepare: |run| run.site.foreign_file(run.id("dir/file").as_str(), OLD),
         arguments: import,
         succeeds: |_| false,
-        check: |run, _| run.settled(&[("dir/file", OLD)]),
+        check: |run, stage| match (run.step, stage) {
+            ("registered", _) | (_, Stage::Repeated) => run.settled(&[("dir/file", OLD)]),
+            (_, Stage::Faulty) => assert_eq!(run.seen("dir/file"), None),
+            // A file without a row, for fsck.
+            (_, Stage::Checked) => run.settled(&[]),
+        },
         repeat: import,
     },
 ];
