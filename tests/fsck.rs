@@ -19,6 +19,7 @@ pub(crate) fn register(trials: &mut Trials) {
     let mut group = trials.group("fsck", &[]);
     group.per_database("each_class_is_found_and_repaired", each_class);
     group.per_database("what_cannot_be_repaired_safely_is_left", left_alone);
+    group.per_database("a_file_whose_row_has_a_spoilt_name_is_left", spoilt_names);
     group.per_database("young_files_are_nobodys_fault", young);
     group.per_database("rows_and_tree_have_one_order", one_order);
     group.per_database("a_dead_mount_is_refused", dead_mount);
@@ -331,6 +332,25 @@ fn too_many_orphans(db: TestDb) {
     let all = FsckOptions { max_orphans: 75, ..options(&[Fault::OrphanFile]) };
     assert_eq!(run(all).unwrap().remaining(), 0);
     assert!(!site.path("images/0").exists() && site.path("images/good").exists());
+}
+
+/// Readers find the rows by their keys, which are right.
+fn spoilt_names(db: TestDb) {
+    let site = good(db);
+    for (id, spoilt) in [("images/a.jpg", "images//a.jpg"), ("images/\u{e9}.jpg", "images/?.jpg")] {
+        site.create(id, PNG).unwrap();
+        let (name, key) = (named(spoilt), md5(&named(id)));
+        site.db.sql(&format!("UPDATE ezdfsfile SET name = '{name}' WHERE name_hash = '{key}'"));
+    }
+    for _ in 0..2 {
+        let (_, findings) = fsck(&site, options(&Fault::ALL));
+        let found = [(Fault::Alias, "images//a.jpg"), (Fault::BadHash, "images/?.jpg")];
+        assert_eq!(pairs(&findings), found);
+        assert!(findings.iter().all(|finding| !finding.repaired && finding.left.is_some()));
+    }
+    for id in ["images/a.jpg", "images/\u{e9}.jpg"] {
+        assert_eq!(site.read(id).unwrap(), PNG, "{id}");
+    }
 }
 
 fn writers_between(db: TestDb) {
