@@ -1,5 +1,6 @@
 //! What can go wrong, in the form in which every door reports it.
 
+use std::any::Any;
 use std::borrow::Cow;
 use std::error::Error as StdError;
 use std::fmt;
@@ -158,6 +159,16 @@ impl Error {
     /// No live row, so the name does not exist whatever lies on the mount.
     pub(crate) fn not_found(operation: &'static str, subject: impl Into<String>) -> Self {
         Error::new(ErrorKind::NotFound, operation, subject, "not found")
+    }
+
+    /// A bug, caught as a panic.
+    pub(crate) fn from_panic(panic: &(dyn Any + Send)) -> Self {
+        let text = panic
+            .downcast_ref::<&str>()
+            .map(|text| (*text).to_owned())
+            .or_else(|| panic.downcast_ref::<String>().cloned())
+            .unwrap_or_else(|| "panic".to_owned());
+        Error::new(ErrorKind::Internal, "call", "ezdfs", text)
     }
 
     /// What a caller can act on.

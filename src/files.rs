@@ -127,13 +127,10 @@ impl Mount {
                 }
             }
         }
-        match outcome {
-            Ok(opened) => {
-                self.local_device.note(&root);
-                Ok(opened)
-            }
-            Err(errno) => Err(self.open_error(id, errno)),
+        if outcome.is_ok() {
+            self.local_device.note(&root);
         }
+        outcome.map_err(|errno| self.open_error(id, errno))
     }
 
     fn open_error(&self, id: &FileId, errno: Errno) -> Error {
@@ -183,8 +180,7 @@ impl Mount {
 
     /// A descriptor that paths are resolved from; it reads nothing by itself.
     fn root(&self) -> Result<OwnedFd> {
-        let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-        openat(AT_FDCWD, &self.root, flags, Mode::empty()).map_err(|errno| self.root_error(errno))
+        openat(AT_FDCWD, &self.root, ROOT, Mode::empty()).map_err(|errno| self.root_error(errno))
     }
 
     fn root_error(&self, errno: Errno) -> Error {
@@ -221,13 +217,22 @@ pub(crate) fn most_kept_open() -> usize {
     usize::try_from(soft / 8).unwrap_or(usize::MAX)
 }
 
+/// How ids are resolved.
+const BENEATH: ResolveFlag = ResolveFlag::RESOLVE_BENEATH
+    .union(ResolveFlag::RESOLVE_NO_SYMLINKS)
+    .union(ResolveFlag::RESOLVE_NO_MAGICLINKS);
+
+/// How files are opened for reading. O_NONBLOCK: a FIFO without a writer would
+/// hang the open.
+const READING: OFlag = OFlag::O_RDONLY.union(OFlag::O_NONBLOCK).union(OFlag::O_NOCTTY);
+
+/// How the root is opened, to resolve paths from it; that reads nothing.
+const ROOT: OFlag = OFlag::O_PATH.union(OFlag::O_DIRECTORY).union(OFlag::O_CLOEXEC);
+
 /// Never follows a symbolic link and never leaves the directory it starts from.
 fn open_beneath(from: &OwnedFd, path: &str, flags: OFlag) -> nix::Result<OwnedFd> {
     const RETRIES: usize = 8;
-    let resolve = ResolveFlag::RESOLVE_BENEATH
-        | ResolveFlag::RESOLVE_NO_SYMLINKS
-        | ResolveFlag::RESOLVE_NO_MAGICLINKS;
-    let how = OpenHow::new().flags(flags | OFlag::O_CLOEXEC).resolve(resolve);
+    let how = OpenHow::new().flags(flags | OFlag::O_CLOEXEC).resolve(BENEATH);
     for _ in 0..RETRIES {
         match openat2(from, path, how) {
             // EAGAIN: a rename elsewhere made the kernel unsure of the path.
@@ -271,9 +276,7 @@ fn revalidate(root: &OwnedFd, parent: &str) {
 }
 
 fn open_regular(root: &OwnedFd, id: &FileId) -> nix::Result<Opened> {
-    // O_NONBLOCK: a FIFO without a writer would hang the open.
-    let flags = OFlag::O_RDONLY | OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
-    regular(open_beneath(root, id.as_str(), flags)?)
+    regular(open_beneath(root, id.as_str(), READING)?)
 }
 
 fn regular(file: OwnedFd) -> nix::Result<Opened> {

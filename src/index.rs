@@ -311,11 +311,30 @@ impl PendingWrite {
         Ok(())
     }
 
+    /// The row of a query that finds one or none.
+    async fn fetch(
+        &mut self,
+        operation: &'static str,
+        subject: &str,
+        query: Query<'static>,
+    ) -> Result<Option<Row>> {
+        let rows = self.connection.fetch_all(operation, subject, query).await?;
+        rows.first().map(|row| decode(row, subject)).transpose()
+    }
+
+    async fn lock(
+        &mut self,
+        sql: &Sql,
+        operation: &'static str,
+        name: &FileName,
+    ) -> Result<Option<Row>> {
+        let query = sql.find_locked().bind(name.hash());
+        self.fetch(operation, name.as_str(), query).await
+    }
+
     /// Locks a row and looks whether it is what was read.
     async fn has_still(&mut self, sql: &Sql, Renamed { name, info }: &Renamed) -> Result<bool> {
-        let query = sql.find_locked().bind(name.hash());
-        let rows = self.connection.fetch_all("rename", name.as_str(), query).await?;
-        let row = rows.first().map(|row| decode(row, name.as_str())).transpose()?;
+        let row = self.lock(sql, "rename", name).await?;
         let seen = (info.size, info.mtime, info.mime_type.as_str());
         Ok(row.is_some_and(|row| row.is_live() && (row.size, row.mtime, &*row.datatype) == seen))
     }

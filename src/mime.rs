@@ -83,7 +83,11 @@ mod tests {
             (b"<svg><style>text{font-family: Arial}</style><text y=\"9\">a</text></svg>", SVG),
             (b"<svg><path style=\"fill:none;stroke:#000\"/></defs><use href=\"#a\"/></svg>", SVG),
             (b"<?xml version=\"1.0\"?><svg><foreignObject><div xmlns=\"x/1999/xhtml\"/>", SVG),
-            (b"\xef\xbb\xbf<?xml version=\"1.0\"?>\n<!-- <html> -->\n<!DOCTYPE svg [\n <!ENTITY a \"b>\">\n]>\n<svg:svg x=\"1\"", SVG),
+            (
+                b"\xef\xbb\xbf<?xml version=\"1.0\"?>\n<!-- <html> -->\n\
+                  <!DOCTYPE svg [\n <!ENTITY a \"b>\">\n]>\n<svg:svg x=\"1\"",
+                SVG,
+            ),
             (b"<!DOCTYPE html><html><svg/></html>", "text/html"),
             (b"<html><body><svg/></body></html>", "text/html"),
             (b"%PDF-1.4\n", "application/pdf"),

@@ -34,8 +34,9 @@ pub struct Request<'a> {
 /// # Errors
 ///
 /// - [`ErrorKind::InvalidName`]: no file can have such a path in either spelling
-///   (the decoded one need not be UTF-8), or the client wrote it with an encoded slash or dot segments, which no kernel does and
-///   which caches and access rules in front of the server read differently.
+///   (the decoded one need not be UTF-8), or the client wrote it with an encoded
+///   slash or dot segments, which no kernel does and which caches and access
+///   rules in front of the server read differently.
 /// - [`ErrorKind::Denied`]: outside what is allowed.
 pub fn candidates(prefix: &UrlPrefix, request: Request<'_>) -> Result<Vec<FileId>> {
     if let Some(raw) = request.raw_path {

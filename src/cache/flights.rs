@@ -47,9 +47,9 @@ impl<T: Clone + Send + Sync + 'static> Flights<T> {
             // Also where it panics: nobody is to join it then.
             let outcome = AssertUnwindSafe(look_up).catch_unwind().await;
             flights.land(&key, number);
-            outcome.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            outcome.unwrap_or_else(|panic| Err(Error::from_panic(&*panic)))
         });
-        let flight = async move { task.await.unwrap_or_else(|panic| Err(bug(&panic))) };
+        let flight = async move { task.await.unwrap_or_else(|gone| Err(bug(&gone))) };
         let flight = flight.boxed().shared();
         under_way.insert(key, (number, flight.clone()));
         flight
@@ -77,8 +77,8 @@ impl<T: Clone + Send + Sync + 'static> Flights<T> {
     }
 }
 
-fn bug(panic: &tokio::task::JoinError) -> Error {
-    Error::new(ErrorKind::Internal, "find", "file", panic.to_string())
+fn bug(gone: &tokio::task::JoinError) -> Error {
+    Error::new(ErrorKind::Internal, "find", "file", gone.to_string())
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use tokio::task::AbortHandle;
 
 use super::bytes;
 use super::file::ezdfs_file;
-use super::result::{ezdfs_error, ezdfs_result, from_panic, guard, guard_or};
+use super::result::{ezdfs_error, ezdfs_result, guard, guard_or};
 use super::store::{borrow, ezdfs_store, null};
 use crate::error::{Error, ErrorKind, Result};
 use crate::name::FileId;
@@ -155,7 +155,8 @@ impl Queue {
         let queue = Arc::clone(self);
         let task = runtime::in_background(async move {
             let result = AssertUnwindSafe(look_up).catch_unwind().await;
-            queue.complete(ticket, result.unwrap_or_else(|panic| Err(from_panic(&*panic))));
+            let result = result.unwrap_or_else(|panic| Err(Error::from_panic(&*panic)));
+            queue.complete(ticket, result);
         });
         let task = task.inspect_err(|_| drop(self.state().pending.remove(&ticket)))?;
         if let Some(pending) = self.state().pending.get_mut(&ticket) {

@@ -114,7 +114,7 @@ pub(super) unsafe fn guard(
     let error = match catch_unwind(AssertUnwindSafe(body)) {
         Ok(Ok(())) => return ezdfs_result::Ok,
         Ok(Err(error)) => error,
-        Err(panic) => from_panic(&*panic),
+        Err(panic) => Error::from_panic(&*panic),
     };
     if !err.is_null() {
         // SAFETY: promised by the caller.
@@ -126,15 +126,6 @@ pub(super) unsafe fn guard(
 /// Runs the body of an extern function that has no way to fail.
 pub(super) fn guard_or<T>(fallback: T, body: impl FnOnce() -> T) -> T {
     catch_unwind(AssertUnwindSafe(body)).unwrap_or(fallback)
-}
-
-pub(super) fn from_panic(panic: &(dyn std::any::Any + Send)) -> Error {
-    let text = panic
-        .downcast_ref::<&str>()
-        .map(|text| (*text).to_owned())
-        .or_else(|| panic.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "panic".to_owned());
-    Error::new(ErrorKind::Internal, "call", "ezdfs", text)
 }
 
 /// The stable word for a result, for logs: `ok`, `not_found`, ... Static;

@@ -6,16 +6,21 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use nix::fcntl::{AT_FDCWD, OFlag, OpenHow, ResolveFlag, openat2};
+use nix::libc::RESOLVE_CACHED;
 use nix::sys::statfs::{BTRFS_SUPER_MAGIC, EXT4_SUPER_MAGIC, FsType, XFS_SUPER_MAGIC, fstatfs};
-use rustix::fs::{AtFlags, CWD, Mode, OFlags, ResolveFlags, StatxFlags, makedev, openat2, statx};
+use rustix::fs::{AtFlags, StatxFlags, makedev, statx};
 use rustix::io::ReadWriteFlags;
 
-use super::{Ahead, Mount, Opened, read_ahead, regular};
+use super::{Ahead, BENEATH, Mount, Opened, READING, ROOT, read_ahead, regular};
 use crate::name::FileId;
 
 /// File systems that open a file whose name is cached without asking anybody, and
 /// that can be read without waiting. On NFS and FUSE opening asks the server.
 const LOCAL: [FsType; 3] = [EXT4_SUPER_MAGIC, XFS_SUPER_MAGIC, BTRFS_SUPER_MAGIC];
+
+/// Fails rather than ask anybody for a name (since Linux 5.12).
+const CACHED: ResolveFlag = ResolveFlag::from_bits_retain(RESOLVE_CACHED);
 
 /// The local device on which a file was opened last; 0 where none was, or where
 /// the last one lay elsewhere.
@@ -50,18 +55,14 @@ impl Mount {
             // Opening the root of an NFS mount may ask the server, as statfs does.
             return None;
         }
-        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let root = openat2(CWD, &self.root, flags, Mode::empty(), ResolveFlags::CACHED).ok()?;
+        let how = OpenHow::new().flags(ROOT).resolve(CACHED);
+        let root = openat2(AT_FDCWD, &self.root, how).ok()?;
         if device(&root) != Some(local) {
             return None;
         }
-        let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-        let resolve = ResolveFlags::CACHED
-            | ResolveFlags::BENEATH
-            | ResolveFlags::NO_SYMLINKS
-            | ResolveFlags::NO_MAGICLINKS
-            | ResolveFlags::NO_XDEV;
-        let file = openat2(&root, id.as_str(), flags, Mode::empty(), resolve).ok()?;
+        let resolve = BENEATH | CACHED | ResolveFlag::RESOLVE_NO_XDEV;
+        let how = OpenHow::new().flags(READING | OFlag::O_CLOEXEC).resolve(resolve);
+        let file = openat2(&root, id.as_str(), how).ok()?;
         let mut opened = regular(file).ok()?;
         read_ahead(&mut opened, ahead, ReadWriteFlags::NOWAIT).ok()?;
         Some(opened)

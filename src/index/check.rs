@@ -154,8 +154,7 @@ impl Locked<'_> {
     }
 
     async fn fetch(&mut self, query: Query<'static>, key: &str) -> Result<Option<Row>> {
-        let rows = self.pending.connection.fetch_all("check", key, query).await?;
-        rows.first().map(|row| decode(row, key)).transpose()
+        self.pending.fetch("check", key, query).await
     }
 
     async fn change(&mut self, query: Query<'static>) -> Result<()> {

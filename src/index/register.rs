@@ -2,7 +2,7 @@
 //! them meanwhile.
 
 use super::sql::Sql;
-use super::{Index, PendingWrite, decode};
+use super::{Index, PendingWrite};
 use crate::error::Result;
 use crate::metadata::Row;
 use crate::name::FileName;
@@ -44,10 +44,7 @@ impl PendingWrite {
             let insert = sql.insert_new(name, row);
             return Ok(self.connection.execute("import", subject, insert).await? > 0);
         };
-        let query = sql.find_locked().bind(name.hash());
-        let rows = self.connection.fetch_all("import", subject, query).await?;
-        let row = rows.first().map(|row| decode(row, subject)).transpose()?;
-        Ok(row.as_ref() == Some(before))
+        Ok(self.lock(sql, "import", name).await?.as_ref() == Some(before))
     }
 
     /// Writes a row in full.

@@ -48,10 +48,6 @@ impl Batch {
     }
 }
 
-fn bug() -> Error {
-    Error::new(ErrorKind::Internal, "find", "batch", "the reader went away")
-}
-
 impl Process {
     /// Reads a row, in company if there is any. It is asked for after this has
     /// been called, never before. Who waits for a turn waits no longer than who
@@ -70,7 +66,9 @@ impl Process {
         let patience = self.index.patience();
         match tokio::time::timeout(patience, receiver).await {
             Ok(Ok(answer)) => answer,
-            Ok(Err(_)) => Err(bug()),
+            Ok(Err(_)) => {
+                Err(Error::new(ErrorKind::Internal, "find", "batch", "the reader went away"))
+            }
             Err(_) => {
                 let reason = format!("there was no turn within {patience:?}");
                 Err(Error::new(ErrorKind::Unavailable, "find", "database", reason))
@@ -91,7 +89,7 @@ impl Process {
             let names: Vec<_> = asked.iter().map(|(name, _)| name.clone()).collect();
             // Who asked is told even where it panics, and the next have a reader.
             let found = AssertUnwindSafe(self.read_rows(&names)).catch_unwind().await;
-            let found = found.unwrap_or_else(|_| Err(bug()));
+            let found = found.unwrap_or_else(|panic| Err(Error::from_panic(&*panic)));
             for (name, asker) in asked {
                 let row = found.as_ref().map_err(Clone::clone);
                 let row = row.and_then(|rows| rows.get(&name.hash()).cloned().transpose());

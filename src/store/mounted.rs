@@ -125,9 +125,7 @@ impl Process {
         });
         Ok(Started { operation, task, pulse, since })
     }
-}
 
-impl Process {
     /// What was not begun may hold files, and closing or removing one hangs as
     /// well: not here, where all wait for their deadlines.
     fn drop_when_it_answers(&self, work: impl Send + 'static) -> Result<()> {
