@@ -1,0 +1,168 @@
+//! The statements that read many rows.
+
+use super::{Sql, hash_parameter, parameter, prepared};
+use crate::config::Dialect;
+use crate::index::connect::Query;
+
+impl Sql {
+    /// Rows below a prefix (which ends in a slash, or is empty for all) and after
+    /// a name, the first `limit` of them: in the byte order of their names, which
+    /// takes an index that has it, else a sort of all that match; or in any.
+    ///
+    /// Compared byte for byte whatever the column's collation: a
+    /// case-insensitive `LIKE` for `large/%` also meets `Large/`. MySQL gets
+    /// that `LIKE` besides, because only it can use the index on `name`.
+    pub(in crate::index) fn list(
+        &self,
+        beneath: &str,
+        after: Option<&str>,
+        limit: usize,
+        in_order: bool,
+    ) -> Query<'static> {
+        let order = in_order.then(|| self.exact_name());
+        self.select(self.beneath(beneath, after), order, limit)
+    }
+
+    /// The same rows in the order of the primary key, after a key.
+    pub(in crate::index) fn list_by_key(
+        &self,
+        beneath: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Query<'static> {
+        let mut filter = self.beneath(beneath, None);
+        if let Some(after) = after {
+            filter.add_after_key(after.to_owned());
+        }
+        self.select(filter, Some("name_hash"), limit)
+    }
+
+    /// Soft-deleted rows in the order of the primary key.
+    pub(in crate::index) fn soft_deleted(
+        &self,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Query<'static> {
+        let mut filter = Filter::new(self.dialect, self.padded_hash);
+        filter.conditions.push("mtime < 0".to_owned());
+        if let Some(after) = after {
+            filter.add_after_key(after.to_owned());
+        }
+        self.select(filter, Some("name_hash"), limit)
+    }
+
+    /// Hashes and names in the order of the primary key.
+    pub(in crate::index) fn names_by_hash(
+        &self,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Query<'static> {
+        let Sql { dialect, table, .. } = self;
+        let text = match dialect {
+            Dialect::MySql => "CHAR",
+            Dialect::Postgres | Dialect::Sqlite => "text",
+        };
+        let filter = match after {
+            Some(_) => {
+                format!(" WHERE name_hash > {}", hash_parameter(*dialect, self.padded_hash, 1))
+            }
+            None => String::new(),
+        };
+        let query = prepared(format!(
+            "SELECT CAST(name_hash AS {text}), CAST(name AS {text}) FROM {table}{filter} \
+             ORDER BY name_hash LIMIT {limit}"
+        ));
+        after.into_iter().fold(query, |query, after| query.bind(after.to_owned()))
+    }
+
+    fn beneath(&self, beneath: &str, after: Option<&str>) -> Filter {
+        let exact = self.exact_name();
+        let mut filter = Filter::new(self.dialect, self.padded_hash);
+        if !beneath.is_empty() {
+            let pattern = format!("{}%", escape_like(beneath));
+            match self.dialect {
+                Dialect::MySql => {
+                    filter.add("name", "LIKE", pattern.clone(), " ESCAPE '|'");
+                    filter.add(exact, "LIKE", pattern, " ESCAPE '|'");
+                }
+                Dialect::Postgres => filter.add(exact, "LIKE", pattern, " ESCAPE '|'"),
+                // Its LIKE ignores the case of ASCII. '0' follows '/'.
+                Dialect::Sqlite => {
+                    // Of two lower bounds it would use one with the index.
+                    if after.is_none() {
+                        filter.add(exact, ">=", beneath.to_owned(), "");
+                    }
+                    let end = format!("{}0", beneath.trim_end_matches('/'));
+                    filter.add(exact, "<", end, "");
+                }
+            }
+        }
+        if let Some(after) = after {
+            filter.add(exact, ">", after.to_owned(), "");
+        }
+        filter
+    }
+
+    fn select(&self, filter: Filter, order: Option<&str>, limit: usize) -> Query<'static> {
+        let Sql { columns, table, .. } = self;
+        let text = filter.text();
+        let order = order.map(|order| format!(" ORDER BY {order}")).unwrap_or_default();
+        let query = prepared(format!("SELECT {columns} FROM {table}{text}{order} LIMIT {limit}"));
+        filter.arguments.into_iter().fold(query, |query, argument| query.bind(argument))
+    }
+
+    /// The name as something that compares by bytes.
+    fn exact_name(&self) -> &'static str {
+        match self.dialect {
+            // As bytes: utf8mb4_bin takes `a` and `a ` for one name.
+            Dialect::MySql => "CAST(CONVERT(name USING utf8mb4) AS BINARY)",
+            Dialect::Postgres => "name COLLATE \"C\"",
+            Dialect::Sqlite => "name COLLATE BINARY",
+        }
+    }
+}
+
+/// Conditions that rows meet, and their arguments.
+struct Filter {
+    dialect: Dialect,
+    padded_hash: bool,
+    conditions: Vec<String>,
+    arguments: Vec<String>,
+}
+
+impl Filter {
+    fn new(dialect: Dialect, padded_hash: bool) -> Self {
+        Filter { dialect, padded_hash, conditions: Vec::new(), arguments: Vec::new() }
+    }
+
+    fn add(&mut self, left: &str, operator: &str, argument: String, right: &str) {
+        self.arguments.push(argument);
+        let parameter = parameter(self.dialect, self.arguments.len());
+        self.conditions.push(format!("{left} {operator} {parameter}{right}"));
+    }
+
+    fn add_after_key(&mut self, key: String) {
+        self.arguments.push(key);
+        let hash = hash_parameter(self.dialect, self.padded_hash, self.arguments.len());
+        self.conditions.push(format!("name_hash > {hash}"));
+    }
+
+    fn text(&self) -> String {
+        match self.conditions.is_empty() {
+            true => String::new(),
+            false => format!(" WHERE {}", self.conditions.join(" AND ")),
+        }
+    }
+}
+
+/// Escapes by `|`, which no server setting turns into something else.
+fn escape_like(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for character in text.chars() {
+        if matches!(character, '|' | '%' | '_') {
+            escaped.push('|');
+        }
+        escaped.push(character);
+    }
+    escaped
+}
