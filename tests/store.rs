@@ -3,6 +3,7 @@
 //! "Kernel" and "legacy" nodes are plain SQL and plain files. Numbers in names
 //! of trials are no order: one trial often covers several rules.
 
+mod beneath;
 mod delete;
 mod metadata;
 mod schema;
@@ -25,6 +26,7 @@ pub(crate) fn register(trials: &mut Trials) {
     schema::register(trials);
     write::register(trials);
     delete::register(trials);
+    beneath::register(trials);
 }
 
 /// A store on a database and a root of its own.
