@@ -4,6 +4,7 @@ mod check;
 mod connect;
 mod fault;
 mod list;
+mod pending;
 mod register;
 mod schema;
 mod servers;
@@ -19,16 +20,17 @@ use sqlx::any::AnyRow;
 use tokio::sync::OnceCell;
 
 use crate::config::Options;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::metadata::{FileInfo, Row};
 use crate::name::FileName;
 
-use connect::{Guard, Pool, Purpose, Query};
+use connect::{Pool, Purpose, Query};
 use sql::Sql;
 
 pub(crate) use check::{Keyed, Locked};
 pub(crate) use fault::{Attempts, is_refusal};
 pub(crate) use list::Page;
+pub(crate) use pending::PendingWrite;
 pub(crate) use register::Registration;
 pub(crate) use schema::Shape;
 pub(crate) use settle::Outcome;
@@ -288,82 +290,6 @@ impl Index {
 pub(crate) struct Renamed {
     pub(crate) name: FileName,
     pub(crate) info: FileInfo,
-}
-
-/// A row that is written but not committed. Dropped without [`commit`], it is
-/// rolled back: its connection is closed.
-///
-/// [`commit`]: PendingWrite::commit
-pub(crate) struct PendingWrite {
-    connection: Guard,
-    table: String,
-}
-
-impl PendingWrite {
-    async fn upsert(&mut self, sql: &Sql, name: &FileName, row: &Row) -> Result<()> {
-        let subject = name.as_str();
-        let affected = self.connection.execute("store", subject, sql.upsert(name, row)).await?;
-        if affected == 0 {
-            // The kernels' fallback UPDATE reports success where it met no row.
-            let reason = "the database accepted the row and stored none";
-            return Err(Error::new(ErrorKind::Unavailable, "store", subject, reason));
-        }
-        Ok(())
-    }
-
-    /// The row of a query that finds one or none.
-    async fn fetch(
-        &mut self,
-        operation: &'static str,
-        subject: &str,
-        query: Query<'static>,
-    ) -> Result<Option<Row>> {
-        let rows = self.connection.fetch_all(operation, subject, query).await?;
-        rows.first().map(|row| decode(row, subject)).transpose()
-    }
-
-    async fn lock(
-        &mut self,
-        sql: &Sql,
-        operation: &'static str,
-        name: &FileName,
-    ) -> Result<Option<Row>> {
-        let query = sql.find_locked().bind(name.hash());
-        self.fetch(operation, name.as_str(), query).await
-    }
-
-    /// Locks a row and looks whether it is what was read.
-    async fn has_still(&mut self, sql: &Sql, Renamed { name, info }: &Renamed) -> Result<bool> {
-        let row = self.lock(sql, "rename", name).await?;
-        let seen = (info.size, info.mtime, info.mime_type.as_str());
-        Ok(row.is_some_and(|row| row.is_live() && (row.size, row.mtime, &*row.datatype) == seen))
-    }
-
-    async fn soft_delete(&mut self, sql: &Sql, name: &FileName) -> Result<()> {
-        let query = sql.soft_delete(1).bind(name.hash());
-        match self.connection.execute("rename", name.as_str(), query).await? {
-            0 => Err(Error::not_found("rename", name.as_str())),
-            _ => Ok(()),
-        }
-    }
-
-    /// Deletes rows within the transaction.
-    pub(crate) async fn delete(&mut self, index: &Index, names: &[FileName]) -> Result<()> {
-        if names.is_empty() {
-            return Ok(());
-        }
-        let query = bind_all(index.sql().await?.delete_many(names.len()), names);
-        self.connection.execute("delete", &self.table, query).await.map(drop)
-    }
-
-    /// # Errors
-    ///
-    /// After any error the outcome is unknown: ask for the row.
-    pub(crate) async fn commit(mut self) -> Result<()> {
-        self.connection.command("commit", &self.table, "COMMIT").await?;
-        self.connection.release();
-        Ok(())
-    }
 }
 
 /// Places without a name of their own get the last once more.

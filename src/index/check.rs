@@ -163,15 +163,6 @@ impl Locked<'_> {
     }
 }
 
-impl PendingWrite {
-    /// Ends the transaction and keeps the connection.
-    pub(crate) async fn roll_back(mut self) -> Result<()> {
-        self.connection.command("roll back", &self.table, "ROLLBACK").await?;
-        self.connection.release();
-        Ok(())
-    }
-}
-
 fn keyed(rows: &[AnyRow], subject: &str) -> Result<Vec<Keyed>> {
     let one = |row: &AnyRow| {
         let key: Result<String, sqlx::Error> = row.try_get(6);
