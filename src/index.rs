@@ -66,7 +66,7 @@ impl Index {
     /// Connects and looks at the table, if that has not been done: to fail
     /// before anything is stored.
     pub(crate) async fn ready(&self) -> Result<()> {
-        self.sql().await.map(drop)
+        self.sql_for_writing().await.map(drop)
     }
 
     /// For an operation that begins now: it is repeated no later than
@@ -116,8 +116,7 @@ impl Index {
         row: &Row,
         instead_of: Option<&Renamed>,
     ) -> Result<Option<PendingWrite>> {
-        let sql = self.sql().await?;
-        let mut pending = self.begin(sql).await?;
+        let (mut pending, sql) = self.begin().await?;
         if let Some(old) = instead_of {
             if !pending.has_still(sql, old).await? {
                 pending.roll_back().await?;
@@ -131,19 +130,19 @@ impl Index {
 
     /// Writes rows whose files are in place already, in one transaction.
     pub(crate) async fn upsert_many(&self, rows: &[(FileName, Row)]) -> Result<()> {
-        let sql = self.sql().await?;
-        let mut pending = self.begin(sql).await?;
+        let (mut pending, sql) = self.begin().await?;
         for (name, row) in rows {
             pending.upsert(sql, name, row).await?;
         }
         pending.commit().await
     }
 
-    async fn begin(&self, sql: &Sql) -> Result<PendingWrite> {
+    async fn begin(&self) -> Result<(PendingWrite, &Sql)> {
+        let sql = self.sql_for_writing().await?;
         let mut connection = self.pool.get(Purpose::Write).await?;
         connection.hold();
         connection.command("begin", &self.table, sql.begin()).await?;
-        Ok(PendingWrite { connection, table: self.table.clone() })
+        Ok((PendingWrite { connection, table: self.table.clone() }, sql))
     }
 
     /// Deletes the row, live or not; says whether there was one.
@@ -169,8 +168,7 @@ impl Index {
         &self,
         names: &[FileName],
     ) -> Result<(PendingWrite, Vec<FileName>)> {
-        let sql = self.sql().await?;
-        let mut pending = self.begin(sql).await?;
+        let (mut pending, sql) = self.begin().await?;
         let query = bind_all(sql.lock_soft_deleted(names.len()), names);
         let rows = pending.connection.fetch_all("delete", subject(names), query).await?;
         let locked: Result<HashSet<String>, sqlx::Error> =
@@ -195,18 +193,33 @@ impl Index {
     async fn sql(&self) -> Result<&Sql> {
         self.sql
             .get_or_try_init(async || {
-                let shape = self.check_schema().await?;
+                let shape = self.shape().await?;
                 Ok(Sql::new(self.pool.dialect(), &self.table, &shape))
             })
             .await
+    }
+
+    /// The same for what changes rows. A table that may only be read is looked at
+    /// again, because its engine can be changed while everybody goes on.
+    async fn sql_for_writing(&self) -> Result<&Sql> {
+        let sql = self.sql().await?;
+        if !sql.has_transactions() {
+            self.check_schema().await?;
+        }
+        Ok(sql)
     }
 
     /// Looks at the table's shape.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Schema`] where there is no table or ezdfs cannot use it.
+    /// [`ErrorKind::Schema`] where there is no table or ezdfs cannot write to it.
     pub(crate) async fn check_schema(&self) -> Result<Shape> {
+        self.shape().await?.check_transactions(&self.table)
+    }
+
+    /// The shape of a table that can be read at least.
+    async fn shape(&self) -> Result<Shape> {
         let dialect = self.pool.dialect();
         let mut attempts = self.attempts();
         loop {
@@ -270,7 +283,7 @@ impl Index {
         subject: &str,
         query: impl Fn(&Sql) -> Query<'q>,
     ) -> Result<(u64, bool)> {
-        let sql = self.sql().await?;
+        let sql = self.sql_for_writing().await?;
         let mut attempts = self.attempts();
         loop {
             let mut connection = self.pool.get(Purpose::Write).await?;

@@ -87,8 +87,7 @@ impl Index {
     /// Opens a transaction and locks the row that has this key, if there is one:
     /// writers wait until it ends, and those who came before have ended.
     pub(crate) async fn lock(&self, key: &str) -> Result<(Locked<'_>, Option<Row>)> {
-        let sql = self.sql().await?;
-        let pending = self.begin(sql).await?;
+        let (pending, sql) = self.begin().await?;
         let mut locked = Locked { pending, sql, key: key.to_owned() };
         let row = locked.fetch(sql.find_locked().bind(key.to_owned()), key).await?;
         Ok((locked, row))
@@ -98,8 +97,7 @@ impl Index {
     /// where it has a row. For rolling back: the row that holds the place says
     /// nothing.
     pub(crate) async fn reserve(&self, name: &FileName, row: &Row) -> Result<Option<PendingWrite>> {
-        let sql = self.sql().await?;
-        let mut pending = self.begin(sql).await?;
+        let (mut pending, sql) = self.begin().await?;
         let insert = sql.insert_new(name, row);
         match pending.connection.execute("check", name.as_str(), insert).await? {
             0 => pending.roll_back().await.map(|()| None),

@@ -24,8 +24,7 @@ impl Index {
         &self,
         wanted: &[Registration],
     ) -> Result<(PendingWrite, Vec<Registration>)> {
-        let sql = self.sql().await?;
-        let mut pending = self.begin(sql).await?;
+        let (mut pending, sql) = self.begin().await?;
         let mut locked = Vec::with_capacity(wanted.len());
         for registration in wanted {
             if pending.lock_unchanged(sql, registration).await? {

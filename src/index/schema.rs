@@ -22,6 +22,8 @@ pub(crate) struct Shape {
     exists: bool,
     /// Whether `name_hash` is unique; taken on trust of a view.
     unique: bool,
+    /// The table's engine, where that has no transactions; a view is trusted.
+    without_transactions: Option<String>,
 }
 
 const REQUIRED: [&str; 8] =
@@ -39,6 +41,21 @@ impl Shape {
         } else {
             return Ok(self);
         };
+        Err(Error::new(ErrorKind::Schema, "table", table, reason))
+    }
+
+    pub(super) fn has_transactions(&self) -> bool {
+        self.without_transactions.is_none()
+    }
+
+    /// Refuses a table in which nothing is rolled back: a row that is there while
+    /// something is tried would stay, live, with a size that is none.
+    pub(super) fn check_transactions(self, table: &str) -> Result<Self> {
+        let Some(engine) = &self.without_transactions else { return Ok(self) };
+        let reason = format!(
+            "its engine {engine} has no transactions, so that it can be read only; \
+             `ALTER TABLE {table} ENGINE=InnoDB` makes it fit for writing"
+        );
         Err(Error::new(ErrorKind::Schema, "table", table, reason))
     }
 }
@@ -61,6 +78,7 @@ pub(super) async fn inspect(
         missing: REQUIRED.into_iter().filter(|name| type_of(name).is_none()).collect(),
         exists: !columns.is_empty(),
         unique: is_unique(connection, dialect, table).await?,
+        without_transactions: without_transactions(connection, dialect, table).await?,
     })
 }
 
@@ -120,6 +138,23 @@ async fn is_unique(connection: &mut Guard, dialect: Dialect, table: &str) -> Res
         }
     };
     Ok(!connection.fetch_all("inspect", table, about(text, table)).await?.is_empty())
+}
+
+async fn without_transactions(
+    connection: &mut Guard,
+    dialect: Dialect,
+    table: &str,
+) -> Result<Option<String>> {
+    if dialect != Dialect::MySql {
+        return Ok(None);
+    }
+    let text = "SELECT CAST(t.engine AS CHAR) FROM information_schema.tables t \
+         LEFT JOIN information_schema.engines e ON e.engine = t.engine \
+         WHERE t.table_schema = COALESCE(?, DATABASE()) AND t.table_name = ? \
+         AND t.engine IS NOT NULL AND COALESCE(e.transactions, 'NO') <> 'YES'";
+    let rows = connection.fetch_all("inspect", table, about(text, table)).await?;
+    let engine = rows.first().map(|row| row.try_get(0)).transpose();
+    engine.map_err(|error| fault::convert(error, "inspect", table))
 }
 
 /// Asks [`about`] the table: gives a row where an index has the rows in the byte

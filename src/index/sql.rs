@@ -34,6 +34,7 @@ pub(super) struct Sql {
     expired_is_boolean: bool,
     /// `name_hash` is `char(32)`, compared as such so that the key is used.
     padded_hash: bool,
+    has_transactions: bool,
 }
 
 impl Sql {
@@ -72,7 +73,13 @@ impl Sql {
             delete: Arc::from(format!("DELETE FROM {table} WHERE name_hash = {hash}")),
             expired_is_boolean: shape.expired_is_boolean,
             padded_hash: shape.hash_is_padded,
+            has_transactions: shape.has_transactions(),
         }
+    }
+
+    /// Whether the table had any when it was looked at.
+    pub(super) fn has_transactions(&self) -> bool {
+        self.has_transactions
     }
 
     /// Takes the write lock at once in SQLite, where upgrading from a read

@@ -1,7 +1,10 @@
 //! Tables as they are found: every era's shape is used as it is, a wrong one is
 //! refused by name.
 
-use ezdfs::{ErrorKind, Store};
+use std::time::Duration;
+
+use ezdfs::maintenance::{PurgeOptions, purge};
+use ezdfs::{DirId, ErrorKind, Store};
 
 use super::{PREFIX, Site, id, md5, refused, texts};
 use crate::support::db::{Backend, TestDb};
@@ -34,6 +37,7 @@ pub(crate) fn register(trials: &mut Trials) {
     group.per_database("a_view_serves_a_rolling_upgrade", a_view_serves_a_rolling_upgrade);
     let mut group = trials.group("schema", &[Need::MARIADB]);
     group.add("legacy_mysql_in_any_collation", legacy_mysql_in_any_collation);
+    group.add("without_transactions_mariadb_is_read_only", without_transactions);
     group.add("mariadb_finds_by_primary_key", mariadb_finds_by_primary_key);
     group.add("mariadb_never_sorts_the_table", mariadb_never_sorts_the_table);
     let mut group = trials.group("schema", &[Need::POSTGRES]);
@@ -139,6 +143,52 @@ fn legacy_postgres(servers: &Servers) -> Result {
     assert_eq!(site.store.list(None).unwrap().count(), 1);
     site.store.delete(&id("images/a")).unwrap();
     assert!(!site.exists("images/a"));
+    Ok(())
+}
+
+/// A row that ought to be rolled back would stay, and be live.
+fn without_transactions(servers: &Servers) -> Result {
+    for engine in ["MyISAM", "Aria"] {
+        let site = Site::new(Backend::MariaDb.fresh(servers)?);
+        site.create("images/a", b"x")?;
+        site.foreign_row("images/soft-deleted", 1, -5, true);
+        site.db.sql(&format!("ALTER TABLE ezdfsfile ENGINE={engine}"));
+        let all = || site.db.sql("SELECT * FROM ezdfsfile ORDER BY name_hash");
+        let (rows, tree) = (all(), site.tree());
+        let store = site.another_store(&[]);
+
+        assert_eq!(store.stat(&id("images/a"))?.size, 1);
+        assert_eq!(store.list(None)?.count(), 1);
+        let images = DirId::parse("images")?;
+        let purge_all = PurgeOptions {
+            grace: Duration::ZERO,
+            state: site.root().with_extension("purge"),
+            dry_run: false,
+        };
+        for error in [
+            refused(store.check_schema(), ErrorKind::Schema),
+            refused(store.create_schema(), ErrorKind::Schema),
+            refused(
+                store.create(&id("images/b"), &mut &b"y"[..], &Default::default()),
+                ErrorKind::Schema,
+            ),
+            refused(store.rename(&id("images/a"), &id("images/b")), ErrorKind::Schema),
+            refused(store.put_metadata(&id("images/b"), 1, None, None), ErrorKind::Schema),
+            refused(store.delete(&id("images/a")), ErrorKind::Schema),
+            refused(store.delete_directory(&images), ErrorKind::Schema),
+            refused(store.delete_metadata(&id("images/a")), ErrorKind::Schema),
+            refused(store.delete_metadata_directory(&images), ErrorKind::Schema),
+            refused(purge(&store, &purge_all), ErrorKind::Schema),
+        ] {
+            let text = error.to_string();
+            assert!(text.contains(engine) && text.contains("ENGINE=InnoDB"), "{text}");
+        }
+        assert_eq!((all(), site.tree()), (rows, tree));
+
+        site.db.sql("ALTER TABLE ezdfsfile ENGINE=InnoDB");
+        store.create(&id("images/b"), &mut &b"y"[..], &Default::default())?;
+        store.check_schema()?;
+    }
     Ok(())
 }
 
