@@ -5,12 +5,15 @@ mod connect;
 mod fault;
 mod list;
 mod pending;
+mod record;
 mod register;
 mod schema;
 mod servers;
 mod settle;
 mod sorted;
 mod sql;
+#[cfg(test)]
+mod trials;
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -31,6 +34,8 @@ pub(crate) use check::{Keyed, Locked};
 pub(crate) use fault::{Attempts, is_refusal};
 pub(crate) use list::Page;
 pub(crate) use pending::PendingWrite;
+#[cfg_attr(not(test), expect(unused_imports, reason = "the journal comes next"))]
+pub(crate) use record::Record;
 pub(crate) use register::Registration;
 pub(crate) use schema::Shape;
 pub(crate) use settle::Outcome;
@@ -305,14 +310,18 @@ pub(crate) struct Renamed {
     pub(crate) info: FileInfo,
 }
 
-/// Places without a name of their own get the last once more.
 fn bind_all(query: Query<'static>, names: &[FileName]) -> Query<'static> {
-    let last = names.last().into_iter().cycle();
-    names
-        .iter()
-        .chain(last)
-        .take(sql::places(names.len()))
-        .fold(query, |query, name| query.bind(name.hash()))
+    bind_keys(query, names.iter().map(FileName::hash))
+}
+
+/// Places without a key of their own get the last once more.
+fn bind_keys(
+    query: Query<'static>,
+    keys: impl ExactSizeIterator<Item = String> + Clone,
+) -> Query<'static> {
+    let places = sql::places(keys.len());
+    let last = keys.clone().last().into_iter().cycle();
+    keys.chain(last).take(places).fold(query, |query, key| query.bind(key))
 }
 
 /// What an error about these names speaks of.

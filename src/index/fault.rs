@@ -117,6 +117,11 @@ pub(super) fn is_full(error: &Error) -> bool {
     }
 }
 
+/// Whether there is a row of this key.
+pub(super) fn is_duplicate(error: &Error) -> bool {
+    matches!(source(error), Some(sqlx::Error::Database(error)) if error.is_unique_violation())
+}
+
 /// Whether the connection broke, other than by silence.
 pub(super) fn is_cut(error: &Error) -> bool {
     source(error).is_some_and(is_connection_lost)

@@ -1,5 +1,6 @@
 //! The statements: their only home, one method each, the dialects side by side.
 
+mod record;
 mod select;
 
 use std::sync::Arc;
@@ -26,12 +27,14 @@ pub(super) enum Column {
 pub(super) struct Sql {
     dialect: Dialect,
     table: String,
-    columns: &'static str,
+    /// Those of a [`Row`], and the key.
+    columns: String,
     find: Arc<str>,
     upsert: Arc<str>,
     insert_new: Arc<str>,
     delete: Arc<str>,
     expired_is_boolean: bool,
+    status_is_boolean: Option<bool>,
     /// `name_hash` is `char(32)`, compared as such so that the key is used.
     padded_hash: bool,
     has_transactions: bool,
@@ -39,39 +42,19 @@ pub(super) struct Sql {
 
 impl Sql {
     pub(super) fn new(dialect: Dialect, table: &str, shape: &Shape) -> Self {
-        let columns = match (dialect, shape.expired_is_boolean) {
-            (Dialect::MySql, _) => {
-                "CAST(name AS CHAR), CAST(datatype AS CHAR), CAST(scope AS CHAR), \
-                 CAST(size AS SIGNED), CAST(mtime AS SIGNED), CAST(COALESCE(expired, 0) AS SIGNED), \
-                 CAST(name_hash AS CHAR)"
-            }
-            (Dialect::Postgres, true) => {
-                "CAST(name AS text), CAST(datatype AS text), CAST(scope AS text), \
-                 CAST(size AS bigint), CAST(mtime AS bigint), \
-                 CAST(CASE WHEN expired THEN 1 ELSE 0 END AS bigint), CAST(name_hash AS text)"
-            }
-            (Dialect::Postgres, false) => {
-                "CAST(name AS text), CAST(datatype AS text), CAST(scope AS text), \
-                 CAST(size AS bigint), CAST(mtime AS bigint), \
-                 CAST(COALESCE(expired, 0) AS bigint), CAST(name_hash AS text)"
-            }
-            (Dialect::Sqlite, _) => {
-                "CAST(name AS TEXT), CAST(datatype AS TEXT), CAST(scope AS TEXT), \
-                 CAST(size AS INTEGER), CAST(mtime AS INTEGER), \
-                 CAST(COALESCE(expired, 0) AS INTEGER), CAST(name_hash AS TEXT)"
-            }
-        };
+        let columns = columns(dialect, shape);
         let hash = hash_parameter(dialect, shape.hash_is_padded, 1);
         let (upsert, insert_new) = inserts(dialect, table, shape);
         Sql {
             dialect,
             table: table.to_owned(),
-            columns,
             find: Arc::from(format!("SELECT {columns} FROM {table} WHERE name_hash = {hash}")),
+            columns,
             upsert: Arc::from(upsert),
             insert_new: Arc::from(insert_new),
             delete: Arc::from(format!("DELETE FROM {table} WHERE name_hash = {hash}")),
             expired_is_boolean: shape.expired_is_boolean,
+            status_is_boolean: shape.status_is_boolean,
             padded_hash: shape.hash_is_padded,
             has_transactions: shape.has_transactions(),
         }
@@ -116,7 +99,7 @@ impl Sql {
     /// legacy does, which hides them from
     /// every kind of node; the zero of the epoch would stay visible to legacy.
     pub(super) fn soft_delete(&self, count: usize) -> Query<'static> {
-        let expired = if self.expired_is_boolean { "TRUE" } else { "1" };
+        let expired = literal(self.expired_is_boolean, true);
         let hashes = self.hash_parameters(count);
         prepared(format!(
             "UPDATE {} SET expired = {expired}, mtime = CASE WHEN mtime > 0 THEN -mtime \
@@ -130,11 +113,7 @@ impl Sql {
     /// always in the same order; SQLite's transaction has the whole table.
     pub(super) fn lock_soft_deleted(&self, count: usize) -> Query<'static> {
         let hashes = self.hash_parameters(count);
-        let (text, lock) = match self.dialect {
-            Dialect::MySql => ("CHAR", " FOR UPDATE"),
-            Dialect::Postgres => ("text", " FOR UPDATE"),
-            Dialect::Sqlite => ("TEXT", ""),
-        };
+        let ((text, _), lock) = (types(self.dialect), self.lock());
         prepared(format!(
             "SELECT CAST(name_hash AS {text}) FROM {} \
              WHERE name_hash IN ({hashes}) AND mtime < 0 ORDER BY name_hash{lock}",
@@ -150,12 +129,15 @@ impl Sql {
 
     /// To bind: the hash. Keeps the row for this transaction alone.
     pub(super) fn find_locked(&self) -> Query<'static> {
-        let lock = match self.dialect {
+        prepared(format!("{}{}", self.find, self.lock()))
+    }
+
+    fn lock(&self) -> &'static str {
+        match self.dialect {
             Dialect::MySql | Dialect::Postgres => " FOR UPDATE",
             // Its transaction has the whole table.
             Dialect::Sqlite => "",
-        };
-        prepared(format!("{}{lock}", self.find))
+        }
     }
 
     /// To bind: the value, the hash.
@@ -172,7 +154,7 @@ impl Sql {
 
     /// To bind: the hash.
     pub(super) fn unexpire(&self) -> Query<'static> {
-        let expired = if self.expired_is_boolean { "FALSE" } else { "0" };
+        let expired = literal(self.expired_is_boolean, false);
         let hash = hash_parameter(self.dialect, self.padded_hash, 1);
         prepared(format!("UPDATE {} SET expired = {expired} WHERE name_hash = {hash}", self.table))
     }
@@ -188,6 +170,43 @@ impl Sql {
             .map(|number| hash_parameter(self.dialect, self.padded_hash, number))
             .collect();
         parameters.join(", ")
+    }
+}
+
+/// The columns of a row as sqlx reads them from each database, the key behind.
+fn columns(dialect: Dialect, shape: &Shape) -> String {
+    let (text, integer) = types(dialect);
+    let expired = flag(dialect, shape.expired_is_boolean, "expired");
+    format!(
+        "CAST(name AS {text}), CAST(datatype AS {text}), CAST(scope AS {text}), \
+         CAST(size AS {integer}), CAST(mtime AS {integer}), {expired}, CAST(name_hash AS {text})"
+    )
+}
+
+/// A column that says yes or no, as an integer.
+fn flag(dialect: Dialect, is_boolean: bool, column: &str) -> String {
+    let (_, integer) = types(dialect);
+    match is_boolean {
+        true => format!("CAST(CASE WHEN {column} THEN 1 ELSE 0 END AS {integer})"),
+        false => format!("CAST(COALESCE({column}, 0) AS {integer})"),
+    }
+}
+
+fn literal(is_boolean: bool, value: bool) -> &'static str {
+    match (is_boolean, value) {
+        (true, true) => "TRUE",
+        (true, false) => "FALSE",
+        (false, true) => "1",
+        (false, false) => "0",
+    }
+}
+
+/// What text and integers are cast to.
+fn types(dialect: Dialect) -> (&'static str, &'static str) {
+    match dialect {
+        Dialect::MySql => ("CHAR", "SIGNED"),
+        Dialect::Postgres => ("text", "bigint"),
+        Dialect::Sqlite => ("TEXT", "INTEGER"),
     }
 }
 
@@ -240,12 +259,11 @@ fn inserts(dialect: Dialect, table: &str, shape: &Shape) -> (String, String) {
     let columns = ["name", "name_trunk", "name_hash", "datatype", "scope", "size", "mtime"];
     let mut names: Vec<&str> = columns.to_vec();
     let mut values: Vec<String> = (1..=columns.len()).map(|n| parameter(dialect, n)).collect();
-    let zero = |boolean| if boolean { "FALSE" } else { "0" }.to_owned();
     names.push("expired");
-    values.push(zero(shape.expired_is_boolean));
+    values.push(literal(shape.expired_is_boolean, false).to_owned());
     if let Some(boolean) = shape.status_is_boolean {
         names.push("status");
-        values.push(zero(boolean));
+        values.push(literal(boolean, false).to_owned());
     }
     let (clause, source) = match dialect {
         Dialect::MySql => ("ON DUPLICATE KEY UPDATE", "VALUES"),

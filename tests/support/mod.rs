@@ -61,7 +61,7 @@ impl Need {
     pub const COMMAND: Self = Self::Built("ezdfs");
 
     /// Why the trial cannot run.
-    fn unmet(self) -> Option<String> {
+    pub fn unmet(self) -> Option<String> {
         match self {
             Self::Programs(names) => {
                 let missing = names.iter().find(|name| program(name).is_none())?;

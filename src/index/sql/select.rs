@@ -1,6 +1,6 @@
 //! The statements that read many rows.
 
-use super::{Sql, hash_parameter, parameter, prepared};
+use super::{Sql, hash_parameter, parameter, prepared, types};
 use crate::config::Dialect;
 use crate::index::connect::Query;
 
@@ -63,10 +63,7 @@ impl Sql {
         limit: usize,
     ) -> Query<'static> {
         let Sql { dialect, table, .. } = self;
-        let text = match dialect {
-            Dialect::MySql => "CHAR",
-            Dialect::Postgres | Dialect::Sqlite => "text",
-        };
+        let (text, _) = types(*dialect);
         let filter = match after {
             Some(_) => {
                 format!(" WHERE name_hash > {}", hash_parameter(*dialect, self.padded_hash, 1))

@@ -1,0 +1,77 @@
+//! Rows as a journal keeps them, to be brought back as they were.
+
+use serde::{Deserialize, Serialize};
+use sqlx::Row as _;
+use sqlx::any::AnyRow;
+
+use super::sql::Sql;
+use super::{BATCH, Index, PendingWrite, bind_keys, fault};
+use crate::error::Result;
+
+/// A row with all its columns. What [`Row`](crate::metadata::Row) leaves out or
+/// makes equal is told apart here; names are those of the columns.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Record {
+    pub(crate) name: String,
+    pub(crate) name_trunk: String,
+    /// The key that the row really has.
+    pub(crate) name_hash: String,
+    pub(crate) datatype: Option<String>,
+    pub(crate) scope: Option<String>,
+    pub(crate) size: i64,
+    pub(crate) mtime: i64,
+    pub(crate) expired: bool,
+    /// `None` where the table has no such column.
+    pub(crate) status: Option<bool>,
+}
+
+impl PendingWrite {
+    /// The rows that have these keys, in the order of these. Nobody else can change
+    /// them until the transaction ends.
+    #[cfg_attr(not(test), expect(dead_code, reason = "the journal comes next"))]
+    pub(crate) async fn records(&mut self, index: &Index, keys: &[String]) -> Result<Vec<Record>> {
+        debug_assert!(keys.len() <= BATCH);
+        if keys.is_empty() {
+            return Ok(Vec::new());
+        }
+        let sql = index.sql().await?;
+        let query = bind_keys(sql.records(keys.len()), keys.iter().cloned());
+        let rows = self.connection.fetch_all("find", &self.table, query).await?;
+        let records: Result<_, sqlx::Error> = rows.iter().map(|row| decode(row, sql)).collect();
+        records.map_err(|error| fault::convert(error, "decode", &self.table))
+    }
+}
+
+impl Index {
+    /// Opens a transaction and inserts a row as it was; `None` where its key has a
+    /// row already.
+    #[cfg_attr(not(test), expect(dead_code, reason = "the journal comes next"))]
+    pub(crate) async fn begin_restore(&self, record: &Record) -> Result<Option<PendingWrite>> {
+        let (mut pending, sql) = self.begin().await?;
+        let insert = sql.insert_record(record);
+        match pending.connection.execute("restore", &record.name, insert).await {
+            Err(error) if !fault::is_duplicate(&error) => Err(error),
+            Ok(0) | Err(_) => pending.roll_back().await.map(|()| None),
+            Ok(_) => Ok(Some(pending)),
+        }
+    }
+}
+
+fn decode(row: &AnyRow, sql: &Sql) -> Result<Record, sqlx::Error> {
+    let mut name_hash: String = row.try_get(6)?;
+    if sql.pads_keys() {
+        name_hash.truncate(name_hash.trim_end_matches(' ').len());
+    }
+    let status = sql.has_status().then(|| row.try_get::<i64, _>(8)).transpose()?;
+    Ok(Record {
+        name: row.try_get(0)?,
+        name_trunk: row.try_get(7)?,
+        name_hash,
+        datatype: row.try_get(1)?,
+        scope: row.try_get(2)?,
+        size: row.try_get(3)?,
+        mtime: row.try_get(4)?,
+        expired: row.try_get::<i64, _>(5)? != 0,
+        status: status.map(|status| status != 0),
+    })
+}
