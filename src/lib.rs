@@ -27,6 +27,7 @@ pub mod capi;
 #[cfg(feature = "cli")]
 pub mod cli;
 pub mod config;
+mod debris;
 mod error;
 mod files;
 mod index;
@@ -38,6 +39,7 @@ mod runtime;
 pub mod serve;
 mod spool;
 mod store;
+mod territory;
 
 pub use config::Options;
 pub use error::{Error, ErrorKind, Result};

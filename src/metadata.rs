@@ -89,7 +89,11 @@ impl Area {
     /// The area of an id: by its first segment, or, in a store without a name
     /// prefix, by what follows `var/[site/]storage/`.
     pub fn of(id: &FileId) -> Self {
-        let beneath = beneath_storage(id.as_str()).unwrap_or(id.as_str());
+        Self::of_path(beneath_storage(id.as_str()).unwrap_or(id.as_str()))
+    }
+
+    /// The area of a path within a storage directory.
+    pub(crate) fn of_path(beneath: &str) -> Self {
         match beneath.split_once('/') {
             Some(("images", _)) => Area::Images,
             Some(("images-versioned", _)) => Area::Drafts,
@@ -110,7 +114,7 @@ impl Area {
 
 /// `var/storage/...` and `var/<site>/storage/...`, as in the rewrite rule that
 /// sites use today.
-fn beneath_storage(name: &str) -> Option<&str> {
+pub(crate) fn beneath_storage(name: &str) -> Option<&str> {
     let beneath_var = name.strip_prefix("var/")?;
     if let Some(rest) = beneath_var.strip_prefix("storage/") {
         return Some(rest);

@@ -12,15 +12,16 @@ pub const MAX_NAME_LEN: usize = 4095;
 /// The longest segment between two slashes, in bytes: Linux' `NAME_MAX`.
 pub const MAX_SEGMENT_LEN: usize = 255;
 
-/// How file names that ezdfs keeps for itself begin; no id may end in one.
+/// How names of files and directories that ezdfs keeps for itself begin; no id
+/// has one.
 pub(crate) const RESERVED_PREFIX: &str = ".ezdfs-";
 
 /// The id of a stored file, relative to the root: `images/1/a.jpg`.
 ///
 /// UTF-8, taken byte for byte (NFC and NFD spellings are two files), 1 to
 /// [`MAX_NAME_LEN`] bytes, no leading or trailing slash, no NUL, no segment
-/// that is empty, `.`, `..` or longer than [`MAX_SEGMENT_LEN`] bytes, and no
-/// file name beginning with `.ezdfs-`. So no two ids lead to one path.
+/// that is empty, `.`, `..`, longer than [`MAX_SEGMENT_LEN`] bytes or begins with
+/// `.ezdfs-`. So no two ids lead to one path, and none to the trash.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct FileId(String);
 
@@ -33,9 +34,6 @@ impl FileId {
     /// normalised: two spellings would become two rows of one file.
     pub fn parse(text: &str) -> Result<Self> {
         check_path(text).map_err(|rule| invalid("id", text, rule))?;
-        if text.rsplit('/').next().is_some_and(|last| last.starts_with(RESERVED_PREFIX)) {
-            return Err(invalid("id", text, "file names beginning with .ezdfs- are reserved"));
-        }
         Ok(FileId(text.to_owned()))
     }
 
@@ -345,6 +343,9 @@ fn check_segment(segment: &str) -> Result<(), &'static str> {
         "" => Err("has an empty segment"),
         "." | ".." => Err("has a dot segment"),
         _ if segment.len() > MAX_SEGMENT_LEN => Err("has a segment longer than 255 bytes"),
+        _ if segment.starts_with(RESERVED_PREFIX) => {
+            Err("names beginning with .ezdfs- are reserved")
+        }
         _ => Ok(()),
     }
 }
@@ -403,6 +404,7 @@ mod tests {
             "..",
             "a\0b",
             "a/.ezdfs-stage-1",
+            ".ezdfs-trash/2026-01-01/images/a.jpg",
         ] {
             let error = FileId::parse(bad).expect_err(bad);
             assert_eq!(error.kind(), ErrorKind::InvalidName);

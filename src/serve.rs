@@ -2,6 +2,7 @@
 
 use std::ffi::CStr;
 
+use crate::debris;
 use crate::error::{Error, ErrorKind, Result};
 use crate::metadata::Area;
 use crate::name::{FileId, UrlPrefix};
@@ -78,7 +79,7 @@ fn resolve(prefix: &UrlPrefix, path: &[u8], allow: Allow) -> Result<FileId> {
         Area::Originals => allow.originals,
         Area::Other => false,
     };
-    if allowed {
+    if allowed && debris::is_none_in(id.as_str().as_bytes()) {
         return Ok(id);
     }
     Err(Error::new(ErrorKind::Denied, "serve", id.as_str(), "not served from this location"))

@@ -1,0 +1,125 @@
+//! What part of a tree and of a table is a store's business: the areas of
+//! storage directories in which the table has live rows. All else is foreign.
+
+use std::collections::BTreeMap;
+
+use crate::metadata::{Area, beneath_storage};
+use crate::name::NamePrefix;
+
+/// The storage directory that a name of the table lies in (`var/site/storage`,
+/// or the store's prefix, which may be empty), if it lies in one of its areas:
+/// `images/`, `images-versioned/` or `original/`.
+pub(crate) fn storage_of<'n>(name: &'n str, prefix: &NamePrefix) -> Option<&'n str> {
+    if let Some(beneath) = beneath_storage(name)
+        && Area::of_path(beneath) != Area::Other
+    {
+        // Without the slash between.
+        return Some(&name[..name.len() - beneath.len() - 1]);
+    }
+    let prefix = prefix.as_str();
+    let beneath = match prefix {
+        "" => name,
+        prefix => name.strip_prefix(prefix)?.strip_prefix('/')?,
+    };
+    (Area::of_path(beneath) != Area::Other).then(|| &name[..prefix.len()])
+}
+
+/// The part of a tree that is nobody's business, as a report counts it:
+/// `backup`, `var/site/log`.
+pub(crate) fn top(path: &str) -> &str {
+    let depth = if path.starts_with("var/") { 3 } else { 1 };
+    let directory = path.rsplit_once('/').map_or("", |(directory, _)| directory);
+    directory.match_indices('/').nth(depth - 1).map_or(directory, |(end, _)| &directory[..end])
+}
+
+/// The storage directories that a table knows, and how many live rows it has in
+/// each.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Territory {
+    prefix: NamePrefix,
+    storages: BTreeMap<String, u64>,
+}
+
+impl Territory {
+    pub(crate) fn new(prefix: &NamePrefix) -> Self {
+        Territory { prefix: prefix.clone(), storages: BTreeMap::new() }
+    }
+
+    /// Counts a row.
+    pub(crate) fn add(&mut self, name: &str, is_live: bool) {
+        let Some(storage) = storage_of(name, &self.prefix) else { return };
+        match self.storages.get_mut(storage) {
+            Some(live) => *live += u64::from(is_live),
+            None => drop(self.storages.insert(storage.to_owned(), u64::from(is_live))),
+        }
+    }
+
+    /// Whether a file of this name, if it has a row or not, is the store's.
+    pub(crate) fn covers(&self, name: &str) -> bool {
+        storage_of(name, &self.prefix).is_some_and(|storage| self.live_in(storage) > 0)
+    }
+
+    fn live_in(&self, storage: &str) -> u64 {
+        self.storages.get(storage).copied().unwrap_or_default()
+    }
+
+    /// The storage directories that have live rows.
+    pub(crate) fn storages(&self) -> impl Iterator<Item = &str> {
+        self.storages.iter().filter(|(_, live)| **live > 0).map(|(storage, _)| storage.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn prefix(text: &str) -> NamePrefix {
+        NamePrefix::parse(text).unwrap()
+    }
+
+    #[test]
+    fn storage_directories_are_those_of_the_kernels_and_the_stores_own() {
+        for (name, of, expected) in [
+            ("var/site/storage/images/1/a.jpg", "", Some("var/site/storage")),
+            ("var/storage/original/a", "", Some("var/storage")),
+            ("var/site/storage/images-versioned/a", "files", Some("var/site/storage")),
+            ("files/images/a", "files", Some("files")),
+            ("images/a", "", Some("")),
+            ("images/a", "files", None),
+            ("images", "", None),
+            ("var/site/cache/images/a", "", None),
+            ("var/site/log/error.log", "", None),
+            ("backup/images/a", "", None),
+            ("var/a/b/storage/images/a", "", None),
+            ("var/a/b/storage/images/a", "var/a/b/storage", Some("var/a/b/storage")),
+        ] {
+            assert_eq!(storage_of(name, &prefix(of)), expected, "{name} of {of:?}");
+        }
+    }
+
+    #[test]
+    fn territory_is_where_live_rows_are() {
+        let mut territory = Territory::new(&prefix(""));
+        territory.add("var/one/storage/images/a", true);
+        territory.add("var/two/storage/images/a", false);
+        assert!(territory.covers("var/one/storage/original/new"));
+        for foreign in
+            ["var/two/storage/images/a", "var/one/log/a", "images/a", "var/one/storage/a"]
+        {
+            assert!(!territory.covers(foreign), "{foreign}");
+        }
+        assert_eq!(territory.storages().collect::<Vec<_>>(), ["var/one/storage"]);
+    }
+
+    #[test]
+    fn what_is_foreign_is_counted_by_its_top() {
+        for (path, expected) in [
+            ("a", ""),
+            ("backup/2026/db.sql.gz", "backup"),
+            ("var/site/log/x/y.log", "var/site/log"),
+            ("var/site/a", "var/site"),
+        ] {
+            assert_eq!(top(path), expected, "{path}");
+        }
+    }
+}
