@@ -4,8 +4,11 @@
 mod arguments;
 mod commands;
 mod fsck;
+mod import;
 mod output;
 mod purge;
+mod remove;
+mod restore;
 mod settings;
 
 use std::process::ExitCode;

@@ -55,6 +55,7 @@ vocabulary! {
     "connect_timeout" Some("2s"), "Longest wait for a database connection";
     "query_timeout" Some("5s"), "Longest wait for an answer of the database";
     "mount_timeout" Some("5s"), "Longest wait for an answer of the mount";
+    "mount_marker" Some(""), "File below the root that must be there for it to count as mounted; production has one";
     "max_connections" Some("4"), "Database connections of one process";
     "cache_size" Some("16m"), "Memory for cached rows of one process; 0: no cache";
     "cache_files" Some("1000"), "Files kept open by one process for cached rows, at most an eighth of its descriptors; 0: none";
@@ -78,6 +79,7 @@ pub struct Options {
     pub(crate) connect_timeout: Duration,
     pub(crate) query_timeout: Duration,
     pub(crate) mount_timeout: Duration,
+    pub(crate) mount_marker: Option<String>,
     pub(crate) max_connections: usize,
     pub(crate) cache_size: u64,
     pub(crate) cache_files: usize,
@@ -117,6 +119,7 @@ impl Default for OptionsBuilder {
                 connect_timeout: Duration::ZERO,
                 query_timeout: Duration::ZERO,
                 mount_timeout: Duration::ZERO,
+                mount_marker: None,
                 max_connections: 0,
                 cache_size: 0,
                 cache_files: 0,
@@ -170,6 +173,7 @@ impl OptionsBuilder {
             "connect_timeout" => options.connect_timeout = value::timeout(text)?,
             "query_timeout" => options.query_timeout = value::timeout(text)?,
             "mount_timeout" => options.mount_timeout = value::timeout(text)?,
+            "mount_marker" => options.mount_marker = value::path_beneath(text)?,
             "max_connections" => options.max_connections = value::count(text)?,
             "cache_size" => options.cache_size = value::size(text)?,
             "cache_files" => options.cache_files = value::count_or_none(text)?,

@@ -1,23 +1,27 @@
 //! The bytes: a mounted directory, never left by any path.
 
-mod check;
+mod alive;
+mod clock;
 mod close;
+mod examine;
 mod kept;
 mod memory;
 mod nowait;
 mod remove;
 mod stage;
 mod sweep;
+mod trash;
 mod version;
 mod walk;
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::fs::File;
 use std::io::IoSliceMut;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
 
-use nix::dir::Dir;
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, OFlag, OpenHow, ResolveFlag, openat, openat2};
 use nix::sys::resource::{Resource, getrlimit};
@@ -30,15 +34,17 @@ use crate::name::FileId;
 
 use nowait::LocalDevice;
 
-pub(crate) use check::{Examined, RootIdentity, Unneeded};
+pub(crate) use alive::{Absence, Bare};
 pub(crate) use close::close_elsewhere;
-pub(crate) use kept::{is_kept, kept_for};
+pub(crate) use examine::{Examined, RootIdentity};
+pub(crate) use kept::{is_kept, is_kept_for, kept_for};
 pub(crate) use memory::{in_memory, taken_in_memory};
-pub(crate) use remove::Remover;
+pub(crate) use remove::{Remover, Taken, is_unchanged_since};
 pub(crate) use stage::{Published, Staged};
-pub(crate) use sweep::Swept;
+pub(crate) use sweep::Leftovers;
+pub(crate) use trash::{TakenBack, TrashFolder};
 pub(crate) use version::Version;
-pub(crate) use walk::{Walk, Walked, shown};
+pub(crate) use walk::{Walked, WalkedFile, shown};
 
 /// What is read of a file when it is opened: an NFS client may learn only then
 /// that a handle is stale, and who reads it next need not wait.
@@ -70,6 +76,8 @@ pub(crate) struct Mount {
     file_mode: Mode,
     dir_mode: Mode,
     durability: Durability,
+    /// What must be there for the root to count as mounted.
+    marker: Option<String>,
     local_device: LocalDevice,
 }
 
@@ -91,6 +99,7 @@ impl Mount {
             file_mode: Mode::from_bits_truncate(options.file_mode),
             dir_mode: Mode::from_bits_truncate(options.dir_mode),
             durability: options.durability,
+            marker: options.mount_marker.clone(),
             local_device: LocalDevice::default(),
         }
     }
@@ -154,30 +163,6 @@ impl Mount {
         }
     }
 
-    /// Refuses a mount that is not there: a missing root, or one without any
-    /// entry, which is what the mount point looks like when nothing is mounted.
-    /// Only to be asked where rows say that something must be there.
-    pub(crate) fn require_alive(&self) -> Result<()> {
-        if self.is_empty()? {
-            let reason = "the root is empty although the table has rows: is the share mounted?";
-            return Err(self.unavailable(reason, Errno::ENOENT));
-        }
-        Ok(())
-    }
-
-    /// Whether the root has no entry at all.
-    pub(crate) fn is_empty(&self) -> Result<bool> {
-        let entries = Dir::open(&self.root, OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())
-            .map_err(|errno| self.root_error(errno))?;
-        for entry in entries {
-            let entry = entry.map_err(|errno| self.root_error(errno))?;
-            if !matches!(entry.file_name().to_bytes(), b"." | b"..") {
-                return Ok(false);
-            }
-        }
-        Ok(true)
-    }
-
     /// A descriptor that paths are resolved from; it reads nothing by itself.
     fn root(&self) -> Result<OwnedFd> {
         openat(AT_FDCWD, &self.root, ROOT, Mode::empty()).map_err(|errno| self.root_error(errno))
@@ -191,7 +176,7 @@ impl Mount {
         }
     }
 
-    fn unavailable(&self, reason: &'static str, errno: Errno) -> Error {
+    fn unavailable(&self, reason: impl Into<Cow<'static, str>>, errno: Errno) -> Error {
         let subject = self.root.to_string_lossy();
         Error::new(ErrorKind::Unavailable, "root", subject, reason)
             .with_errno(errno as i32)
@@ -322,6 +307,13 @@ fn read_first(file: &File, buffer: &mut [u8], flags: ReadWriteFlags) -> nix::Res
         }
     }
     Ok(done)
+}
+
+/// A time of a file.
+fn at(seconds: i64, nanoseconds: i64) -> SystemTime {
+    let nanoseconds = u32::try_from(nanoseconds).unwrap_or_default();
+    let since = Duration::new(seconds.max(0).cast_unsigned(), nanoseconds);
+    SystemTime::UNIX_EPOCH.checked_add(since).unwrap_or(SystemTime::UNIX_EPOCH)
 }
 
 fn is_regular(status: &FileStat) -> bool {

@@ -12,6 +12,7 @@ mod servers;
 mod settle;
 mod sorted;
 mod sql;
+mod survey;
 #[cfg(test)]
 mod trials;
 
@@ -34,8 +35,7 @@ pub(crate) use check::{Keyed, Locked};
 pub(crate) use fault::{Attempts, is_refusal};
 pub(crate) use list::Page;
 pub(crate) use pending::PendingWrite;
-#[cfg_attr(not(test), expect(unused_imports, reason = "the journal comes next"))]
-pub(crate) use record::Record;
+pub use record::Record;
 pub(crate) use register::Registration;
 pub(crate) use schema::Shape;
 pub(crate) use settle::Outcome;
@@ -72,6 +72,11 @@ impl Index {
     /// before anything is stored.
     pub(crate) async fn ready(&self) -> Result<()> {
         self.sql_for_writing().await.map(drop)
+    }
+
+    /// The table's name.
+    pub(crate) fn table(&self) -> &str {
+        &self.table
     }
 
     /// For an operation that begins now: it is repeated no later than

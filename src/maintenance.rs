@@ -1,10 +1,20 @@
 //! What operators do to a whole store.
 
+mod empty;
+mod fit;
 mod fsck;
 mod import;
+mod limit;
+mod progress;
 mod purge;
+mod remove;
+mod restore;
 
-pub use crate::store::Fault;
-pub use fsck::{Checked, Finding, Fsck, FsckOptions, Report};
-pub use import::{Import, ImportOptions, Imported};
-pub use purge::{PurgeOptions, Purged, purge};
+pub use crate::index::Record;
+pub use empty::{Emptied, EmptyOptions, empty_trash};
+pub use fsck::{Accepted, Checked, Fault, Finding, Fsck, FsckOptions, Report};
+pub use import::{Import, ImportOptions, ImportReport, Imported, ImportedFile};
+pub use progress::{Phase, Progress};
+pub use purge::{PurgeOptions, PurgeReport, Purged, purge};
+pub use remove::{RemoveOptions, RemoveReport, Target, remove};
+pub use restore::{RestoreOptions, RestoreReport, RestoredFiles, restore};

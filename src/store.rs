@@ -1,26 +1,29 @@
 //! The operations. The order of index steps and file steps stands here and
 //! nowhere else: reading in `read`, writing in `write`, deleting in `delete`.
 
+mod alive;
 mod batch;
-mod check;
+mod claims;
 mod delete;
 mod halves;
-mod judge;
 mod list;
 mod mounted;
 mod read;
 mod register;
-mod restore;
+mod removal;
+mod rowless;
 mod serve;
 mod shared;
+mod trash;
 mod write;
 mod writing;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
+use tokio::sync::{OnceCell, Semaphore};
 
 use crate::cache::{Budget, Cache, Flights};
 use crate::config::{Dsn, Options};
@@ -31,20 +34,20 @@ use crate::name::{FileId, FileName, NamePrefix, UrlPrefix};
 use crate::runtime::{self, PerProcess};
 
 use batch::Batch;
-pub use check::Fault;
-pub(crate) use check::{Checking, State, Verdict};
 pub use delete::Deleted;
 pub(crate) use delete::Removal;
-pub(crate) use judge::{has_bad_datatype, is_hidden};
 pub use list::List;
 use mounted::MOUNT_THREADS;
 pub(crate) use mounted::Pulse;
 pub use read::OpenFile;
 pub(crate) use register::{Candidate, Registered};
+pub(crate) use removal::REMOVAL_BATCH;
+pub(crate) use rowless::Rowless;
 #[cfg(feature = "capi")]
 pub(crate) use serve::Trial;
 use shared::CachedFile;
 pub use shared::SharedFile;
+pub(crate) use trash::{Disposal, Line, Removed, Restored, Trash};
 pub use write::CreateOptions;
 
 /// Files whose metadata is in a table and whose bytes are on a mount.
@@ -72,6 +75,9 @@ pub(crate) struct Process {
     batch: Batch,
     closes_idle_files: AtomicBool,
     mount: Mount,
+    root: PathBuf,
+    /// The same without symbolic links.
+    real_root: OnceCell<String>,
     mount_slots: Arc<Semaphore>,
     mount_timeout: Duration,
     name_prefix: NamePrefix,
@@ -162,6 +168,8 @@ impl Store {
                 batch: Batch::default(),
                 closes_idle_files: AtomicBool::new(false),
                 mount: Mount::new(&self.options),
+                root: self.options.root.clone(),
+                real_root: OnceCell::new(),
                 mount_slots: Arc::new(Semaphore::new(MOUNT_THREADS)),
                 mount_timeout: self.options.mount_timeout,
                 name_prefix: self.options.name_prefix.clone(),
@@ -172,8 +180,26 @@ impl Store {
 }
 
 impl Process {
+    pub(crate) fn index(&self) -> &Index {
+        &self.index
+    }
+
+    pub(crate) fn name_prefix(&self) -> &NamePrefix {
+        &self.name_prefix
+    }
+
+    /// The root, as messages name it.
+    pub(crate) fn root_shown(&self) -> String {
+        self.root.to_string_lossy().into_owned()
+    }
+
+    /// For work that has no deadline: that of a command.
+    pub(crate) fn mount(&self) -> &Mount {
+        &self.mount
+    }
+
     /// Drops what is remembered of names that are being written.
-    fn forget<'n>(&self, names: impl IntoIterator<Item = &'n FileName>) {
+    pub(crate) fn forget<'n>(&self, names: impl IntoIterator<Item = &'n FileName>) {
         for name in names {
             let key = name.digest();
             self.flights.forget(&key);

@@ -1,7 +1,7 @@
 //! What part of a tree and of a table is a store's business: the areas of
 //! storage directories in which the table has live rows. All else is foreign.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::metadata::{Area, beneath_storage};
 use crate::name::NamePrefix;
@@ -22,6 +22,38 @@ pub(crate) fn storage_of<'n>(name: &'n str, prefix: &NamePrefix) -> Option<&'n s
         prefix => name.strip_prefix(prefix)?.strip_prefix('/')?,
     };
     (Area::of_path(beneath) != Area::Other).then(|| &name[..prefix.len()])
+}
+
+/// Where the area ends that a path lies in, with that of its storage directory
+/// before it: 6 of `images/1/a.jpg`. 0 of a path outside any.
+pub(crate) fn area_end(path: &str) -> usize {
+    let beneath = beneath_storage(path).unwrap_or(path);
+    match Area::of_path(beneath) {
+        Area::Other => 0,
+        _ => path.len() - beneath.len() + beneath.find('/').unwrap_or_default(),
+    }
+}
+
+/// The names by which a table may know the file at a path, were it asked about
+/// with another root or prefix. `roots` are spellings of the root.
+pub(crate) fn other_names(roots: &[&str], prefix: &NamePrefix, path: &str) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    for root in roots {
+        let full = format!("{}/{path}", root.trim_matches('/'));
+        let starts = full.match_indices('/').map(|(slash, _)| slash + 1);
+        for suffix in [0].into_iter().chain(starts).map(|start| &full[start..]) {
+            let is_named =
+                beneath_storage(suffix).is_some_and(|it| Area::of_path(it) != Area::Other);
+            let is_area = Area::of_path(suffix) != Area::Other;
+            if is_named || is_area {
+                names.insert(suffix.to_owned());
+            }
+            if is_area && !prefix.as_str().is_empty() {
+                names.insert(format!("{prefix}/{suffix}"));
+            }
+        }
+    }
+    names
 }
 
 /// The part of a tree that is nobody's business, as a report counts it:
@@ -57,6 +89,15 @@ impl Territory {
     /// Whether a file of this name, if it has a row or not, is the store's.
     pub(crate) fn covers(&self, name: &str) -> bool {
         storage_of(name, &self.prefix).is_some_and(|storage| self.live_in(storage) > 0)
+    }
+
+    /// Paths of the storage directories that have live rows, beneath the root.
+    pub(crate) fn paths(&self) -> impl Iterator<Item = String> {
+        let prefix = self.prefix.as_str();
+        self.storages().filter_map(move |storage| {
+            let path = storage.strip_prefix(prefix)?;
+            Some(path.trim_start_matches('/').to_owned())
+        })
     }
 
     fn live_in(&self, storage: &str) -> u64 {

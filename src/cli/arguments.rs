@@ -107,23 +107,14 @@ pub(super) fn command() -> Command {
             Command::new("mv")
                 .about("Give a file another id, replacing what that had")
                 .arg(file("Which"))
-                .arg(Arg::new("to").required(true).value_name("NEW-ID").help("Its new id")),
+                .arg(Arg::new("to").required(true).value_name("NEW-ID").help("Its new id"))
+                .arg(flag("dry-run", "Only look, and say what would be done").short('n')),
         )
-        .subcommand(
-            Command::new("rm")
-                .about("Delete files: row first, then bytes")
-                .arg(file("Which").num_args(1..).help("Files, or with -r directories"))
-                .arg(flag("recursive", "Delete everything below these directories").short('r'))
-                .arg(flag("force", "Say nothing of files that do not exist").short('f')),
-        )
-        .subcommand(
-            Command::new("import")
-                .about("Register the files of a tree that lies in the root already")
-                .arg(Arg::new("dir").required(true).value_name("DIR").help("The tree"))
-                .arg(flag("dry-run", "Only look and count").short('n')),
-        )
+        .subcommand(super::remove::command())
+        .subcommand(super::import::command())
         .subcommand(super::fsck::command())
         .subcommand(super::purge::command())
+        .subcommand(super::restore::command())
 }
 
 /// An option with a value and a default.
@@ -138,4 +129,12 @@ pub(super) fn flag_value(
 
 pub(super) fn flag(name: &'static str, help: &'static str) -> Arg {
     Arg::new(name).long(name).action(ArgAction::SetTrue).help(help)
+}
+
+pub(super) fn max_remove() -> Arg {
+    Arg::new("max-remove")
+        .long("max-remove")
+        .value_name("NUMBER")
+        .value_parser(value_parser!(u64))
+        .help("Change nothing if more would go [default: 1,000 or 1 % of the rows, whichever is more]")
 }

@@ -8,9 +8,8 @@ use std::process::ExitCode;
 use clap::ArgMatches;
 use serde_json::json;
 
-use super::{fsck, output, purge, report};
+use super::{fsck, import, output, purge, remove, restore};
 use crate::error::{Error, ErrorKind, Result};
-use crate::maintenance::{Import, ImportOptions};
 use crate::name::{DirId, FileId};
 use crate::store::{CreateOptions, OpenFile, Store};
 
@@ -21,6 +20,9 @@ pub(super) fn run(store: &Store, matches: &ArgMatches) -> Result<ExitCode> {
     let Some((name, matches)) = matches.subcommand() else {
         return Ok(ExitCode::from(2));
     };
+    if matches!(name, "rm" | "fsck" | "purge" | "restore" | "import") {
+        output::catch_interrupts()?;
+    }
     let command = match name {
         "schema" => schema,
         "put" => put,
@@ -28,10 +30,11 @@ pub(super) fn run(store: &Store, matches: &ArgMatches) -> Result<ExitCode> {
         "stat" => stat,
         "ls" => ls,
         "mv" => mv,
-        "rm" => rm,
+        "rm" => remove::run,
         "fsck" => fsck::run,
         "purge" => purge::run,
-        _ => import,
+        "restore" => restore::run,
+        _ => import::run,
     };
     command(store, &Arguments { matches })
 }
@@ -48,6 +51,10 @@ impl<'a> Arguments<'a> {
 
     pub(super) fn flag(&self, name: &str) -> bool {
         self.matches.get_flag(name)
+    }
+
+    pub(super) fn max_remove(&self) -> Option<u64> {
+        self.matches.get_one("max-remove").copied()
     }
 
     fn id(&self) -> Result<FileId> {
@@ -187,6 +194,9 @@ fn ls(store: &Store, arguments: &Arguments<'_>) -> Result<ExitCode> {
 
 fn mv(store: &Store, arguments: &Arguments<'_>) -> Result<ExitCode> {
     let to = FileId::parse(arguments.text("to").unwrap_or_default())?;
+    if arguments.flag("dry-run") {
+        return would_move(store, &arguments.id()?, &to, arguments.flag("json"));
+    }
     let info = store.rename(&arguments.id()?, &to)?;
     if arguments.flag("json") {
         output::json(&output::File::from(&info))?;
@@ -194,81 +204,21 @@ fn mv(store: &Store, arguments: &Arguments<'_>) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Goes on after a file that cannot be deleted; the exit code is the first
-/// error's.
-fn rm(store: &Store, arguments: &Arguments<'_>) -> Result<ExitCode> {
-    let mut code = ExitCode::SUCCESS;
-    let mut failed = false;
-    for text in arguments.matches.get_many::<String>("id").into_iter().flatten() {
-        match remove(store, text, arguments) {
-            Ok(()) => {}
-            Err(error) if error.kind() == ErrorKind::NotFound && arguments.flag("force") => {}
-            Err(error) => {
-                report(&error);
-                if !failed {
-                    code = ExitCode::from(error.kind().exit_code());
-                }
-                failed = true;
-            }
-        }
-    }
-    Ok(code)
-}
-
-fn remove(store: &Store, text: &str, arguments: &Arguments<'_>) -> Result<()> {
-    if !arguments.flag("recursive") {
-        store.delete(&FileId::parse(text)?)?;
-        if arguments.flag("json") {
-            output::json(&json!({ "id": text, "rows": 1 }))?;
-        }
-        return Ok(());
-    }
-    let deleted = store.delete_directory(&DirId::parse(text)?)?;
-    if arguments.flag("json") {
-        let (rows, files, left) = (deleted.rows, deleted.files, deleted.left);
-        output::json(&json!({ "dir": text, "rows": rows, "files": files, "left": left }))?;
-    } else if deleted.left > 0 {
-        eprintln!("ezdfs: rm {text:?}: {} files or directories are left", deleted.left);
-    }
-    Ok(())
-}
-
-fn import(store: &Store, arguments: &Arguments<'_>) -> Result<ExitCode> {
-    let directory = Path::new(arguments.text("dir").unwrap_or_default());
-    let dry_run = arguments.flag("dry-run");
-    let import = Import::new(store, directory, ImportOptions { dry_run })?;
-    let counter = output::counter("files");
-    let mut failure_code = None;
-    let imported = import.run(
-        |so_far| counter.set_position(so_far.total()),
-        |error| {
-            counter.suspend(|| report(&error));
-            failure_code.get_or_insert(error.kind().exit_code());
-        },
-    );
-    counter.finish_and_clear();
-    let imported = imported?;
-    if arguments.flag("json") {
-        output::json(&json!({
-            "added": imported.added,
-            "updated": imported.updated,
-            "unchanged": imported.unchanged,
-            "soft_deleted": imported.soft_deleted,
-            "skipped": imported.skipped,
-            "failed": imported.failed,
-            "dry_run": dry_run,
-        }))?;
+fn would_move(store: &Store, from: &FileId, to: &FileId, json: bool) -> Result<ExitCode> {
+    let size = store.open(from)?.size;
+    let replaced = match store.stat(to) {
+        Ok(replaced) => Some(replaced.size),
+        Err(error) if error.kind() == ErrorKind::NotFound => None,
+        Err(error) => return Err(error),
+    };
+    if json {
+        let (from, to) = (from.as_str(), to.as_str());
+        output::json(&json!({ "from": from, "to": to, "size": size, "replaces": replaced }))?;
     } else {
-        let would = if dry_run { "would be " } else { "" };
-        output::line(&format!(
-            "{} {would}added, {} {would}updated, {} unchanged, {} soft-deleted, {} skipped, {} failed",
-            imported.added,
-            imported.updated,
-            imported.unchanged,
-            imported.soft_deleted,
-            imported.skipped,
-            imported.failed
-        ))?;
+        let replaced =
+            replaced.map_or(String::new(), |size| format!(", replacing a file of {size} bytes"));
+        let (from, to) = (output::printable(from.as_str()), output::printable(to.as_str()));
+        output::line(&format!("{from} ({size} bytes) would become {to}{replaced}"))?;
     }
-    Ok(failure_code.map_or(ExitCode::SUCCESS, ExitCode::from))
+    Ok(ExitCode::SUCCESS)
 }

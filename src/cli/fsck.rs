@@ -1,58 +1,58 @@
 //! `ezdfs fsck`
 
+use std::fs::File;
+use std::io::{BufWriter, Write as _};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgAction, Command, value_parser};
-use indicatif::ProgressBar;
 use serde_json::{Map, Value, json};
 
-use super::arguments::flag_value;
+use super::arguments::{flag_value, max_remove};
 use super::commands::Arguments;
 use super::{output, report};
 use crate::error::{Error, Result};
-use crate::maintenance::{Checked, Fault, Finding, Fsck, FsckOptions, Report};
+use crate::maintenance::{
+    Accepted, Checked, Fault, Finding, Fsck, FsckOptions, Phase, Progress, Report,
+};
 use crate::name::DirId;
 use crate::store::Store;
 
 /// The exit code where something is wrong and was not repaired.
 const FAULTS_REMAIN: u8 = 7;
 
-const CLASSES: &str = "\
-Classes and what --repair does about them; every one is looked at again first:
-  missing-file   a live row without a file: the row is deleted
-  orphan-file    a file without a row: it is removed
-  size-mismatch  the row takes the file's size
-  hidden-row     expired although its mtime is positive: expired is reset
-  bad-hash       the key is not the name's md5: it becomes that
-  bad-datatype   no MIME type: found from the file's first bytes
-  alias          another spelling of a path (a//b, x/../a): the row is deleted if
-                 the path's own name has one; the file stays
-  interrupted-overwrite
-                 the file in place was not committed, the row's own is kept beside
-                 it: that is put back
-  stale-staging  what an interrupted write left behind besides: it is removed
-Soft-deleted rows and their files are nothing wrong. Without --repair nothing is changed.";
-
 pub(super) fn command() -> Command {
     let percent = |name, default, help| {
         flag_value(name, "PERCENT", default, help).value_parser(value_parser!(u8).range(0..=100))
     };
-    let classes = Fault::ALL.into_iter().map(Fault::name).chain(["all"]);
+    let class = |name: &'static str, with_all, help| {
+        let all = if with_all { Some("all") } else { None };
+        let classes = Fault::ALL.into_iter().map(Fault::name).chain(all);
+        Arg::new(name)
+            .long(name)
+            .value_name("CLASS")
+            .action(ArgAction::Append)
+            .hide_possible_values(true)
+            .value_parser(PossibleValuesParser::new(classes))
+            .help(help)
+    };
+    let file = |name: &'static str, help| {
+        Arg::new(name).long(name).value_name("FILE").value_parser(value_parser!(PathBuf)).help(help)
+    };
     Command::new("fsck")
         .about("Check rows and files against each other; exit code 7 where faults remain")
-        .after_help(CLASSES)
+        .after_help(classes())
         .arg(Arg::new("dir").value_name("DIR").help("Only below this directory"))
-        .arg(
-            Arg::new("repair")
-                .long("repair")
-                .value_name("CLASS")
-                .action(ArgAction::Append)
-                .hide_possible_values(true)
-                .value_parser(PossibleValuesParser::new(classes))
-                .help("Repair faults of this class, or all; may be given again"),
-        )
+        .arg(class("repair", true, "Repair faults of this class, or all; may be given again"))
+        .arg(class("only", false, "Look for faults of this class only; may be given again"))
+        .arg(file("accept", "Do not report the faults of this list: a class and a path a line"))
+        .arg(file("report", "Write each fault there, as JSON lines, instead of printing it"))
+        .arg(file(
+            "checksum",
+            "Check bytes against a list of md5sum or sha256sum, made in the root",
+        ))
         .arg(
             flag_value("grace", "TIME", "1h", "Leave alone files that changed so recently")
                 .value_parser(|text: &str| humantime::parse_duration(text)),
@@ -61,80 +61,126 @@ pub(super) fn command() -> Command {
             flag_value("max-errors", "NUMBER", "10", "Stop after more than so many I/O errors")
                 .value_parser(value_parser!(u64)),
         )
-        .arg(percent("max-missing", "50", "Stop where more of the live rows have no file"))
+        .arg(percent(
+            "max-missing",
+            "50",
+            "Repair nothing in a directory where more of the live rows do not fit the files",
+        ))
         .arg(percent(
             "max-orphans",
             "50",
             "Remove no orphan-file where more of the files have no row",
         ))
+        .arg(max_remove())
+}
+
+fn classes() -> String {
+    let mut text = "Classes, and what --repair does about them after looking again:\n".to_owned();
+    for fault in Fault::ALL {
+        let remedy = fault.remedy().unwrap_or("nothing: look at it");
+        text.push_str(&format!("  {:<21}  {remedy}\n", fault.name()));
+    }
+    text + "Soft-deleted rows and their files are nothing wrong. Without --repair nothing is \
+            changed; what is taken away can be brought back by `ezdfs restore`."
 }
 
 pub(super) fn run(store: &Store, arguments: &Arguments<'_>) -> Result<ExitCode> {
     let options = options(arguments)?;
     let repairs = options.repair.clone();
+    let path = arguments.matches.get_one::<PathBuf>("report");
     let mut printer = Printer {
         json: arguments.flag("json"),
-        counter: output::counter("checked"),
+        file: path.map(|path| open_report(path)).transpose()?,
+        progress: output::Progress::new(),
         failure: None,
     };
     let checked = Fsck::new(store, options).run(&mut printer);
-    printer.counter.finish_and_clear();
+    printer.progress.finish();
     let checked = checked?;
+    if let (Some(file), Some(path)) = (&mut printer.file, path) {
+        file.flush().map_err(|error| output::cannot_write(error, &path.to_string_lossy()))?;
+    }
     if printer.json {
         output::json(&summary(&checked, &repairs))?;
     } else {
         print_summary(&checked)?;
     }
     Ok(match printer.failure {
+        _ if checked.is_interrupted => output::interrupted(),
         Some(code) => ExitCode::from(code),
         None if checked.remaining() > 0 => ExitCode::from(FAULTS_REMAIN),
         None => ExitCode::SUCCESS,
     })
 }
 
+fn open_report(path: &Path) -> Result<BufWriter<File>> {
+    let file = File::create(path);
+    file.map(BufWriter::new).map_err(|error| output::cannot_write(error, &path.to_string_lossy()))
+}
+
 fn options(arguments: &Arguments<'_>) -> Result<FsckOptions> {
     let matches = arguments.matches;
-    let classes: Vec<&String> = matches.get_many("repair").into_iter().flatten().collect();
-    let repair = match classes.iter().any(|class| *class == "all") {
-        true => Fault::ALL.to_vec(),
-        false => classes.iter().filter_map(|class| Fault::from_name(class)).collect(),
+    let faults = |name: &str| -> Vec<Fault> {
+        let classes: Vec<&String> = matches.get_many(name).into_iter().flatten().collect();
+        match classes.iter().any(|class| *class == "all") {
+            true => Fault::ALL.to_vec(),
+            false => classes.iter().filter_map(|class| Fault::from_name(class)).collect(),
+        }
     };
     let default = FsckOptions::default();
     let number = |name| matches.get_one::<u8>(name).copied();
+    let accepted = matches.get_one::<PathBuf>("accept").map(|path| Accepted::read(path));
     Ok(FsckOptions {
         dir: arguments.text("dir").map(DirId::parse).transpose()?,
         grace: matches.get_one::<Duration>("grace").copied().unwrap_or(default.grace),
-        repair,
+        repair: faults("repair"),
+        only: faults("only"),
         max_errors: matches.get_one("max-errors").copied().unwrap_or(default.max_errors),
         max_missing: number("max-missing").unwrap_or(default.max_missing),
         max_orphans: number("max-orphans").unwrap_or(default.max_orphans),
+        max_remove: arguments.max_remove(),
+        accepted: accepted.transpose()?.unwrap_or_default(),
+        checksums: matches.get_one::<PathBuf>("checksum").cloned(),
     })
 }
 
 struct Printer {
     json: bool,
-    counter: ProgressBar,
+    file: Option<BufWriter<File>>,
+    progress: output::Progress,
     /// The first failure's exit code.
     failure: Option<u8>,
 }
 
-impl Report for Printer {
-    fn progress(&mut self, so_far: &Checked) {
-        self.counter.set_position(so_far.rows + so_far.files);
+impl Progress for Printer {
+    fn progress(&mut self, phase: Phase, done: u64, total: u64) {
+        self.progress.show(phase, done, total);
     }
 
+    fn is_interrupted(&self) -> bool {
+        output::is_interrupted()
+    }
+}
+
+impl Report for Printer {
     fn finding(&mut self, finding: &Finding) -> Result<()> {
-        let Finding { fault, path, key, detail, repaired, left } = finding;
-        self.counter.suspend(|| {
+        let Finding { fault, path, key, detail, repaired, left, row } = finding;
+        let object = json!({
+            "class": fault.name(),
+            "path": path,
+            "key": key,
+            "detail": detail,
+            "repaired": repaired,
+            "left": left,
+            "row": row,
+        });
+        if let Some(file) = &mut self.file {
+            let written = writeln!(file, "{object}");
+            return written.map_err(|error| output::cannot_write(error, "the report"));
+        }
+        self.progress.suspend(|| {
             if self.json {
-                return output::json(&json!({
-                    "class": fault.name(),
-                    "path": path,
-                    "key": key,
-                    "detail": detail,
-                    "repaired": repaired,
-                    "left": left,
-                }));
+                return output::json(&object);
             }
             let end = match (repaired, left) {
                 (true, _) => " (repaired)".to_owned(),
@@ -147,7 +193,7 @@ impl Report for Printer {
     }
 
     fn failure(&mut self, error: Error) {
-        self.counter.suspend(|| report(&error));
+        self.progress.suspend(|| report(&error));
         self.failure.get_or_insert(error.kind().exit_code());
     }
 }
@@ -163,20 +209,58 @@ fn summary(checked: &Checked, repairs: &[Fault]) -> Value {
         "files": checked.files,
         "young": checked.young,
         "unchecked": checked.unchecked,
+        "unknown": checked.unknown,
+        "foreign": checked.foreign,
+        "foreign_rows": checked.foreign_rows,
+        "legacy_types": checked.legacy_types,
         "errors": checked.errors,
         "found": per_class(&checked.found),
         "repaired": per_class(&checked.repaired),
+        "accepted": checked.accepted,
         "remaining": checked.remaining(),
         "dry_run": repairs.is_empty(),
+        "journal": checked.journal,
+        "interrupted": checked.is_interrupted,
     })
 }
 
 fn print_summary(checked: &Checked) -> Result<()> {
-    let Checked { rows, files, young, unchecked, errors, .. } = checked;
+    let Checked { rows, files, young, unchecked, errors, accepted, .. } = checked;
     output::line(&format!(
-        "{rows} rows, {files} files: {} faults, {} repaired; {young} files too young, \
-         {unchecked} rows unchecked, {errors} errors",
+        "{rows} rows, {files} files: {} faults, {} repaired, {accepted} accepted; {young} files too \
+         young, {unchecked} rows unchecked, {errors} errors",
         checked.found.iter().sum::<u64>(),
         checked.repaired.iter().sum::<u64>(),
-    ))
+    ))?;
+    if !checked.foreign.is_empty() {
+        let tops = checked.foreign.iter().map(|(top, count)| match top.as_str() {
+            "" => format!("./ {count}"),
+            top => format!("{top}/ {count}"),
+        });
+        let tops = output::printable(&tops.collect::<Vec<_>>().join(", "));
+        output::line(&format!("foreign, not touched by any command: {tops}"))?;
+    }
+    for (count, what) in [
+        (
+            checked.unknown,
+            "files in directories of which the table knows nothing (see `ezdfs rm -r`)",
+        ),
+        (
+            checked.foreign_rows,
+            "rows outside images/, images-versioned/ and original/, not checked",
+        ),
+        (checked.legacy_types, "live rows with one of legacy's words for a type (misc, php, ...)"),
+    ] {
+        if count > 0 {
+            output::line(&format!("{count} {what}"))?;
+        }
+    }
+    if let Some(journal) = &checked.journal {
+        output::line(&format!("what was taken away is in .ezdfs-trash/{journal}"))?;
+    }
+    if checked.is_interrupted {
+        output::line("interrupted: not everything was looked at")
+    } else {
+        Ok(())
+    }
 }

@@ -1,12 +1,19 @@
 //! What the command prints.
 
 use std::io::{self, Write};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
+use once_cell::sync::Lazy;
 use serde::Serialize;
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::flag;
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::maintenance::Phase;
 use crate::metadata::FileInfo;
 
 /// A stored file in JSON.
@@ -68,14 +75,85 @@ pub(super) fn printable(text: &str) -> String {
         .collect()
 }
 
-/// A counter on standard error; nothing where that is no terminal.
-pub(super) fn counter(what: &'static str) -> ProgressBar {
-    let bar = ProgressBar::new_spinner();
-    let style = ProgressStyle::with_template("{spinner} {pos} {msg} ({per_sec}, {elapsed})");
-    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
-    bar.set_message(what);
-    if !bar.is_hidden() {
-        bar.enable_steady_tick(Duration::from_millis(200));
+/// Phase, percentage and time to go on standard error; nothing where that is no
+/// terminal.
+pub(super) struct Progress {
+    bar: ProgressBar,
+    phase: Option<Phase>,
+    total: u64,
+}
+
+impl Progress {
+    pub(super) fn new() -> Self {
+        let bar = ProgressBar::new_spinner();
+        if !bar.is_hidden() {
+            bar.enable_steady_tick(Duration::from_millis(200));
+        }
+        Progress { bar, phase: None, total: 0 }
     }
-    bar
+
+    /// `total` is 0 where it is not known.
+    pub(super) fn show(&mut self, phase: Phase, done: u64, total: u64) {
+        if self.phase != Some(phase) || self.total != total {
+            let template = match total {
+                0 => "{spinner} {msg}: {pos} ({per_sec}, {elapsed})",
+                _ => "{spinner} {msg}: {pos}/{len} {percent}% ({per_sec}, {eta} to go)",
+            };
+            let style = ProgressStyle::with_template(template);
+            self.bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
+            self.bar.set_message(phase.name());
+            self.bar.set_length(total);
+            if self.phase != Some(phase) {
+                self.bar.reset();
+            }
+            (self.phase, self.total) = (Some(phase), total);
+        }
+        self.bar.set_position(done);
+    }
+
+    /// Prints something meanwhile.
+    pub(super) fn suspend<T>(&self, print: impl FnOnce() -> T) -> T {
+        self.bar.suspend(print)
+    }
+
+    pub(super) fn finish(&self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+impl crate::maintenance::Progress for Progress {
+    fn progress(&mut self, phase: Phase, done: u64, total: u64) {
+        self.show(phase, done, total);
+    }
+
+    fn is_interrupted(&self) -> bool {
+        is_interrupted()
+    }
+}
+
+static INTERRUPTED: Lazy<Arc<AtomicBool>> = Lazy::new(Arc::default);
+
+/// Has the first Ctrl-C, or SIGTERM, end a command where nothing is half done, with
+/// what it came to so far; the second one ends the process.
+pub(super) fn catch_interrupts() -> Result<()> {
+    let caught = || {
+        for signal in [SIGINT, SIGTERM] {
+            flag::register_conditional_default(signal, Arc::clone(&INTERRUPTED))?;
+            flag::register(signal, Arc::clone(&INTERRUPTED))?;
+        }
+        Ok(())
+    };
+    caught().map_err(|error: io::Error| {
+        Error::new(ErrorKind::Internal, "start", "signals", "cannot be caught").with_source(error)
+    })
+}
+
+pub(super) fn is_interrupted() -> bool {
+    INTERRUPTED.load(Ordering::Relaxed)
+}
+
+/// The exit code of what Ctrl-C has ended.
+pub(super) fn interrupted() -> ExitCode {
+    const ENDED_BY_SIGINT: u8 = 128 + 2;
+    ExitCode::from(ENDED_BY_SIGINT)
 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::Durability;
+use crate::name::FileId;
 
 /// An SQL identifier, or two joined by a dot (schema and table).
 pub(super) fn table(text: &str) -> Result<String, String> {
@@ -26,6 +27,16 @@ pub(super) fn absolute_path(text: &str) -> Result<PathBuf, String> {
         Ok(path)
     } else {
         Err(format!("{text:?} is not an absolute path"))
+    }
+}
+
+/// A file below the root; none where the text is empty.
+pub(super) fn path_beneath(text: &str) -> Result<Option<String>, String> {
+    match text {
+        "" => Ok(None),
+        text => {
+            FileId::parse(text).map(|id| Some(id.as_str().to_owned())).map_err(|e| e.to_string())
+        }
     }
 }
 

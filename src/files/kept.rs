@@ -2,7 +2,6 @@
 //! reserved name that tells whose it is and which write it made way for.
 
 use std::os::fd::{AsFd, OwnedFd};
-use std::time::{Duration, SystemTime};
 
 use nix::dir::Dir;
 use nix::errno::Errno;
@@ -12,7 +11,7 @@ use nix::unistd::{UnlinkatFlags, linkat, unlinkat};
 
 use super::stage::{inode, reserved_name};
 use super::walk::changed;
-use super::{Mount, is_regular, open_directory};
+use super::{Mount, at, is_regular, open_directory};
 use crate::error::{Error, ErrorKind, Result};
 use crate::metadata::Row;
 use crate::name::{FileId, FileName, RESERVED_PREFIX};
@@ -59,16 +58,16 @@ fn label(reserved: &str) -> Option<Label<'_>> {
     (owner.len() == 32).then_some(Label { owner, inode, mtime })
 }
 
-/// An old file whose successor is in place still, or is itself kept for one
-/// that is: writes may have died one after the other.
-#[derive(Debug)]
-pub(crate) struct Replaced {
-    pub(crate) id: FileId,
-    reserved: String,
-    /// Of the file in place.
-    size: u64,
-    /// What it replaced, what that replaced, and so on.
+/// What is kept for one name.
+#[derive(Debug, Default)]
+pub(crate) struct KeptFiles {
+    /// The size of the file in place, if there is one.
+    in_place: Option<u64>,
+    /// What the file in place replaced, what that replaced, and so on: writes may
+    /// have died one after the other.
     chain: Vec<Old>,
+    /// The others: names and sizes.
+    others: Vec<(String, u64)>,
 }
 
 #[derive(Debug)]
@@ -79,39 +78,65 @@ struct Old {
     mtime: i64,
 }
 
-impl Replaced {
-    /// Whether it is this file that the row speaks of: no write since then was
-    /// committed.
-    pub(crate) fn is_of(&self, row: &Row) -> bool {
-        let (mut name, mut size) = (None, self.size);
+impl KeptFiles {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.chain.is_empty() && self.others.is_empty()
+    }
+
+    /// Under which reserved name the file lies that this row speaks of; `None`
+    /// where that is not to be found among these, such as when it is in place.
+    pub(crate) fn of_row(&self, row: &Row) -> Option<&str> {
+        if !row.is_live() {
+            return None;
+        }
+        let Some(in_place) = self.in_place else { return self.only_one_of_size(row.size) };
+        let (mut name, mut size) = (None, in_place);
         for old in &self.chain {
+            // No write since then was committed.
             if (row.size, row.mtime) == (size, old.mtime) {
                 break;
             }
-            (name, size) = (Some(&old.reserved), old.size);
+            (name, size) = (Some(old.reserved.as_str()), old.size);
         }
-        row.is_live() && row.size == size && name == Some(&self.reserved)
+        name.filter(|_| row.size == size)
+    }
+
+    /// Where nothing is in place, nothing says which of several it was.
+    fn only_one_of_size(&self, size: u64) -> Option<&str> {
+        let mut fitting = self.others.iter().filter(|(_, other)| *other == size);
+        let (name, _) = fitting.next()?;
+        fitting.next().is_none().then_some(name)
     }
 }
 
 impl Mount {
-    /// Looks whether the path is an old file's, and by which other files it was
-    /// replaced; none of them written to since.
-    pub(crate) fn replaced(&self, path: &str) -> Result<Option<Replaced>> {
+    /// What is kept for a file's name.
+    pub(crate) fn kept_files(&self, id: &FileId) -> Result<KeptFiles> {
+        let look = |root: &OwnedFd| {
+            Family::read(&open_directory(root, id.parent())?, &hash(id.file_name()))
+        };
+        match look(&self.root()?) {
+            Ok(family) => Ok(family.sort_out()),
+            Err(Errno::ENOENT | Errno::ENOTDIR | Errno::ELOOP) => Ok(KeptFiles::default()),
+            Err(errno) => Err(failed(id.as_str(), "cannot look for kept files", errno)),
+        }
+    }
+
+    /// The id of the file in place that a kept file's path is labelled with.
+    /// `None` where there is none, or the path is not a kept file's.
+    pub(crate) fn owner_of_kept(&self, path: &str) -> Result<Option<FileId>> {
         let (parent, reserved) = path.rsplit_once('/').unwrap_or(("", path));
         let Some(Label { owner, .. }) = label(reserved) else { return Ok(None) };
         let root = self.root()?;
         let look = || Family::read(&open_directory(&root, parent)?, owner);
-        let family = match look() {
-            Ok(Some(family)) => family,
-            Ok(None) | Err(Errno::ENOENT | Errno::ENOTDIR | Errno::ELOOP) => return Ok(None),
-            Err(errno) => return Err(failed(path, "cannot look at a kept file", errno)),
-        };
-        let name = &family.name;
-        let id = if parent.is_empty() { name.clone() } else { format!("{parent}/{name}") };
-        let Ok(id) = FileId::parse(&id) else { return Ok(None) };
-        let size = family.status.st_size.cast_unsigned();
-        Ok(Some(Replaced { id, reserved: reserved.to_owned(), size, chain: family.chain() }))
+        match look() {
+            Ok(Family { in_place: Some((name, _)), .. }) => {
+                let id = if parent.is_empty() { name } else { format!("{parent}/{name}") };
+                Ok(FileId::parse(&id).ok())
+            }
+            Ok(_) | Err(Errno::ENOENT | Errno::ENOTDIR | Errno::ELOOP) => Ok(None),
+            Err(errno) => Err(failed(path, "cannot look at a kept file", errno)),
+        }
     }
 
     /// Gives an old file its name again.
@@ -123,29 +148,28 @@ impl Mount {
     }
 }
 
+/// Whether a kept file's path is labelled with a file of this name.
+pub(crate) fn is_kept_for(path: &str, file_name: &str) -> bool {
+    let reserved = path.rsplit('/').next().unwrap_or(path);
+    label(reserved).is_some_and(|label| label.owner == hash(file_name))
+}
+
 fn failed(path: &str, reason: &'static str, errno: Errno) -> Error {
     Error::new(ErrorKind::Storage, "check", path, reason)
         .with_errno(errno as i32)
         .with_source(errno)
 }
 
-fn modified(status: &FileStat) -> SystemTime {
-    let nanoseconds = u32::try_from(status.st_mtime_nsec).unwrap_or_default();
-    SystemTime::UNIX_EPOCH + Duration::new(status.st_mtime.max(0).cast_unsigned(), nanoseconds)
-}
-
-/// A file and what is kept for it.
+/// A file, if it is in place, and what is kept for it.
 struct Family {
-    name: String,
-    status: FileStat,
+    in_place: Option<(String, FileStat)>,
     kept: Vec<(String, FileStat)>,
 }
 
 impl Family {
-    /// Of the name in this directory that has this md5, if it is there.
-    fn read(directory: &OwnedFd, owner: &str) -> nix::Result<Option<Self>> {
-        let mut in_place = None;
-        let mut kept = Vec::new();
+    /// Of the name in this directory that has this md5.
+    fn read(directory: &OwnedFd, owner: &str) -> nix::Result<Self> {
+        let mut family = Family { in_place: None, kept: Vec::new() };
         for entry in open(directory)?.iter() {
             let entry = entry?;
             let Ok(name) = entry.file_name().to_str() else { continue };
@@ -153,33 +177,39 @@ impl Family {
             if !is_kept && hash(name) != owner {
                 continue;
             }
-            let status = fstatat(directory, name, AtFlags::AT_SYMLINK_NOFOLLOW)?;
+            let status = match fstatat(directory, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
+                Err(Errno::ENOENT) => continue,
+                outcome => outcome?,
+            };
             match is_regular(&status) {
-                true if is_kept => kept.push((name.to_owned(), status)),
-                true => in_place = Some((name.to_owned(), status)),
+                true if is_kept => family.kept.push((name.to_owned(), status)),
+                true => family.in_place = Some((name.to_owned(), status)),
                 false => {}
             }
         }
-        Ok(in_place.map(|(name, status)| Family { name, status, kept }))
+        Ok(family)
     }
 
-    fn chain(mut self) -> Vec<Old> {
+    fn sort_out(mut self) -> KeptFiles {
         let mut chain = Vec::new();
-        let mut successor = self.status;
+        let mut successor = self.in_place.as_ref().map(|(_, status)| *status);
         // Its bytes were written before the old file was set aside.
         let replaced = |name: &str, old: &FileStat, by: &FileStat| {
             label(name).is_some_and(|label| label.inode == by.st_ino)
-                && modified(by) <= changed(old)
+                && at(by.st_mtime, by.st_mtime_nsec) <= changed(old)
         };
-        while let Some(next) =
-            self.kept.iter().position(|(name, old)| replaced(name, old, &successor))
-        {
-            let (reserved, status) = self.kept.swap_remove(next);
-            let mtime = label(&reserved).map_or(0, |label| label.mtime);
-            chain.push(Old { reserved, size: status.st_size.cast_unsigned(), mtime });
-            successor = status;
+        while let Some(by) = successor {
+            let next = self.kept.iter().position(|(name, old)| replaced(name, old, &by));
+            successor = next.map(|next| {
+                let (reserved, status) = self.kept.swap_remove(next);
+                let mtime = label(&reserved).map_or(0, |label| label.mtime);
+                chain.push(Old { reserved, size: status.st_size.cast_unsigned(), mtime });
+                status
+            });
         }
-        chain
+        let size = |status: &FileStat| status.st_size.cast_unsigned();
+        let others = self.kept.into_iter().map(|(name, status)| (name, size(&status))).collect();
+        KeptFiles { in_place: self.in_place.map(|(_, status)| size(&status)), chain, others }
     }
 }
 

@@ -1,22 +1,31 @@
-//! Removing files whose rows are deleted.
+//! The one way in which somebody's file is taken away: unlinked for good where
+//! its deletion was asked for, moved to the trash where maintenance thinks that
+//! it is not needed. Whether it may go was decided under its row's lock, in
+//! [`crate::store`].
 
 use std::os::fd::OwnedFd;
 
 use nix::errno::Errno;
+use nix::fcntl::{AtFlags, renameat};
+use nix::sys::stat::{FileStat, SFlag, fstatat};
 use nix::unistd::{UnlinkatFlags, unlinkat};
 
-use super::{Mount, failed, open_directory};
+use super::trash::TrashFolder;
+use super::walk::changed;
+use super::{Mount, is_regular, open_directory};
 use crate::error::{Error, ErrorKind, Result};
-use crate::name::{DirId, FileId};
+use crate::name::DirId;
 
-impl Mount {
-    /// Removes a file; says whether there was one.
-    pub(crate) fn remove(&self, id: &FileId) -> Result<bool> {
-        Remover::new(self, None)?.remove(id)
-    }
+/// What there was to take away.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Taken {
+    Yes,
+    /// Nothing has the name, or something that is neither file nor link.
+    NoFile,
 }
 
-/// Removes files, those of one directory best after each other.
+/// Takes files away, those of one directory best after each other. Their paths
+/// lie beneath the root.
 #[derive(Debug)]
 pub(crate) struct Remover {
     root: OwnedFd,
@@ -31,17 +40,54 @@ impl Remover {
         Ok(Remover { root: mount.root()?, parent: None, prune })
     }
 
-    /// Says whether there was such a file.
-    pub(crate) fn remove(&mut self, id: &FileId) -> Result<bool> {
-        let parent = match self.enter(id.parent()) {
-            Ok(parent) => parent,
-            Err(Errno::ENOENT | Errno::ENOTDIR | Errno::ELOOP) => return Ok(false),
-            Err(errno) => return Err(cannot(id, "cannot open the file's directory", errno)),
-        };
-        match unlinkat(parent, id.file_name(), UnlinkatFlags::NoRemoveDir) {
-            Ok(()) => Ok(true),
-            Err(Errno::ENOENT) => Ok(false),
-            Err(errno) => Err(cannot(id, "the row is deleted, the file cannot be removed", errno)),
+    /// Removes a file for good.
+    pub(crate) fn unlink(&mut self, path: &str) -> Result<Taken> {
+        self.take(path, |parent, name| {
+            match unlinkat(parent, name, UnlinkatFlags::NoRemoveDir) {
+                // A row may name a directory: that is nobody's file.
+                Err(Errno::EISDIR) => Err(Errno::ENOENT),
+                outcome => outcome,
+            }
+        })
+    }
+
+    /// Moves a file to its place in the trash, see [`TrashFolder::place`].
+    pub(crate) fn trash(&mut self, path: &str, trash: &TrashFolder, place: &str) -> Result<Taken> {
+        self.take(path, |parent, name| {
+            let status = fstatat(parent, name, AtFlags::AT_SYMLINK_NOFOLLOW)?;
+            if !is_file_or_link(&status) {
+                return Err(Errno::ENOENT);
+            }
+            let (folder, name_there) = trash.enter(place)?;
+            renameat(parent, name, &folder, name_there)
+        })
+    }
+
+    /// Size and time of last change of what can be taken away.
+    pub(crate) fn look(&mut self, path: &str) -> Result<Option<FileStat>> {
+        let mut found = None;
+        self.take(path, |parent, name| {
+            let status = fstatat(parent, name, AtFlags::AT_SYMLINK_NOFOLLOW)?;
+            found = is_file_or_link(&status).then_some(status);
+            Ok(())
+        })?;
+        Ok(found)
+    }
+
+    fn take(
+        &mut self,
+        path: &str,
+        how: impl FnOnce(&OwnedFd, &str) -> nix::Result<()>,
+    ) -> Result<Taken> {
+        let (parent, name) = path.rsplit_once('/').unwrap_or(("", path));
+        match self.enter(parent).and_then(|parent| how(parent, name)) {
+            Ok(()) => Ok(Taken::Yes),
+            Err(Errno::ENOENT | Errno::ENOTDIR | Errno::ELOOP) => Ok(Taken::NoFile),
+            Err(errno) => {
+                Err(Error::new(ErrorKind::Storage, "remove", path, "cannot remove the file")
+                    .with_errno(errno as i32)
+                    .with_source(errno))
+            }
         }
     }
 
@@ -72,6 +118,12 @@ impl Drop for Remover {
     }
 }
 
-fn cannot(id: &FileId, reason: &'static str, errno: Errno) -> Error {
-    failed(ErrorKind::Storage, "delete", id, reason, errno)
+/// Whether a file has not changed since: neither bytes nor name, links or owner.
+pub(crate) fn is_unchanged_since(status: &FileStat, time: std::time::SystemTime) -> bool {
+    changed(status) <= time
+}
+
+fn is_file_or_link(status: &FileStat) -> bool {
+    let kind = SFlag::from_bits_truncate(status.st_mode & SFlag::S_IFMT.bits());
+    is_regular(status) || kind == SFlag::S_IFLNK
 }

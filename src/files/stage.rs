@@ -11,11 +11,13 @@ use nix::fcntl::{AtFlags, OFlag, openat, renameat};
 use nix::sys::stat::{Mode, fchmod, fstat, fstatat, mkdirat};
 use nix::unistd::{UnlinkatFlags, fsync, linkat, unlinkat};
 
+use super::alive::{Bare, bare_at, deepest};
 use super::kept::{kept_name, pass_on};
 use super::{Mount, failed, open_directory};
 use crate::config::Durability;
 use crate::error::{Error, ErrorKind, Result};
 use crate::name::{FileId, RESERVED_PREFIX};
+use crate::territory::area_end;
 
 /// How often a directory that somebody prunes meanwhile is made again.
 const PRUNED_RETRIES: usize = 5;
@@ -40,19 +42,24 @@ pub(crate) struct Staged {
 impl Mount {
     /// Makes the directories that are missing and opens a staging file.
     ///
-    /// `is_new_store` is asked where the root is empty: whether that is how it
-    /// should be, or the share is not mounted.
+    /// `has_live_rows` is asked where a directory on the way is empty: whether the
+    /// table has so many live rows beneath it that a share must be missing there.
     pub(crate) fn stage(
         &self,
         id: &FileId,
-        is_new_store: impl FnOnce() -> Result<bool>,
+        has_live_rows: impl Fn(&Bare) -> Result<bool>,
     ) -> Result<Staged> {
-        let root = self.root()?;
-        let mut parent = open_directory(&root, id.parent());
-        if matches!(parent, Err(Errno::ENOENT)) && self.is_empty()? && !is_new_store()? {
-            self.require_alive()?;
+        let mut directories = Directories::new(self.root()?);
+        let mut parent = open_directory(&directories.root, id.parent());
+        let is_missing = matches!(parent, Err(Errno::ENOENT));
+        if is_missing || id.parent().len() <= area_end(id.as_str()) {
+            let there = deepest(&directories.root, id.parent());
+            let there = there.map_err(|errno| cannot_create(id, errno))?;
+            self.require_place(id, &there, has_live_rows)?;
+            if is_missing {
+                parent = directories.make_below(self, id.parent(), there);
+            }
         }
-        let mut directories = Directories { root, created: Vec::new() };
         for _ in 1..PRUNED_RETRIES {
             match self.stage_once(&mut directories, id, parent) {
                 Err(Errno::ENOENT) => parent = open_directory(&directories.root, id.parent()),
@@ -61,6 +68,24 @@ impl Mount {
         }
         let outcome = self.stage_once(&mut directories, id, parent);
         self.staged(directories, id, outcome)
+    }
+
+    /// What is written to a mount point that nothing is mounted on hides below the
+    /// share when that is back, and passes for it meanwhile.
+    fn require_place(
+        &self,
+        id: &FileId,
+        (found, directory): &(&str, OwnedFd),
+        has_live_rows: impl Fn(&Bare) -> Result<bool>,
+    ) -> Result<()> {
+        if self.marker.is_some() {
+            self.require_alive()?;
+        }
+        let bare = bare_at(id.as_str(), found, directory);
+        match bare.map_err(|errno| cannot_create(id, errno))? {
+            Some(bare) if has_live_rows(&bare)? => Err(self.not_mounted(&bare)),
+            _ => Ok(()),
+        }
     }
 
     /// Legacy nodes prune empty directories after a delete; ENOENT says that
@@ -90,10 +115,7 @@ impl Mount {
         id: &FileId,
         outcome: nix::Result<(OwnedFd, String, OwnedFd)>,
     ) -> Result<Staged> {
-        let (parent, staging_name, file) = outcome.map_err(|errno| {
-            let reason = "cannot create a file in the file's directory";
-            failed(ErrorKind::Storage, "store", id, reason, errno)
-        })?;
+        let (parent, staging_name, file) = outcome.map_err(|errno| cannot_create(id, errno))?;
         Ok(Staged {
             id: id.clone(),
             parent,
@@ -111,19 +133,38 @@ impl Mount {
 /// Directories made for one write. Removed again, where they are still empty,
 /// if dropped before the write is published.
 #[derive(Debug)]
-struct Directories {
+pub(super) struct Directories {
     root: OwnedFd,
     /// Paths from the root, parents first.
     created: Vec<String>,
 }
 
 impl Directories {
+    pub(super) fn new(root: OwnedFd) -> Self {
+        Directories { root, created: Vec::new() }
+    }
+
+    /// What was made is not removed again.
+    pub(super) fn stay(&mut self) {
+        self.created.clear();
+    }
+
     /// `mkdir -p`
-    fn make(&mut self, mount: &Mount, path: &str) -> nix::Result<OwnedFd> {
-        let mut directory = open_directory(&self.root, "")?;
+    pub(super) fn make(&mut self, mount: &Mount, path: &str) -> nix::Result<OwnedFd> {
+        let there = deepest(&self.root, path)?;
+        self.make_below(mount, path, there)
+    }
+
+    /// The same from the deepest directory on that is there.
+    fn make_below(
+        &mut self,
+        mount: &Mount,
+        path: &str,
+        (found, mut directory): (&str, OwnedFd),
+    ) -> nix::Result<OwnedFd> {
         let ends = path.match_indices('/').map(|(slash, _)| slash).chain([path.len()]);
-        let mut start = 0;
-        for end in ends {
+        let mut start = if found.is_empty() { 0 } else { found.len() + 1 };
+        for end in ends.filter(|end| *end > found.len()) {
             let segment = &path[start..end];
             start = end + 1;
             match mkdirat(&directory, segment, mount.dir_mode) {
@@ -142,6 +183,11 @@ impl Directories {
         }
         Ok(directory)
     }
+}
+
+fn cannot_create(id: &FileId, errno: Errno) -> Error {
+    let reason = "cannot create a file in the file's directory";
+    failed(ErrorKind::Storage, "store", id, reason, errno)
 }
 
 impl Drop for Directories {
@@ -231,7 +277,7 @@ impl Staged {
             return Err(error);
         }
         self.staging_name.clear();
-        self.directories.created.clear();
+        self.directories.stay();
         let published = Published { parent, name: name.to_owned(), inode, old };
         if self.durability == Durability::Full
             && let Err(errno) = fsync(&published.parent)
@@ -368,7 +414,7 @@ pub(super) fn reserved_name(purpose: &str) -> Result<String> {
 }
 
 /// What cannot be removed now is left to `fsck`, which knows it by its name.
-fn remove_reserved(parent: &OwnedFd, name: &str) {
+pub(super) fn remove_reserved(parent: &OwnedFd, name: &str) {
     if let Err(errno) = unlinkat(parent, name, UnlinkatFlags::NoRemoveDir)
         && errno != Errno::ENOENT
     {
@@ -391,7 +437,7 @@ mod tests {
         options.set("root", root.path().to_str().unwrap()).unwrap();
         let mount = Mount::new(&options.build().unwrap());
         fs::write(root.path().join("a"), b"old").unwrap();
-        let mut staged = mount.stage(&FileId::parse("a").unwrap(), || Ok(true)).unwrap();
+        let mut staged = mount.stage(&FileId::parse("a").unwrap(), |_| Ok(false)).unwrap();
         staged.append(b"new").unwrap();
         staged.finish().unwrap();
         drop(staged.publish(1).unwrap());

@@ -5,48 +5,81 @@
 
 use std::ffi::CString;
 use std::os::fd::{AsFd, OwnedFd};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 use std::vec;
 
 use nix::dir::{Dir, Type};
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, openat};
-use nix::sys::stat::{FileStat, Mode, SFlag, fstatat};
+use nix::sys::stat::{FileStat, Mode, SFlag, fstat, fstatat};
 
-use super::{Mount, is_regular, open_directory};
+use super::alive::{MountId, mount_id};
+use super::{Mount, at, is_regular, open_directory};
+use crate::debris;
 use crate::error::{Error, ErrorKind, Result};
-use crate::name::DirId;
 
-/// What the walk comes by.
+/// What the walk comes by. Paths need not be UTF-8; those of directories end in a
+/// slash.
 #[derive(Debug)]
 pub(crate) enum Walked {
-    /// A regular file. Its path need not be UTF-8.
-    File { path: Vec<u8>, size: u64, changed: SystemTime },
-    /// A file, or with a slash at its end a directory, of which nothing can be
-    /// said.
-    Unreadable { path: Vec<u8>, error: Error },
+    File(WalkedFile),
+    /// A symbolic link, a socket and the like.
+    Other {
+        path: Vec<u8>,
+    },
+    /// A directory that has nothing but what a bare mount point may have, too.
+    Bare {
+        path: Vec<u8>,
+    },
+    /// A directory on another mount than where the walk began. Not entered.
+    Elsewhere {
+        path: Vec<u8>,
+    },
+    /// A file or directory of which nothing can be said.
+    Unreadable {
+        path: Vec<u8>,
+        error: Error,
+    },
+}
+
+/// A regular file.
+#[derive(Debug)]
+pub(crate) struct WalkedFile {
+    pub(crate) path: Vec<u8>,
+    pub(crate) size: u64,
+    /// When bytes, name or links last changed.
+    pub(crate) changed: SystemTime,
+    /// Whether the owner or the group of its directory, or everybody, may read it.
+    pub(crate) is_readable: bool,
 }
 
 impl Walked {
     pub(crate) fn path(&self) -> &[u8] {
         match self {
-            Walked::File { path, .. } | Walked::Unreadable { path, .. } => path,
+            Walked::File(WalkedFile { path, .. })
+            | Walked::Other { path }
+            | Walked::Bare { path }
+            | Walked::Elsewhere { path }
+            | Walked::Unreadable { path, .. } => path,
         }
     }
 }
 
-/// A walk under way. Never follows a symbolic link.
+/// A walk under way. Never follows a symbolic link, never leaves the mount, and
+/// enters none of the directories of [`debris::is_foreign_directory`].
 #[derive(Debug)]
 pub(crate) struct Walk {
     /// From the top down to the directory that is being read.
     levels: Vec<Level>,
+    mount: Option<MountId>,
     /// Reported before anything else.
-    unreadable_top: Option<Walked>,
+    top: Option<Walked>,
 }
 
 #[derive(Debug)]
 struct Level {
     directory: OwnedFd,
+    owner: (u32, u32),
     /// Empty, or ends in a slash.
     path: Vec<u8>,
     entries: vec::IntoIter<Entry>,
@@ -59,14 +92,16 @@ struct Entry {
 }
 
 impl Mount {
-    /// Walks a directory, or everything. A directory that is not there is empty.
-    pub(crate) fn walk(&self, dir: Option<&DirId>) -> Result<Walk> {
-        let mut walk = Walk { levels: Vec::new(), unreadable_top: None };
-        let path = dir.map_or(Vec::new(), |dir| format!("{dir}/").into_bytes());
-        match open_directory(&self.root()?, dir.map_or("", DirId::as_str)) {
-            Ok(directory) => walk.unreadable_top = walk.enter(directory, path),
+    /// Walks a directory beneath the root, or with an empty path everything. A
+    /// directory that is not there is empty.
+    pub(crate) fn walk(&self, path: &str) -> Result<Walk> {
+        let root = self.root()?;
+        let mut walk = Walk { levels: Vec::new(), mount: mount_id(&root), top: None };
+        let shown = if path.is_empty() { Vec::new() } else { format!("{path}/").into_bytes() };
+        match open_directory(&root, path) {
+            Ok(directory) => walk.top = walk.enter(directory, shown),
             Err(Errno::ENOENT | Errno::ENOTDIR) => {}
-            Err(errno) => walk.unreadable_top = Some(unreadable(path, errno)),
+            Err(errno) => walk.top = Some(unreadable(shown, errno)),
         }
         Ok(walk)
     }
@@ -74,29 +109,44 @@ impl Mount {
 
 impl Walk {
     fn enter(&mut self, directory: OwnedFd, path: Vec<u8>) -> Option<Walked> {
-        match read(&directory) {
-            Ok(entries) => {
-                self.levels.push(Level { directory, path, entries: entries.into_iter() });
-                None
+        if mount_id(&directory) != self.mount {
+            return Some(Walked::Elsewhere { path });
+        }
+        let owner = fstat(&directory).map(|status| (status.st_uid, status.st_gid));
+        match owner.and_then(|owner| Ok((owner, read(&directory)?))) {
+            Ok((owner, entries)) => {
+                let shows =
+                    |entry: &Entry| !debris::may_lie_in_a_mount_point(entry.name.to_bytes());
+                let is_bare = !entries.iter().any(shows);
+                let bare = is_bare.then(|| Walked::Bare { path: path.clone() });
+                self.levels.push(Level { directory, owner, path, entries: entries.into_iter() });
+                bare
             }
             Err(Errno::ENOENT) => None,
             Err(errno) => Some(unreadable(path, errno)),
         }
     }
 
-    /// `None` where the entry is gone by now, or is neither file nor directory.
+    /// `None` where the entry is gone by now, or is not to be looked at.
     fn visit(&mut self, entry: &Entry) -> Option<Walked> {
         let level = self.levels.last()?;
-        let mut path = [&level.path, entry.name.to_bytes()].concat();
+        let name = entry.name.to_bytes();
+        let mut path = [&level.path, name].concat();
         if !entry.is_directory {
             return match fstatat(&level.directory, &*entry.name, AtFlags::AT_SYMLINK_NOFOLLOW) {
-                Ok(status) if is_regular(&status) => {
-                    let size = status.st_size.cast_unsigned();
-                    Some(Walked::File { path, size, changed: changed(&status) })
-                }
-                Ok(_) | Err(Errno::ENOENT) => None,
+                Ok(status) if is_regular(&status) => Some(Walked::File(WalkedFile {
+                    path,
+                    size: status.st_size.cast_unsigned(),
+                    changed: changed(&status),
+                    is_readable: is_readable(&status, level.owner),
+                })),
+                Ok(_) => Some(Walked::Other { path }),
+                Err(Errno::ENOENT) => None,
                 Err(errno) => Some(unreadable(path, errno)),
             };
+        }
+        if debris::is_foreign_directory(name) {
+            return None;
         }
         path.push(b'/');
         // A single segment, and no link: it cannot lead out of the tree.
@@ -109,12 +159,21 @@ impl Walk {
     }
 }
 
+/// Who serves files is not who checks them: root can read everything. So the
+/// owner of the directory, its group and everybody are asked about.
+fn is_readable(status: &FileStat, (uid, gid): (u32, u32)) -> bool {
+    let may = |bit: Mode| status.st_mode & bit.bits() != 0;
+    may(Mode::S_IROTH)
+        || (may(Mode::S_IRGRP) && status.st_gid == gid)
+        || (may(Mode::S_IRUSR) && status.st_uid == uid)
+}
+
 impl Iterator for Walk {
     type Item = Walked;
 
     fn next(&mut self) -> Option<Walked> {
-        if let Some(unreadable) = self.unreadable_top.take() {
-            return Some(unreadable);
+        if let Some(top) = self.top.take() {
+            return Some(top);
         }
         while let Some(level) = self.levels.last_mut() {
             match level.entries.next() {
@@ -170,11 +229,6 @@ fn is_directory(status: &FileStat) -> bool {
 /// When bytes, name or links last changed. The change time too, because tools
 /// that copy give old files' times to new ones.
 pub(super) fn changed(status: &FileStat) -> SystemTime {
-    let at = |seconds: i64, nanoseconds: i64| {
-        let nanoseconds = u32::try_from(nanoseconds).unwrap_or_default();
-        let since = Duration::new(seconds.max(0).cast_unsigned(), nanoseconds);
-        SystemTime::UNIX_EPOCH.checked_add(since).unwrap_or(SystemTime::UNIX_EPOCH)
-    };
     at(status.st_mtime, status.st_mtime_nsec).max(at(status.st_ctime, status.st_ctime_nsec))
 }
 

@@ -7,7 +7,7 @@ use sqlx::any::AnyRow;
 use super::connect::Query;
 use super::sorted::{Sorted, Sorter};
 use super::sql::{Column, Sql};
-use super::{Index, PAGE, PendingWrite, decode, fault};
+use super::{Index, PAGE, PendingWrite, Record, decode, fault};
 use crate::error::Result;
 use crate::metadata::Row;
 use crate::name::FileName;
@@ -38,8 +38,13 @@ impl Index {
         keyed(&self.fetch("list", beneath, list).await?, beneath)
     }
 
-    /// All rows below a prefix, live or not, in the byte order of their names.
-    pub(crate) async fn sorted(&self, beneath: &str) -> Result<Sorted> {
+    /// All rows below a prefix, live or not, in the byte order of their names;
+    /// `observe` sees each as it is read.
+    pub(crate) async fn sorted(
+        &self,
+        beneath: &str,
+        observe: &mut dyn FnMut(&Keyed),
+    ) -> Result<Sorted> {
         let mut sorter = Sorter::default();
         let mut after = None;
         loop {
@@ -49,6 +54,7 @@ impl Index {
             };
             after = Some(last.key.clone());
             for keyed in page {
+                observe(&keyed);
                 sorter.add(keyed)?;
             }
         }
@@ -137,6 +143,12 @@ impl Locked<'_> {
 
     pub(crate) async fn set_key(&mut self, key: &str) -> Result<()> {
         self.change(self.sql.set(Column::NameHash).bind(key.to_owned())).await
+    }
+
+    /// The row with all its columns.
+    pub(crate) async fn record(&mut self, index: &Index) -> Result<Option<Record>> {
+        let keys = [self.key.clone()];
+        Ok(self.pending.records(index, &keys).await?.pop())
     }
 
     pub(crate) async fn commit(self) -> Result<()> {

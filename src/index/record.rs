@@ -7,28 +7,35 @@ use sqlx::any::AnyRow;
 use super::sql::Sql;
 use super::{BATCH, Index, PendingWrite, bind_keys, fault};
 use crate::error::Result;
+use crate::name::FileName;
 
 /// A row with all its columns. What [`Row`](crate::metadata::Row) leaves out or
 /// makes equal is told apart here; names are those of the columns.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Record {
-    pub(crate) name: String,
-    pub(crate) name_trunk: String,
+pub struct Record {
+    /// The name, as it is stored.
+    pub name: String,
+    /// Legacy's prefix for mass expiry; else the name.
+    pub name_trunk: String,
     /// The key that the row really has.
-    pub(crate) name_hash: String,
-    pub(crate) datatype: Option<String>,
-    pub(crate) scope: Option<String>,
-    pub(crate) size: i64,
-    pub(crate) mtime: i64,
-    pub(crate) expired: bool,
+    pub name_hash: String,
+    /// The MIME type, or one of legacy's words.
+    pub datatype: Option<String>,
+    /// Legacy's scope.
+    pub scope: Option<String>,
+    /// Bytes.
+    pub size: i64,
+    /// Seconds since the epoch; negative where it is soft-deleted.
+    pub mtime: i64,
+    /// Whether it is soft-deleted.
+    pub expired: bool,
     /// `None` where the table has no such column.
-    pub(crate) status: Option<bool>,
+    pub status: Option<bool>,
 }
 
 impl PendingWrite {
     /// The rows that have these keys, in the order of these. Nobody else can change
     /// them until the transaction ends.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the journal comes next"))]
     pub(crate) async fn records(&mut self, index: &Index, keys: &[String]) -> Result<Vec<Record>> {
         debug_assert!(keys.len() <= BATCH);
         if keys.is_empty() {
@@ -43,9 +50,19 @@ impl PendingWrite {
 }
 
 impl Index {
+    /// Opens a transaction and locks these rows, to be deleted.
+    pub(crate) async fn begin_removal(
+        &self,
+        names: &[FileName],
+    ) -> Result<(PendingWrite, Vec<Record>)> {
+        let (mut pending, _) = self.begin().await?;
+        let keys: Vec<_> = names.iter().map(FileName::hash).collect();
+        let records = pending.records(self, &keys).await?;
+        Ok((pending, records))
+    }
+
     /// Opens a transaction and inserts a row as it was; `None` where its key has a
     /// row already.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the journal comes next"))]
     pub(crate) async fn begin_restore(&self, record: &Record) -> Result<Option<PendingWrite>> {
         let (mut pending, sql) = self.begin().await?;
         let insert = sql.insert_record(record);

@@ -29,6 +29,7 @@ const ROW_BYTES: usize = 250;
 pub(super) struct Sorter {
     run: Vec<Keyed>,
     bytes: usize,
+    count: u64,
     spilled: Option<Spilled>,
 }
 
@@ -43,6 +44,7 @@ struct Spilled {
 impl Sorter {
     pub(super) fn add(&mut self, keyed: Keyed) -> Result<()> {
         self.bytes += ROW_BYTES + keyed.row.name.len() + keyed.row.datatype.len();
+        self.count += 1;
         self.run.push(keyed);
         if self.bytes < RUN_BYTES { Ok(()) } else { self.spill().map_err(failed) }
     }
@@ -81,7 +83,7 @@ impl Sorter {
                 position = end;
             }
         }
-        let mut sorted = Sorted { runs, heads: BinaryHeap::new() };
+        let mut sorted = Sorted { runs, heads: BinaryHeap::new(), count: self.count };
         for run in 0..sorted.runs.len() {
             sorted.advance(run).map_err(failed)?;
         }
@@ -95,9 +97,15 @@ pub(crate) struct Sorted {
     runs: Vec<Run>,
     /// The next row of each run.
     heads: BinaryHeap<Reverse<Head>>,
+    count: u64,
 }
 
 impl Sorted {
+    /// How many rows there are from the first to the last.
+    pub(crate) fn count(&self) -> u64 {
+        self.count
+    }
+
     pub(crate) fn next(&mut self) -> Result<Option<Keyed>> {
         let Some(Reverse(Head { keyed, run })) = self.heads.pop() else {
             return Ok(None);

@@ -1,46 +1,71 @@
 //! Checking the table against the mount, and repairing what disagrees.
 //!
 //! In two passes. The first merges the rows with the tree, both in the byte
-//! order of names, and only notes what looks wrong; it ends early where the
-//! mount or the table cannot be the right one. The second looks again at each
-//! thing that was noted, which by then is no write that was just under way, and
-//! repairs it if asked to. Nothing is changed before the first pass is over.
+//! order of names, and only notes what looks wrong. The second looks again at
+//! each thing that was noted, which by then is no write that was just under way,
+//! and repairs it if asked to. Nothing is changed before the first pass is over,
+//! nothing in directories that do not fit what the table says of them, and
+//! nothing is taken away but into the trash.
 
+mod accept;
 mod aliases;
 mod candidates;
+mod checksums;
+mod fault;
+mod files;
+mod forms;
+mod judge;
+mod rows;
 mod scan;
+mod tree;
 
-use std::collections::HashSet;
-use std::time::{Duration, SystemTime};
+use std::collections::{BTreeMap, HashSet};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::files::kept_for;
-use crate::files::shown;
+use crate::files::{kept_for, shown};
+use crate::index::Record;
+use crate::maintenance::{Phase, Progress, limit};
 use crate::name::DirId;
-use crate::store::{Checking, Fault, State, Store, Verdict};
+use crate::store::{Disposal, Process, Store, Trash};
 
+pub use accept::Accepted;
 use aliases::Aliases;
 use candidates::Candidate;
-use scan::{Scan, Scanned};
+pub use fault::Fault;
+use scan::{Checking, Scan, Scanned, require_same_mount};
+use tree::Tree;
 
 /// How to check.
 #[derive(Debug, Clone)]
 pub struct FsckOptions {
     /// Only rows and files below this directory.
     pub dir: Option<DirId>,
-    /// Files that changed so recently are not judged: their rows may be about
-    /// to be written.
+    /// Files that changed so recently, by the file server's clock, are not judged:
+    /// their rows may be about to be written.
     pub grace: Duration,
     /// What to repair.
     pub repair: Vec<Fault>,
+    /// What to look for; everything, if it is empty.
+    pub only: Vec<Fault>,
     /// So many files or directories may be unreadable before the check stops.
     pub max_errors: u64,
-    /// So many per cent of the live rows may be without a file before the check
-    /// stops: more are missing where the wrong share is mounted, or none.
+    /// Where more per cent of a directory's live rows do not fit its files, nothing
+    /// in it is repaired: something is not mounted, or not the right thing.
     pub max_missing: u8,
     /// So many per cent of the files may be without a row for these to be
     /// removed: more are where the table or the name prefix is the wrong one.
     pub max_orphans: u8,
+    /// So many rows and files may be taken away; `None` for 1,000 or one per cent
+    /// of the rows, whichever is more.
+    pub max_remove: Option<u64>,
+    /// Faults that are not reported any more.
+    pub accepted: Accepted,
+    /// A list that `md5sum` or `sha256sum` made, of paths beneath the root, against
+    /// which bytes are checked.
+    pub checksums: Option<PathBuf>,
 }
 
 impl Default for FsckOptions {
@@ -49,9 +74,13 @@ impl Default for FsckOptions {
             dir: None,
             grace: Duration::from_secs(3600),
             repair: Vec::new(),
+            only: Vec::new(),
             max_errors: 10,
             max_missing: 50,
             max_orphans: 50,
+            max_remove: None,
+            accepted: Accepted::default(),
+            checksums: None,
         }
     }
 }
@@ -70,12 +99,14 @@ pub struct Finding {
     pub detail: String,
     /// Whether it is right now.
     pub repaired: bool,
-    /// Why it was not repaired although it should have been.
-    pub left: Option<&'static str>,
+    /// Why it was not repaired, or must not be.
+    pub left: Option<String>,
+    /// The row that was deleted.
+    pub row: Option<Box<Record>>,
 }
 
 /// What a check came to.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Checked {
     /// Rows read.
     pub rows: u64,
@@ -83,14 +114,28 @@ pub struct Checked {
     pub files: u64,
     /// Files without a row that are too young to be judged.
     pub young: u64,
-    /// Live rows below directories that could not be read.
+    /// Live rows below directories that could not be read or lie elsewhere.
     pub unchecked: u64,
+    /// Files without a row in directories of which the table knows nothing.
+    pub unknown: u64,
+    /// Files that are nobody's business here, by the top of their path.
+    pub foreign: BTreeMap<String, u64>,
+    /// Rows outside the areas of any storage directory.
+    pub foreign_rows: u64,
+    /// Live rows whose type is one of legacy's words (`misc`, `php`).
+    pub legacy_types: u64,
     /// Things that could not be read or repaired.
     pub errors: u64,
+    /// Faults that are on the list of accepted ones.
+    pub accepted: u64,
     /// Faults found, repaired or not, in the order of [`Fault::ALL`].
     pub found: [u64; Fault::ALL.len()],
     /// Those of them that were repaired.
     pub repaired: [u64; Fault::ALL.len()],
+    /// The journal of what was taken away, in the trash.
+    pub journal: Option<String>,
+    /// It was ended before its end.
+    pub is_interrupted: bool,
 }
 
 impl Checked {
@@ -101,10 +146,7 @@ impl Checked {
 }
 
 /// Where a check tells what it does.
-pub trait Report {
-    /// Called now and then.
-    fn progress(&mut self, so_far: &Checked);
-
+pub trait Report: Progress {
     /// Called for each fault, after the first pass.
     ///
     /// # Errors
@@ -115,6 +157,30 @@ pub trait Report {
     /// Called for each thing that cannot be read or repaired, which does not end
     /// the check.
     fn failure(&mut self, error: Error);
+}
+
+/// A fault that is there still.
+#[derive(Debug)]
+struct Verdict {
+    detail: String,
+    state: State,
+    /// The row that was deleted.
+    row: Option<Record>,
+}
+
+impl Verdict {
+    fn new(detail: String, state: State) -> Self {
+        Verdict { detail, state, row: None }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// Nobody asked to repair it.
+    Found,
+    Repaired,
+    /// Not to be repaired, and why.
+    Left(&'static str),
 }
 
 /// A check of a store.
@@ -135,90 +201,61 @@ impl<'s> Fsck<'s> {
     ///
     /// # Errors
     ///
-    /// - [`ErrorKind::Unavailable`]: the mount is dead, became another one, or
-    ///   lacks more files than `max_missing` allows; or the database is gone.
+    /// - [`ErrorKind::NotFound`]: there is no such directory, in table or tree.
+    /// - [`ErrorKind::Unavailable`]: the mount is dead or became another one; or the
+    ///   database is gone.
     /// - [`ErrorKind::InvalidConfig`]: more files than `max_orphans` allows have
     ///   no row, and orphans were to be removed.
+    /// - [`ErrorKind::InvalidInput`]: more would be taken away than `max_remove`.
     /// - [`ErrorKind::Storage`]: more than `max_errors` errors.
     pub fn run(&self, report: &mut dyn Report) -> Result<Checked> {
-        let now = SystemTime::now();
-        let cutoff = now.checked_sub(self.options.grace).unwrap_or(SystemTime::UNIX_EPOCH);
-        let checking = self.store.begin_check(cutoff)?;
-        let scanned = Scan::new(self.store, &self.options, checking)?.run(report)?;
-        self.settle(scanned, &checking, report)
+        let process = self.store.process()?;
+        let scanned = Scan::run(&process, &self.options, report)?;
+        self.settle(process, scanned, report)
     }
 
     /// The second pass.
     fn settle(
         &self,
+        process: Arc<Process>,
         scanned: Scanned,
-        checking: &Checking,
         report: &mut dyn Report,
     ) -> Result<Checked> {
-        let Scanned { mut checked, mut aliases, candidates, kept, orphans } = scanned;
-        self.store.require_same_mount(checking)?;
-        self.require_plausible_orphans(orphans, &checked)?;
-        if orphans > 0 {
-            aliases.complete(self.store, self.options.dir.as_ref())?;
+        let Scanned { checking, mut checked, mut aliases, candidates, kept, forms, tree, .. } =
+            scanned;
+        checked.foreign = scanned.foreign;
+        require_same_mount(&process, &checking)?;
+        if checked.is_interrupted {
+            return Ok(checked);
         }
+        self.require_plausible_orphans(candidates.count(Fault::OrphanFile), &checked)?;
+        self.require_few(&candidates, &checked)?;
+        if candidates.count(Fault::OrphanFile) > 0 {
+            aliases.complete(&process, self.options.dir.as_ref())?;
+        }
+        let trash = process.trash("fsck", checking.now);
+        let repairs = Repairs { process, options: &self.options, checking: &checking, trash };
+        let total = kept.total() + candidates.total();
+        let mut second = SecondPass { repairs, aliases, tree, checked, report, done: 0, total };
+        second.suspects()?;
+        let paired = second.forms(forms)?;
         let mut spared = HashSet::new();
         for candidate in kept.read()?.chain(candidates.read()?) {
             let candidate = candidate?;
-            match self.check(&candidate, &aliases, &mut spared, checking) {
-                Ok(None) => {}
-                Ok(Some(verdict)) => report.finding(&count(&mut checked, candidate, verdict))?,
-                Err(error) => {
-                    // Of a dead mount nothing else can be said.
-                    self.store.require_same_mount(checking)?;
-                    count_error(&mut checked, &self.options, error, report)?;
-                }
+            if !paired.contains(&candidate.path) {
+                second.candidate(candidate, &mut spared)?;
             }
-            report.progress(&checked);
-        }
-        report.progress(&checked);
-        Ok(checked)
-    }
-
-    /// `spared`: the kept files of names that are to be put back, but were not.
-    /// The others of such a name tell which one it is: they stay as well.
-    fn check(
-        &self,
-        candidate: &Candidate,
-        aliases: &Aliases,
-        spared: &mut HashSet<Vec<u8>>,
-        checking: &Checking,
-    ) -> Result<Option<Verdict>> {
-        let path = std::str::from_utf8(&candidate.path);
-        let repair = self.options.repair.contains(&candidate.fault);
-        let of_file = [Fault::InterruptedOverwrite, Fault::OrphanFile, Fault::StaleStaging];
-        if !of_file.contains(&candidate.fault) {
-            return self.store.check_row(candidate.fault, &candidate.key, repair, checking);
-        }
-        if candidate.fault == Fault::InterruptedOverwrite {
-            let Ok(path) = path else { return Ok(None) };
-            let verdict = self.store.check_kept(path, repair, checking);
-            if !matches!(&verdict, Ok(None | Some(Verdict { state: State::Repaired, .. }))) {
-                spared.extend(kept_for(&candidate.path).map(<[u8]>::to_vec));
+            if second.report.is_interrupted() {
+                second.checked.is_interrupted = true;
+                break;
             }
-            return verdict;
         }
-        if kept_for(&candidate.path).is_some_and(|kept_for| spared.contains(kept_for)) {
-            return Ok(None);
+        if !second.checked.is_interrupted {
+            second.checksums()?;
         }
-        let left = |reason| {
-            let state = if repair { State::Left(reason) } else { State::Found };
-            Ok(Some(Verdict { detail: "no row names it".to_owned(), state }))
-        };
-        let Ok(path) = path else {
-            return left("a name that is not UTF-8 may have a row that ezdfs cannot know");
-        };
-        if aliases.name(path) {
-            return Ok(None);
-        }
-        if repair && aliases.are_too_many() {
-            return left("too many rows have names that are aliases: repair those first");
-        }
-        self.store.check_file(path, repair, checking)
+        second.report.progress(Phase::LookingAgain, second.done, total);
+        second.checked.journal = second.repairs.trash.journal().map(str::to_owned);
+        Ok(second.checked)
     }
 
     fn require_plausible_orphans(&self, orphans: u64, checked: &Checked) -> Result<()> {
@@ -235,27 +272,189 @@ impl<'s> Fsck<'s> {
         Err(Error::new(ErrorKind::InvalidConfig, "check", self.subject(), reason))
     }
 
+    fn require_few(&self, candidates: &candidates::Candidates, checked: &Checked) -> Result<()> {
+        let removed = |fault: &&Fault| fault.removes() && self.options.repair.contains(fault);
+        let planned = Fault::ALL.iter().filter(removed).map(|fault| candidates.count(*fault)).sum();
+        let most = limit::most(self.options.max_remove, checked.rows);
+        limit::require("check", self.subject(), planned, most)
+    }
+
     fn subject(&self) -> String {
         self.store.root().to_string_lossy().into_owned()
     }
 }
 
-fn count(checked: &mut Checked, candidate: Candidate, verdict: Verdict) -> Finding {
-    let Verdict { detail, state } = verdict;
-    let position = Fault::ALL.iter().position(|fault| *fault == candidate.fault);
-    let position = position.unwrap_or_default();
-    checked.found[position] += 1;
-    checked.repaired[position] += u64::from(state == State::Repaired);
-    Finding {
-        fault: candidate.fault,
-        path: shown(&candidate.path),
-        key: (!candidate.key.is_empty()).then_some(candidate.key),
-        detail,
-        repaired: state == State::Repaired,
-        left: match state {
-            State::Left(reason) => Some(reason),
-            State::Found | State::Repaired => None,
-        },
+/// What looking again and repairing needs.
+struct Repairs<'r> {
+    process: Arc<Process>,
+    options: &'r FsckOptions,
+    checking: &'r Checking,
+    trash: Arc<Trash>,
+}
+
+impl Repairs<'_> {
+    fn repairs(&self, fault: Fault) -> bool {
+        self.options.repair.contains(&fault)
+    }
+
+    fn disposal(&self) -> Disposal {
+        Disposal::Trash(Arc::clone(&self.trash))
+    }
+}
+
+/// The second pass under way.
+struct SecondPass<'r> {
+    repairs: Repairs<'r>,
+    aliases: Aliases,
+    tree: Tree,
+    checked: Checked,
+    report: &'r mut dyn Report,
+    done: u64,
+    total: u64,
+}
+
+impl SecondPass<'_> {
+    /// Reports the directories that do not fit.
+    fn suspects(&mut self) -> Result<()> {
+        let suspects: Vec<_> =
+            self.tree.suspects.iter().map(|one| (one.path.clone(), one.why.clone())).collect();
+        for (path, why) in suspects {
+            let path = if path.is_empty() { b".".to_vec() } else { path };
+            let candidate = Candidate { fault: Fault::NotMounted, key: String::new(), path };
+            let reason = "nothing in it is repaired";
+            self.tell(candidate, Verdict::new(why, State::Left(reason)))?;
+        }
+        Ok(())
+    }
+
+    /// Looks at names in two forms; gives back the paths of those pairs.
+    fn forms(&mut self, forms: forms::Forms) -> Result<HashSet<Vec<u8>>> {
+        let mut paired = HashSet::new();
+        for pair in forms.pairs() {
+            let verdict = match self.is_suspect(pair.row_path.as_bytes()) {
+                true => continue,
+                false => self.repairs.check_form(&pair),
+            };
+            let path = pair.row_path.clone().into_bytes();
+            if matches!(verdict, Ok(Some(_))) {
+                paired.extend([path.clone(), pair.file_path.into_bytes()]);
+            }
+            let candidate = Candidate { fault: Fault::NameForm, key: pair.key, path };
+            self.outcome(candidate, verdict)?;
+        }
+        Ok(paired)
+    }
+
+    /// `spared`: the kept files of names that are to be put back, but were not.
+    /// The others of such a name tell which one it is: they stay as well.
+    fn candidate(&mut self, candidate: Candidate, spared: &mut HashSet<Vec<u8>>) -> Result<()> {
+        self.done += 1;
+        if self.done % 100 == 1 {
+            self.report.progress(Phase::LookingAgain, self.done, self.total);
+        }
+        let verdict = self.look_again(&candidate, spared);
+        self.outcome(candidate, verdict)
+    }
+
+    fn look_again(
+        &self,
+        candidate: &Candidate,
+        spared: &mut HashSet<Vec<u8>>,
+    ) -> Result<Option<Verdict>> {
+        let Candidate { fault, key, path } = candidate;
+        let is_suspect = self.is_suspect(path);
+        if is_suspect
+            && matches!(fault, Fault::MissingFile | Fault::SizeMismatch | Fault::OrphanFile)
+        {
+            // Told of as a whole.
+            return Ok(None);
+        }
+        let text = std::str::from_utf8(path);
+        let verdict = match (fault, text) {
+            (Fault::NotUtf8, _) => Ok(self.not_utf8(path)),
+            (Fault::InterruptedOverwrite, Ok(path)) => {
+                let verdict = self.repairs.check_kept(path);
+                if !matches!(&verdict, Ok(None | Some(Verdict { state: State::Repaired, .. }))) {
+                    spared.extend(kept_for(path.as_bytes()).map(<[u8]>::to_vec));
+                }
+                verdict
+            }
+            (Fault::OrphanFile | Fault::StaleStaging, Ok(text)) => {
+                let is_spared = kept_for(path).is_some_and(|kept_for| spared.contains(kept_for));
+                match is_spared || self.aliases.name(text) {
+                    true => Ok(None),
+                    false => self.file(*fault, text),
+                }
+            }
+            (_, Err(_)) if key.is_empty() => Ok(None),
+            _ => self.repairs.check_row(*fault, key),
+        };
+        let suspect = "its directory does not fit the table, see not-mounted";
+        Ok(verdict?.map(|verdict| match verdict.state {
+            State::Found if is_suspect => Verdict::new(verdict.detail, State::Left(suspect)),
+            _ => verdict,
+        }))
+    }
+
+    fn file(&self, fault: Fault, path: &str) -> Result<Option<Verdict>> {
+        if self.aliases.are_too_many() {
+            let reason = "too many rows have names that are aliases: repair those first";
+            let detail = "no row names it".to_owned();
+            return Ok(Some(Verdict::new(detail, State::Left(reason))));
+        }
+        self.repairs.check_file(fault, path)
+    }
+
+    fn not_utf8(&self, path: &[u8]) -> Option<Verdict> {
+        let asked = shown(path);
+        let detail = format!("a name that is not UTF-8 ({} bytes)", path.len());
+        let reason = "it may have a row that ezdfs cannot know: rename or remove it by hand";
+        (!asked.is_empty()).then(|| Verdict::new(detail, State::Left(reason)))
+    }
+
+    fn is_suspect(&self, path: &[u8]) -> bool {
+        self.tree.suspects.iter().any(|suspect| path.starts_with(&suspect.path))
+    }
+
+    fn outcome(&mut self, candidate: Candidate, verdict: Result<Option<Verdict>>) -> Result<()> {
+        match verdict {
+            Ok(None) => Ok(()),
+            Ok(Some(verdict)) => self.tell(candidate, verdict),
+            Err(error) => {
+                // Of a dead mount nothing else can be said.
+                require_same_mount(&self.repairs.process, self.repairs.checking)?;
+                count_error(&mut self.checked, self.repairs.options, error, self.report)
+            }
+        }
+    }
+
+    fn tell(&mut self, candidate: Candidate, verdict: Verdict) -> Result<()> {
+        let Candidate { fault, key, path } = candidate;
+        let options = self.repairs.options;
+        if !options.only.is_empty() && !options.only.contains(&fault) {
+            return Ok(());
+        }
+        let path = shown(&path);
+        let is_repaired = verdict.state == State::Repaired;
+        if !is_repaired && options.accepted.has(fault, &path) {
+            self.checked.accepted += 1;
+            return Ok(());
+        }
+        self.checked.found[fault.position()] += 1;
+        self.checked.repaired[fault.position()] += u64::from(is_repaired);
+        let finding = Finding {
+            fault,
+            path,
+            key: (!key.is_empty()).then_some(key),
+            detail: verdict.detail,
+            repaired: is_repaired,
+            left: match verdict.state {
+                State::Left(reason) => Some(reason.to_owned()),
+                State::Found | State::Repaired => None,
+            },
+            row: verdict.row.map(Box::new),
+        };
+        self.report.finding(&finding)
     }
 }
 

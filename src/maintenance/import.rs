@@ -1,4 +1,9 @@
 //! Registering a tree of files that is on the mount already.
+//!
+//! In two passes. The first only reads names, and judges whether root, prefix and
+//! table fit them: rows under wrong names would make two rows of one file.
+
+mod survey;
 
 use std::fs::{File, Metadata};
 use std::io::Read;
@@ -9,12 +14,18 @@ use std::thread;
 
 use walkdir::{DirEntry, WalkDir};
 
+use super::{Phase, Progress};
+use crate::debris;
 use crate::error::{Error, ErrorKind, Result};
 use crate::index::BATCH;
 use crate::metadata::check_mtime;
 use crate::mime;
-use crate::name::{FileId, RESERVED_PREFIX};
-use crate::store::{Candidate, Registered, Store};
+use crate::name::FileId;
+use crate::runtime;
+use crate::store::{Candidate, Process, Registered, Store};
+use crate::territory::storage_of;
+
+use survey::Survey;
 
 /// Threads that look into files: an NFS server answers several at a time.
 const READERS: usize = 8;
@@ -22,8 +33,11 @@ const READERS: usize = 8;
 /// How to import.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct ImportOptions {
-    /// Only look and count.
+    /// Only look and tell.
     pub dry_run: bool,
+    /// Register files of a storage directory that the table does not know, even
+    /// where its path does not show that it is the one that the prefix says.
+    pub new_storage: bool,
 }
 
 /// What an import came to: numbers of files.
@@ -31,16 +45,20 @@ pub struct ImportOptions {
 pub struct Imported {
     /// Files that had no row and got one.
     pub added: u64,
-    /// Files whose row had another size and was rewritten.
+    /// Files whose row had another size, or was older than the file, and was
+    /// rewritten.
     pub updated: u64,
     /// Files whose row was right.
     pub unchanged: u64,
     /// Files whose row says that they were deleted; left as they are.
     pub soft_deleted: u64,
-    /// Temporary files, links and the like, which are no stored files.
+    /// Temporary files, links and the like, and what lies outside the areas of a
+    /// storage directory: no stored files.
     pub skipped: u64,
     /// Files that could not be read or cannot have a row.
     pub failed: u64,
+    /// It was ended before its end.
+    pub is_interrupted: bool,
 }
 
 impl Imported {
@@ -48,6 +66,31 @@ impl Imported {
     pub fn total(&self) -> u64 {
         self.added + self.updated + self.unchanged + self.soft_deleted + self.skipped + self.failed
     }
+}
+
+/// A file that got a row, or would get one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImportedFile {
+    /// Its id.
+    pub id: FileId,
+    /// Bytes.
+    pub size: u64,
+    /// Whether it had none before.
+    pub is_new: bool,
+}
+
+/// Where an import tells what it does.
+pub trait ImportReport: Progress {
+    /// Called for each file that got a row, or a new one; or would get it.
+    ///
+    /// # Errors
+    ///
+    /// Any, which ends the import.
+    fn registered(&mut self, file: &ImportedFile) -> Result<()>;
+
+    /// Called for each file that cannot be registered, which does not end the
+    /// import.
+    fn failure(&mut self, error: Error);
 }
 
 /// An import under way.
@@ -91,76 +134,115 @@ impl<'s> Import<'s> {
     /// Registers each file: id from its path, size and mtime from the file,
     /// MIME type from its first bytes. Repeating it changes nothing.
     ///
-    /// `progress` is called after each batch; `failure` for each file that
-    /// cannot be registered, which does not end the import.
-    ///
     /// # Errors
     ///
-    /// Those of the database, after which the import can be started again; and
-    /// an empty root where the table has rows: nothing is mounted there.
-    pub fn run(
-        &self,
-        mut progress: impl FnMut(&Imported),
-        mut failure: impl FnMut(Error),
-    ) -> Result<Imported> {
-        self.store.require_mount()?;
+    /// - [`ErrorKind::InvalidConfig`]: root, prefix and table do not fit the files;
+    ///   nothing was registered.
+    /// - Those of the database, after which the import can be started again; and
+    ///   a bare root where the table has rows: nothing is mounted there.
+    pub fn run(&self, report: &mut dyn ImportReport) -> Result<Imported> {
+        let process = self.store.process()?;
+        runtime::block_on(async {
+            match process.has_no_rows().await? {
+                true => Ok(()),
+                false => process.on_mount("import", |mount| mount.require_alive()).await,
+            }
+        })?;
+        let total =
+            Survey::new(&process, self.options.new_storage).run(self.walk(), self, report)?;
         let mut imported = Imported::default();
         let mut batch = Vec::with_capacity(BATCH);
-        for entry in WalkDir::new(&self.directory).sort_by_file_name() {
+        for entry in self.walk() {
             match entry {
                 Ok(entry) if entry.file_type().is_dir() => {}
                 Ok(entry) => batch.push(entry),
                 Err(error) => {
                     imported.failed += 1;
-                    failure(unreadable(&error));
+                    report.failure(unreadable(&error));
                 }
             }
             if batch.len() == BATCH {
-                self.register(&mut batch, &mut imported, &mut failure)?;
-                progress(&imported);
+                self.register(&process, &mut batch, &mut imported, report)?;
+                report.progress(Phase::Registering, imported.total(), total);
+                if report.is_interrupted() {
+                    imported.is_interrupted = true;
+                    return Ok(imported);
+                }
             }
         }
-        self.register(&mut batch, &mut imported, &mut failure)?;
-        progress(&imported);
+        self.register(&process, &mut batch, &mut imported, report)?;
+        report.progress(Phase::Registering, imported.total(), total);
         Ok(imported)
+    }
+
+    fn walk(&self) -> impl Iterator<Item = walkdir::Result<DirEntry>> + use<> {
+        let is_ours = |entry: &DirEntry| {
+            let name = entry.file_name().as_encoded_bytes();
+            entry.depth() == 0
+                || !(entry.file_type().is_dir() && debris::is_foreign_directory(name))
+        };
+        WalkDir::new(&self.directory).sort_by_file_name().into_iter().filter_entry(is_ours)
+    }
+
+    /// The path beneath the root.
+    fn path<'e>(&self, entry: &'e DirEntry) -> &'e [u8] {
+        let path = entry.path().strip_prefix(&self.root).unwrap_or(entry.path());
+        path.as_os_str().as_encoded_bytes()
     }
 
     fn register(
         &self,
+        process: &Process,
         batch: &mut Vec<DirEntry>,
         imported: &mut Imported,
-        failure: &mut impl FnMut(Error),
+        report: &mut dyn ImportReport,
     ) -> Result<()> {
         let mut candidates = Vec::with_capacity(batch.len());
-        for outcome in self.candidates(batch) {
+        for outcome in self.candidates(process, batch) {
             match outcome {
                 Ok(candidate) => candidates.push(candidate),
                 Err(Skip::Silently) => imported.skipped += 1,
                 Err(Skip::Failed(error)) => {
                     imported.failed += 1;
-                    failure(error);
+                    report.failure(error);
                 }
             }
         }
         step!("looked");
-        for outcome in self.store.register(&candidates, self.options.dry_run)? {
+        let outcomes = self.store.register(&candidates, self.options.dry_run)?;
+        for (candidate, outcome) in candidates.into_iter().zip(outcomes) {
+            let is_new = outcome == Registered::Added;
             *match outcome {
                 Registered::Added => &mut imported.added,
                 Registered::Updated => &mut imported.updated,
                 Registered::Unchanged => &mut imported.unchanged,
                 Registered::SoftDeleted => &mut imported.soft_deleted,
+                Registered::Interrupted => &mut imported.failed,
             } += 1;
+            match outcome {
+                Registered::Added | Registered::Updated => {
+                    let Candidate { id, size, .. } = candidate;
+                    report.registered(&ImportedFile { id, size, is_new })?;
+                }
+                Registered::Interrupted => {
+                    let reason = "an overwrite of it was interrupted: \
+                                  run `ezdfs fsck --repair interrupted-overwrite` first";
+                    let id = candidate.id.as_str();
+                    report.failure(Error::new(ErrorKind::Storage, "import", id, reason));
+                }
+                Registered::Unchanged | Registered::SoftDeleted => {}
+            }
         }
         batch.clear();
         Ok(())
     }
 
     /// What there is to register, in the order of the entries.
-    fn candidates(&self, entries: &[DirEntry]) -> Vec<Result<Candidate, Skip>> {
+    fn candidates(&self, process: &Process, entries: &[DirEntry]) -> Vec<Result<Candidate, Skip>> {
         let share = entries.len().div_ceil(READERS).max(1);
         thread::scope(|scope| {
             let look = |entries: &[DirEntry]| -> Vec<_> {
-                entries.iter().map(|entry| self.candidate(entry)).collect()
+                entries.iter().map(|entry| self.candidate(process, entry)).collect()
             };
             let readers: Vec<_> =
                 entries.chunks(share).map(|share| scope.spawn(move || look(share))).collect();
@@ -169,13 +251,16 @@ impl<'s> Import<'s> {
         })
     }
 
-    fn candidate(&self, entry: &DirEntry) -> Result<Candidate, Skip> {
-        if !entry.file_type().is_file() || is_temporary(entry) {
+    fn candidate(&self, process: &Process, entry: &DirEntry) -> Result<Candidate, Skip> {
+        let name = entry.file_name().as_encoded_bytes();
+        if !entry.file_type().is_file() || debris::of_file(name).is_some() {
             return Err(Skip::Silently);
         }
-        let path = entry.path().strip_prefix(&self.root).unwrap_or(entry.path());
-        let id = FileId::from_bytes(path.as_os_str().as_encoded_bytes()).map_err(Skip::Failed)?;
-        self.store.name(&id).map_err(Skip::Failed)?;
+        let id = FileId::from_bytes(self.path(entry)).map_err(Skip::Failed)?;
+        let row = process.name_prefix().name(&id).map_err(Skip::Failed)?;
+        if storage_of(row.as_str(), process.name_prefix()).is_none() {
+            return Err(Skip::Silently);
+        }
         let (metadata, head) = look_into(entry.path()).map_err(|error| {
             let errno = error.raw_os_error().unwrap_or_default();
             let failed = Error::new(ErrorKind::Storage, "import", id.as_str(), "cannot read")
@@ -197,13 +282,6 @@ enum Skip {
 fn unreadable(error: &walkdir::Error) -> Error {
     let subject = error.path().map_or(String::new(), |path| path.to_string_lossy().into_owned());
     Error::new(ErrorKind::Storage, "import", subject, error.to_string())
-}
-
-/// Staging files of ezdfs, atomic writes of legacy, deleted files that some
-/// NFS client holds open.
-fn is_temporary(entry: &DirEntry) -> bool {
-    let name = entry.file_name().to_string_lossy();
-    name.starts_with(RESERVED_PREFIX) || name.starts_with("ezfile-tmp.") || name.starts_with(".nfs")
 }
 
 fn look_into(path: &Path) -> std::io::Result<(Metadata, Vec<u8>)> {

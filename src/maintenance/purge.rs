@@ -1,21 +1,33 @@
-//! Ending deletions: removing the files and rows of what was soft-deleted long
+//! Ending deletions: taking away the files and rows of what was soft-deleted long
 //! enough ago.
 //!
 //! Legacy soft-deletes by a negative `mtime` and leaves the file. The row does
 //! not say when that was, so purge remembers when it first saw each of them, in
 //! a file of its own; what it has not seen before is kept for the whole grace
 //! period from now. Losing that file makes it wait once more, never less.
+//!
+//! In two passes: the first only judges whether root, prefix and table fit what
+//! lies there.
 
-use std::fs::File;
-use std::io::{BufRead, BufReader, BufWriter, Lines, Write};
-use std::path::{Path, PathBuf};
+mod seen;
+
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use tempfile::NamedTempFile;
-
+use super::{Phase, Progress, fit, limit};
 use crate::error::{Error, ErrorKind, Result};
-use crate::index::Keyed;
-use crate::store::{Removal, Store};
+use crate::files::{Mount, Remover};
+use crate::index::{Keyed, PAGE};
+use crate::name::{FileId, FileName};
+use crate::runtime;
+use crate::store::{Disposal, Process, Pulse, REMOVAL_BATCH, Removal, Store};
+use crate::territory::storage_of;
+
+use seen::{Remembered, Seen};
+
+/// So few due rows without a file are what an interrupted delete leaves.
+const FEW: u64 = 20;
 
 /// How to purge.
 #[derive(Debug, Clone)]
@@ -25,155 +37,234 @@ pub struct PurgeOptions {
     /// Where purge remembers what it saw; made when it is missing. One for each
     /// store.
     pub state: PathBuf,
-    /// Only look and count; remembers nothing.
+    /// Only look and tell; remembers nothing.
     pub dry_run: bool,
+    /// So many rows may go; `None` for 1,000 or one per cent of the rows, whichever
+    /// is more.
+    pub max_remove: Option<u64>,
+    /// If more per cent of the rows that are due have no file, nothing is removed:
+    /// the root is the wrong one.
+    pub max_missing: u8,
+}
+
+impl PurgeOptions {
+    /// With the defaults of the command.
+    pub fn new(state: impl Into<PathBuf>) -> Self {
+        PurgeOptions {
+            grace: Duration::from_secs(30 * 24 * 3600),
+            state: state.into(),
+            dry_run: false,
+            max_remove: None,
+            max_missing: 50,
+        }
+    }
 }
 
 /// What a purge came to.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Purged {
     /// Soft-deleted rows that are kept, because their time has not come.
     pub kept: u64,
     /// Rows whose time had come. Those that somebody stored again meanwhile are
     /// left alone all the same.
     pub due: u64,
-    /// Files that were removed.
+    /// Files that went to the trash.
     pub files: u64,
+    /// Soft-deleted rows outside the areas of storage directories: not ours to
+    /// judge.
+    pub foreign: u64,
+    /// The journal of what was taken away, in the trash.
+    pub journal: Option<String>,
+    /// It was ended before its end.
+    pub is_interrupted: bool,
+    /// The first file that could not be removed; its row stays soft-deleted.
+    pub failure: Option<String>,
 }
 
-/// Removes what was soft-deleted longer ago than the grace period. Memory does
+/// Where a purge tells what it does.
+pub trait PurgeReport: Progress {
+    /// Called for each row that is due, before anything is removed: its id, and
+    /// whether its file is there.
+    ///
+    /// # Errors
+    ///
+    /// Any, which ends the purge.
+    fn due(&mut self, id: &FileId, has_file: bool) -> Result<()>;
+}
+
+/// Takes away what was soft-deleted longer ago than the grace period. Memory does
 /// not grow with the table.
 ///
 /// # Errors
 ///
-/// - [`ErrorKind::Unavailable`]: database or mount gone; nothing more is removed.
-/// - [`ErrorKind::Storage`]: the state file, or a file that cannot be removed.
-pub fn purge(store: &Store, options: &PurgeOptions) -> Result<Purged> {
-    let now = seconds(SystemTime::now());
-    let mut seen = Seen::open(&options.state)?;
-    let mut next = Remembered::beside(&options.state)?;
-    let mut purged = Purged::default();
-    let mut after = None;
-    let mut removal = Removal::default();
-    loop {
-        let page = store.soft_deleted(after.as_deref())?;
-        let Some(last) = page.last() else { break };
-        after = Some(last.key.clone());
-        let mut due = Vec::new();
-        let ours = |keyed: &&Keyed| store.id_of(&keyed.row.name).is_some();
-        for keyed in page.iter().filter(ours) {
-            let Keyed { key, row } = keyed;
-            let since = seen.since(key, row.mtime)?.unwrap_or(now);
-            next.add(since, row.mtime, key)?;
-            if now.saturating_sub(since) >= options.grace.as_secs() {
-                due.push(keyed.name());
-            } else {
-                purged.kept += 1;
+/// - [`ErrorKind::Unavailable`]: database or mount gone, or files are not where root
+///   and prefix say; nothing more is removed.
+/// - [`ErrorKind::InvalidConfig`]: root, prefix or table do not fit each other.
+/// - [`ErrorKind::InvalidInput`]: more is due than `max_remove`.
+/// - [`ErrorKind::Storage`]: the state file.
+pub fn purge(
+    store: &Store,
+    options: &PurgeOptions,
+    report: &mut dyn PurgeReport,
+) -> Result<Purged> {
+    let process = store.process()?;
+    let root = process.root_shown();
+    fit::require(&process, "purge")?;
+    let now = runtime::block_on(process.on_mount("purge", |mount| mount.server_time([])))
+        .or_else(|error| if options.dry_run { Ok(SystemTime::now()) } else { Err(error) })?;
+    let run = Run { process: Arc::clone(&process), options, now: seconds(now) };
+    let judged = run.judge(report)?;
+    let rows = runtime::block_on(async { process.index().count("").await })?;
+    let most = limit::most(options.max_remove, rows);
+    if options.dry_run {
+        return Ok(judged.purged);
+    }
+    limit::require("purge", root, judged.purged.due, most)?;
+    run.remove(now, judged.purged.due, report)
+}
+
+/// A purge under way.
+struct Run<'p> {
+    process: Arc<Process>,
+    options: &'p PurgeOptions,
+    now: u64,
+}
+
+#[derive(Default)]
+struct Judged {
+    purged: Purged,
+    missing: u64,
+}
+
+impl Run<'_> {
+    /// The first pass.
+    fn judge(&self, report: &mut dyn PurgeReport) -> Result<Judged> {
+        let mut judged = Judged::default();
+        let folders = runtime::block_on(self.process.on_mount("purge", Mount::trash_folders))?;
+        self.each_page(&mut judged.purged, None, &mut |names, so_far| {
+            report.progress(Phase::Judging, so_far.due, 0);
+            let prefix = self.process.name_prefix();
+            let ids: Vec<_> = names
+                .iter()
+                .filter(|name| name.has_its_key())
+                .filter_map(|name| prefix.id(name.as_str()))
+                .collect();
+            let paths: Vec<_> = ids.iter().map(|id| id.as_str().to_owned()).collect();
+            let claimed =
+                runtime::block_on(async { self.process.claimed_among(&paths, true).await })?;
+            if let Some(path) = claimed.iter().min() {
+                return Err(self.claimed(path));
+            }
+            let folders = folders.clone();
+            let look = move |mount: &Mount, pulse: &Pulse| {
+                let mut remover = Remover::new(mount, None)?;
+                let look = |path: &String| {
+                    pulse.beat();
+                    // What an interrupted run has taken away is no missing file.
+                    Ok((remover.look(path)?.is_some(), mount.is_in_trash(path, &folders)?))
+                };
+                paths.iter().map(look).collect::<Result<Vec<_>>>()
+            };
+            let looked = runtime::block_on(self.process.on_mount_long("purge", look))?;
+            for (id, (is_there, was_taken)) in ids.iter().zip(looked) {
+                judged.missing += u64::from(!is_there && !was_taken);
+                report.due(id, is_there)?;
+            }
+            Ok(!report.is_interrupted())
+        })?;
+        let (due, missing) = (judged.purged.due, judged.missing);
+        if missing > FEW && missing * 100 > due * u64::from(self.options.max_missing) {
+            let reason = format!(
+                "{missing} of {due} rows that are due have no file here, which is more than {} %: \
+                 do root and name_prefix fit? Nothing was changed; if the files are really gone, raise \
+                 --max-missing",
+                self.options.max_missing
+            );
+            let root = self.process.root_shown();
+            return Err(Error::new(ErrorKind::Unavailable, "purge", root, reason));
+        }
+        Ok(judged)
+    }
+
+    fn claimed(&self, path: &str) -> Error {
+        let reason = format!(
+            "the file {path:?} is that of a live row, too, which has another name or is in another \
+             table: do root, name_prefix and table fit? Nothing was changed"
+        );
+        Error::new(ErrorKind::InvalidConfig, "purge", self.process.root_shown(), reason)
+    }
+
+    /// The second pass.
+    fn remove(&self, now: SystemTime, total: u64, report: &mut dyn PurgeReport) -> Result<Purged> {
+        let mut next = Remembered::beside(&self.options.state)?;
+        let trash = self.process.trash("purge", now);
+        let disposal = Disposal::Trash(Arc::clone(&trash));
+        let (mut purged, mut removal) = (Purged::default(), Removal::default());
+        self.each_page(&mut purged, Some(&mut next), &mut |names, so_far| {
+            for names in names.chunks(REMOVAL_BATCH) {
+                report.progress(Phase::Removing, so_far.due, total);
+                runtime::block_on(self.process.on_mount("purge", Mount::require_alive))?;
+                removal.add(self.process.remove_deleted(names, None, &disposal))?;
+            }
+            Ok(!report.is_interrupted())
+        })?;
+        step!("purged");
+        // What was not come to was not remembered: it would have to wait anew.
+        if !purged.is_interrupted {
+            next.replace(&self.options.state)?;
+        }
+        purged.files = removal.files().removed;
+        purged.journal = trash.journal().map(str::to_owned);
+        purged.failure = removal.end().err().map(|error| format!("{error:#}"));
+        Ok(purged)
+    }
+
+    /// Goes through the soft-deleted rows, and hands on those that are due, page by
+    /// page, until it is told to stop.
+    fn each_page(
+        &self,
+        purged: &mut Purged,
+        mut next: Option<&mut Remembered>,
+        due: &mut dyn FnMut(&[FileName], &Purged) -> Result<bool>,
+    ) -> Result<()> {
+        let prefix = self.process.name_prefix();
+        let mut seen = Seen::open(&self.options.state)?;
+        let mut after = None;
+        loop {
+            let page = runtime::block_on(async {
+                self.process.index().soft_deleted(after.as_deref(), PAGE).await
+            })?;
+            let Some(last) = page.last() else { return Ok(()) };
+            after = Some(last.key.clone());
+            let mut names = Vec::new();
+            for keyed in &page {
+                let Keyed { key, row } = keyed;
+                if prefix.id(&row.name).is_none() {
+                    continue;
+                }
+                if storage_of(&row.name, prefix).is_none() {
+                    purged.foreign += 1;
+                    continue;
+                }
+                let since = seen.since(key, row.mtime)?.unwrap_or(self.now);
+                if let Some(next) = &mut next {
+                    next.add(since, row.mtime, key)?;
+                }
+                if self.now.saturating_sub(since) >= self.options.grace.as_secs() {
+                    names.push(keyed.name());
+                } else {
+                    purged.kept += 1;
+                }
+            }
+            purged.due += names.len() as u64;
+            if !due(&names, purged)? {
+                purged.is_interrupted = true;
+                return Ok(());
             }
         }
-        purged.due += due.len() as u64;
-        if options.dry_run {
-            continue;
-        }
-        removal.add(store.end_deletion(&due))?;
     }
-    step!("purged");
-    if !options.dry_run {
-        next.replace(&options.state)?;
-    }
-    purged.files = removal.end()?;
-    Ok(purged)
 }
 
 fn seconds(time: SystemTime) -> u64 {
     time.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |time| time.as_secs())
-}
-
-/// What the last run remembered: lines of first sight, `mtime` and key, in the
-/// order of the keys, read beside the rows.
-struct Seen {
-    path: PathBuf,
-    lines: Option<Lines<BufReader<File>>>,
-    /// The line after the last that was asked for.
-    line: Option<(u64, i64, String)>,
-}
-
-impl Seen {
-    fn open(path: &Path) -> Result<Self> {
-        let lines = match File::open(path) {
-            Ok(file) => Some(BufReader::new(file).lines()),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
-            Err(error) => return Err(failed(path, "cannot be read", error)),
-        };
-        let mut seen = Seen { path: path.to_owned(), lines, line: None };
-        seen.advance()?;
-        Ok(seen)
-    }
-
-    /// Since when this row is known. Keys are asked for in their order. A row
-    /// that was stored and deleted again has another `mtime`.
-    fn since(&mut self, key: &str, mtime: i64) -> Result<Option<u64>> {
-        while self.line.as_ref().is_some_and(|(_, _, line)| line.as_str() < key) {
-            self.advance()?;
-        }
-        let known = self.line.as_ref().filter(|(_, time, line)| line == key && *time == mtime);
-        Ok(known.map(|(since, _, _)| *since))
-    }
-
-    fn advance(&mut self) -> Result<()> {
-        let Some(line) = self.lines.as_mut().and_then(Iterator::next) else {
-            self.line = None;
-            return Ok(());
-        };
-        let line = line.map_err(|error| failed(&self.path, "cannot be read", error))?;
-        let mut words = line.split(' ');
-        let mut word = || words.next().unwrap_or_default();
-        let parsed = (word().parse(), word().parse(), word().to_owned());
-        let (Ok(since), Ok(mtime), key) = parsed else {
-            let subject = self.path.to_string_lossy();
-            return Err(Error::new(
-                ErrorKind::InvalidInput,
-                "purge",
-                subject,
-                "is no state of purge",
-            ));
-        };
-        self.line = Some((since, mtime, key));
-        Ok(())
-    }
-}
-
-/// What this run remembers, written beside the old state.
-struct Remembered {
-    file: BufWriter<NamedTempFile>,
-    path: PathBuf,
-}
-
-impl Remembered {
-    fn beside(path: &Path) -> Result<Self> {
-        let directory = path.parent().filter(|dir| !dir.as_os_str().is_empty());
-        let file = NamedTempFile::new_in(directory.unwrap_or(Path::new(".")))
-            .map_err(|error| failed(path, "cannot be written", error))?;
-        Ok(Remembered { file: BufWriter::new(file), path: path.to_owned() })
-    }
-
-    fn add(&mut self, since: u64, mtime: i64, key: &str) -> Result<()> {
-        writeln!(self.file, "{since} {mtime} {key}")
-            .map_err(|error| failed(&self.path, "cannot be written", error))
-    }
-
-    fn replace(self, path: &Path) -> Result<()> {
-        let file = self
-            .file
-            .into_inner()
-            .map_err(|error| failed(path, "cannot be written", error.into_error()))?;
-        file.as_file().sync_all().map_err(|error| failed(path, "cannot be written", error))?;
-        file.persist(path).map(drop).map_err(|error| failed(path, "cannot be written", error.error))
-    }
-}
-
-fn failed(path: &Path, reason: &'static str, error: std::io::Error) -> Error {
-    Error::new(ErrorKind::Storage, "purge", path.to_string_lossy(), reason)
-        .with_errno(error.raw_os_error().unwrap_or_default())
-        .with_source(error)
 }

@@ -4,24 +4,22 @@
 //! removed and the row with it. A crash between leaves a soft-deleted row and
 //! its file, which nobody sees, and which deleting again or `purge` finishes.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use super::mounted::{Started, silent};
+use super::removal::{Files, REMOVAL_BATCH};
+use super::rowless::Rowless;
+use super::trash::Disposal;
 use super::{Process, Pulse, Store};
 use crate::error::{Error, ErrorKind, Result};
-use crate::files::{Mount, Remover, Swept};
-use crate::index::{BATCH, Keyed, PAGE, PendingWrite};
+use crate::files::{Leftovers, Mount};
+use crate::index::{BATCH, Keyed, PAGE};
 use crate::name::{DirId, FileId, FileName};
 use crate::runtime;
 
-/// Rows that are locked at a time while their files are removed.
-const PURGE_BATCH: usize = BATCH;
-
-/// So many files are removed by one thread: a server answers several at a time.
-const FILES_PER_THREAD: usize = 128;
+/// A file without a row that is younger than this may be an upload whose row
+/// comes next: PHP kernels write the file first.
+const GRACE: Duration = Duration::from_secs(600);
 
 /// What [`Store::delete_directory`] did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -30,28 +28,30 @@ pub struct Deleted {
     pub rows: u64,
     /// Files removed, with or without a row.
     pub files: u64,
-    /// Files and directories left on the mount: too young to be sure that
-    /// nobody is about to write their row, or still open on this client.
+    /// Files and directories left on the mount: too young to be sure that nobody is
+    /// about to write their row, spoken of by other rows, nobody's stored files
+    /// (`.nfsXXXX`, `.DS_Store`), or not removable.
     pub left: u64,
 }
 
 impl Store {
-    /// Deletes a file: its row, live or not, then its bytes.
+    /// Deletes a file: its row, live or not, then its bytes. A file that the row of
+    /// another name speaks of as well stays.
     ///
     /// # Errors
     ///
     /// - [`ErrorKind::NotFound`]: no row; nothing was touched.
     /// - [`ErrorKind::Storage`]: the row is soft-deleted, so that nobody sees the
     ///   file any more, but the file could not be removed.
-    /// - [`ErrorKind::Unavailable`]: database or mount gone. Either nothing was
-    ///   touched, or the row is soft-deleted; deleting again goes on from there.
+    /// - [`ErrorKind::Unavailable`]: database or mount gone, or the part of it that
+    ///   the file is on. Either nothing was touched, or the row is soft-deleted;
+    ///   deleting again goes on from there.
     pub fn delete(&self, id: &FileId) -> Result<()> {
         let name = [self.name(id)?];
         let process = self.process()?;
         runtime::block_on(async {
             let missing = || Error::not_found("delete", id.as_str());
-            let alive = process.on_mount("delete", |mount| mount.require_alive()).await;
-            if let Err(gone) = alive {
+            if let Err(gone) = process.require_deletable(id).await {
                 // An empty root says nothing where there is no row.
                 process.index.find(&name[0]).await?.ok_or_else(missing)?;
                 return Err(gone);
@@ -62,11 +62,32 @@ impl Store {
             }
         })?;
         step!("soft-deleted");
-        process.purge(&name, None).map(drop)
+        process.remove_deleted(&name, None, &Disposal::Unlink).map(drop)
+    }
+
+    /// Deletes a row by its key, live or not, and its file, if that is the file of
+    /// the name that the row has: for rows that no id leads to.
+    ///
+    /// # Errors
+    ///
+    /// As [`Store::delete`].
+    pub fn delete_key(&self, key: &str) -> Result<()> {
+        let process = self.process()?;
+        let found = runtime::block_on(async { process.index.find_keyed(key).await })?;
+        let keyed = found.ok_or_else(|| Error::not_found("delete", key))?;
+        let name = [keyed.name()];
+        runtime::block_on(async {
+            if let Some(id) = process.name_prefix.id(&keyed.row.name) {
+                process.require_deletable(&id).await?;
+            }
+            process.soft_delete(&name).await
+        })?;
+        process.remove_deleted(&name, None, &Disposal::Unlink).map(drop)
     }
 
     /// Deletes all files below a directory, in batches, names compared byte
-    /// for byte; then what is left of the directory itself.
+    /// for byte; then what is left of the directory itself: files without a row go
+    /// to the trash.
     ///
     /// A directory without rows and files is no error.
     ///
@@ -75,8 +96,19 @@ impl Store {
     /// As [`Store::delete`]; what was deleted before the error stays deleted. A
     /// file that cannot be removed does not keep the others.
     pub fn delete_directory(&self, dir: &DirId) -> Result<Deleted> {
+        self.delete_directory_unless(dir, &mut |_| false)
+    }
+
+    /// The same; ends between two batches where it is told to, by who hears how
+    /// many rows are gone.
+    pub(crate) fn delete_directory_unless(
+        &self,
+        dir: &DirId,
+        is_interrupted: &mut dyn FnMut(u64) -> bool,
+    ) -> Result<Deleted> {
         let process = self.process()?;
         let beneath = process.name_prefix.beneath(Some(dir))?;
+        let is_ours = process.is_territory(dir)?;
         let mut deleted = Deleted::default();
         let mut after = None;
         let mut removal = Removal::default();
@@ -89,41 +121,28 @@ impl Store {
             let mut names: Vec<_> = page.iter().map(Keyed::name).collect();
             // Files of one directory after each other.
             names.sort_unstable_by(|one, other| one.as_str().cmp(other.as_str()));
-            for names in names.chunks(PURGE_BATCH) {
+            for names in names.chunks(REMOVAL_BATCH) {
+                if is_interrupted(deleted.rows) {
+                    deleted.files = removal.end()?.removed;
+                    return Ok(deleted);
+                }
                 deleted.rows += runtime::block_on(async {
-                    process.on_mount("delete_directory", |mount| mount.require_alive()).await?;
+                    let path = format!("{dir}/");
+                    process.require_mounted_at("delete_directory", &path).await?;
                     process.soft_delete(names).await
                 })?;
                 step!("soft-deleted");
-                removal.add(process.purge(names, Some(dir)))?;
+                removal.add(process.remove_deleted(names, Some(dir), &Disposal::Unlink))?;
             }
         }
-        let Swept { removed, left } = process.sweep(dir)?;
-        deleted.files = removal.end()? + removed;
-        deleted.left = left;
-        Ok(deleted)
-    }
-}
-
-impl Store {
-    /// The next soft-deleted rows of the whole table after a key.
-    pub(crate) fn soft_deleted(&self, after: Option<&str>) -> Result<Vec<Keyed>> {
-        let process = self.process()?;
-        runtime::block_on(async { process.index.soft_deleted(after, PAGE).await })
-    }
-
-    /// Ends the deletion of what is soft-deleted still among these names; says
-    /// how many files went.
-    pub(crate) fn end_deletion(&self, names: &[FileName]) -> Result<u64> {
-        let process = self.process()?;
-        let mut removal = Removal::default();
-        for names in names.chunks(PURGE_BATCH) {
-            runtime::block_on(async {
-                process.on_mount("purge", |mount| mount.require_alive()).await
-            })?;
-            removal.add(process.purge(names, None))?;
-        }
-        removal.end()
+        let mut files = removal.end()?;
+        let swept = match is_ours {
+            true => process.sweep(dir, Sweep::ToTrash)?,
+            // Whose files these are no row has said.
+            false => Swept::default(),
+        };
+        files.removed += swept.removed;
+        Ok(Deleted { files: files.removed, left: swept.left, ..deleted })
     }
 }
 
@@ -131,16 +150,19 @@ impl Store {
 /// others; the first such error comes at the end.
 #[derive(Debug, Default)]
 pub(crate) struct Removal {
-    files: u64,
+    files: Files,
     failure: Option<Error>,
 }
 
 impl Removal {
     /// Counts what a batch came to; only an error that the next batch would
     /// meet as well ends the whole.
-    pub(crate) fn add(&mut self, batch: Result<u64>) -> Result<()> {
+    pub(crate) fn add(&mut self, batch: Result<Files>) -> Result<()> {
         match batch {
-            Ok(files) => self.files += files,
+            Ok(files) => {
+                self.files.removed += files.removed;
+                self.files.claimed += files.claimed;
+            }
             Err(error) if error.kind() == ErrorKind::Storage => {
                 self.failure.get_or_insert(error);
             }
@@ -149,9 +171,29 @@ impl Removal {
         Ok(())
     }
 
-    pub(crate) fn end(self) -> Result<u64> {
+    /// What was removed so far.
+    pub(crate) fn files(&self) -> Files {
+        self.files
+    }
+
+    pub(crate) fn end(self) -> Result<Files> {
         self.failure.map_or(Ok(self.files), Err)
     }
+}
+
+/// What becomes of the files that a sweep finds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Sweep {
+    ToTrash,
+    /// Their deletion was asked for.
+    ForGood,
+}
+
+/// What a sweep did.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Swept {
+    removed: u64,
+    left: u64,
 }
 
 impl Process {
@@ -161,155 +203,80 @@ impl Process {
         outcome
     }
 
-    /// Removes what is left below a directory.
-    pub(super) fn sweep(&self, dir: &DirId) -> Result<Swept> {
-        let dir = dir.clone();
-        let sweep = move |mount: &Mount, pulse: &Pulse| mount.sweep(&dir, &|| pulse.beat());
-        runtime::block_on(self.on_mount_long("delete_directory", sweep))
-    }
-
-    /// Removes the files of those of these names that are soft-deleted still,
-    /// then their rows; says how many files. Begins again where the database
-    /// asks for it, or was lost: what was done then is not done twice. Below
-    /// `prune`, directories that become empty are removed as well.
-    pub(super) fn purge(
-        self: &Arc<Self>,
-        names: &[FileName],
-        prune: Option<&DirId>,
-    ) -> Result<u64> {
-        runtime::block_on(async {
-            let files = Arc::new(AtomicU64::new(0));
-            let mut attempts = self.index.attempts();
-            while let Err(error) = self.purge_once(names, prune, &files).await {
-                attempts.pause_or_fail(error).await?;
-            }
-            Ok(files.load(Ordering::Relaxed))
-        })
-    }
-
-    async fn purge_once(
-        self: &Arc<Self>,
-        names: &[FileName],
-        prune: Option<&DirId>,
-        files: &Arc<AtomicU64>,
-    ) -> Result<()> {
-        let (pending, names) = self.index.begin_purge(names).await?;
-        step!("locked");
-        let mut removing = Removing::default();
-        for names in names.chunks(FILES_PER_THREAD) {
-            let started = self.start_removing(names.to_vec(), prune.cloned(), Arc::clone(files));
-            removing.started.push_back(started.await?);
+    /// Refuses where the file is missing because its share is.
+    async fn require_deletable(&self, id: &FileId) -> Result<()> {
+        let asked = id.as_str().to_owned();
+        let is_there = self.on_mount("delete", move |mount| {
+            mount.require_alive()?;
+            mount.has_entry(&asked)
+        });
+        match is_there.await? {
+            true => Ok(()),
+            false => self.require_mounted_at("delete", id.as_str()).await,
         }
-        self.end_purge(pending, removing).await
     }
 
-    /// Where a file cannot be removed its row stays soft-deleted; the first such
-    /// error is told of at the end.
-    async fn start_removing(
+    /// Whether files without a row below this directory are the store's: it lies in
+    /// an area of a storage directory of which the table has rows.
+    fn is_territory(&self, dir: &DirId) -> Result<bool> {
+        // As a file below it would be called.
+        let name = self.name_prefix.beneath(Some(dir))?;
+        let Some(storage) = crate::territory::storage_of(&name, &self.name_prefix) else {
+            return Ok(false);
+        };
+        let beneath = if storage.is_empty() { String::new() } else { format!("{storage}/") };
+        let sample = runtime::block_on(async { self.index.live_sample(&beneath, 1).await })?;
+        Ok(!sample.is_empty())
+    }
+
+    /// Takes away what is left below a directory, but for what has a row, is too
+    /// young by the file server's clock, or is nobody's stored file.
+    pub(super) fn sweep(self: &Arc<Self>, dir: &DirId, how: Sweep) -> Result<Swept> {
+        let path = dir.as_str().to_owned();
+        let look = move |mount: &Mount, pulse: &Pulse| mount.leftovers(&path, &|| pulse.beat());
+        let Leftovers { files, foreign } =
+            runtime::block_on(self.on_mount_long("delete_directory", look))?;
+        let mut swept = Swept { removed: 0, left: foreign };
+        if !files.is_empty() {
+            let path = dir.as_str().to_owned();
+            let ask = move |mount: &Mount| mount.server_time([path.as_str()]);
+            let now = runtime::block_on(self.on_mount("delete_directory", ask))?;
+            let disposal = match how {
+                Sweep::ToTrash => Disposal::Trash(self.trash("delete_directory", now)),
+                Sweep::ForGood => Disposal::Unlink,
+            };
+            let cutoff = now.checked_sub(GRACE).unwrap_or(SystemTime::UNIX_EPOCH);
+            for files in files.chunks(BATCH) {
+                self.sweep_files(files, cutoff, &disposal, &mut swept)?;
+            }
+        }
+        let path = dir.as_str().to_owned();
+        let prune = move |mount: &Mount, pulse: &Pulse| {
+            mount.remove_empty_directories(&path, &|| pulse.beat())
+        };
+        swept.left += runtime::block_on(self.on_mount_long("delete_directory", prune))?;
+        Ok(swept)
+    }
+
+    fn sweep_files(
         self: &Arc<Self>,
-        names: Vec<FileName>,
-        prune: Option<DirId>,
-        files: Arc<AtomicU64>,
-    ) -> Result<Started<Removed>> {
-        let process = Arc::clone(self);
-        let remove = move |mount: &Mount, pulse: &Pulse| {
-            let mut removed = Removed::default();
-            let mut remover = Remover::new(mount, prune)?;
-            for name in names {
-                pulse.beat();
-                // A name that is no id (`a//b`) leads to the file of another name,
-                // and so may one that does not fit its key.
-                let id = name.has_its_key().then(|| process.name_prefix.id(name.as_str()));
-                let outcome = id.flatten().map(|id| remover.remove(&id));
-                match outcome.transpose() {
-                    Ok(was_there) => {
-                        files.fetch_add(was_there.unwrap_or(false).into(), Ordering::Relaxed);
-                        removed.names.push(name);
-                    }
-                    Err(error) => {
-                        removed.failure.get_or_insert(error);
-                    }
+        files: &[String],
+        cutoff: SystemTime,
+        disposal: &Disposal,
+        swept: &mut Swept,
+    ) -> Result<()> {
+        for path in files {
+            match self.remove_rowless(path, cutoff, disposal, "leftover") {
+                Ok(Rowless::Taken) => swept.removed += 1,
+                Ok(Rowless::Gone) => {}
+                Ok(Rowless::Young | Rowless::HasRow | Rowless::Claimed) => swept.left += 1,
+                Err(error) if error.kind() == ErrorKind::Storage => {
+                    log::warn!("ezdfs: {error:#}");
+                    swept.left += 1;
                 }
+                Err(error) => return Err(error),
             }
-            Ok(removed)
-        };
-        self.start_on_mount("delete", remove).await
-    }
-
-    /// An unlink that hangs cannot be called back: the caller is told, and the
-    /// rows stay locked until it has ended, so that it meets no newer file.
-    async fn end_purge(
-        self: &Arc<Self>,
-        pending: PendingWrite,
-        mut removing: Removing,
-    ) -> Result<()> {
-        if let Some(removed) = removing.end_within(self.mount_timeout).await {
-            return self.delete_rows(pending, removed).await;
         }
-        let process = Arc::clone(self);
-        runtime::in_background(async move {
-            if let Err(error) = process.delete_rows(pending, removing.end().await).await {
-                log::error!("ezdfs: {error:#}");
-            }
-        })?;
-        Err(silent("delete", self.mount_timeout))
-    }
-
-    async fn delete_rows(&self, mut pending: PendingWrite, removed: Removed) -> Result<()> {
-        step!("files-removed");
-        let delete = async {
-            pending.delete(&self.index, &removed.names).await?;
-            step!("rows-deleted");
-            pending.commit().await
-        };
-        let outcome = delete.await;
-        self.forget(&removed.names);
-        outcome?;
-        removed.failure.map_or(Ok(()), Err)
-    }
-}
-
-/// What came of removing the files of some rows.
-#[derive(Debug, Default)]
-struct Removed {
-    /// Of the rows whose files are gone.
-    names: Vec<FileName>,
-    failure: Option<Error>,
-}
-
-impl Removed {
-    fn add(&mut self, other: Result<Removed>) {
-        let (names, failure) = match other {
-            Ok(other) => (other.names, other.failure),
-            Err(failure) => (Vec::new(), Some(failure)),
-        };
-        self.names.extend(names);
-        self.failure = self.failure.take().or(failure);
-    }
-}
-
-/// The files of one batch, being removed by several threads.
-#[derive(Default)]
-struct Removing {
-    started: VecDeque<Started<Removed>>,
-    removed: Removed,
-}
-
-impl Removing {
-    /// Waits for all; `None` where one of them hangs.
-    async fn end_within(&mut self, patience: Duration) -> Option<Removed> {
-        while let Some(first) = self.started.front_mut() {
-            let ended = first.end_within(patience).await?;
-            self.started.pop_front();
-            self.removed.add(ended);
-        }
-        Some(std::mem::take(&mut self.removed))
-    }
-
-    async fn end(mut self) -> Removed {
-        while let Some(mut first) = self.started.pop_front() {
-            self.removed.add(first.end().await);
-        }
-        self.removed
+        Ok(())
     }
 }

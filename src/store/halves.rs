@@ -6,11 +6,12 @@ use std::fs::File;
 use std::io::Read;
 
 use super::Store;
+use super::delete::Sweep;
 use super::read::FIRST_BYTE;
 use super::write::now;
 use super::writing::{EmptyRoot, Source};
 use crate::error::{Error, Result};
-use crate::files::Mount;
+use crate::files::{Mount, Remover};
 use crate::index::{BATCH, Keyed};
 use crate::metadata::{DEFAULT_MIME, FileInfo, Row, check_mtime};
 use crate::mime;
@@ -130,10 +131,10 @@ impl Store {
     pub fn delete_data(&self, id: &FileId) -> Result<()> {
         let process = self.process()?;
         runtime::block_on(async {
-            let id = id.clone();
-            let remove = move |mount: &Mount| match mount.is_empty()? {
+            let path = id.as_str().to_owned();
+            let remove = move |mount: &Mount| match mount.is_bare()? {
                 true => Ok(false),
-                false => mount.remove(&id).map(|_| true),
+                false => Remover::new(mount, None)?.unlink(&path).map(|_| true),
             };
             let is_mounted = process.on_mount("delete", remove).await?;
             // The root of a new store is as empty as that of a share that is not there.
@@ -144,14 +145,14 @@ impl Store {
         })
     }
 
-    /// Removes what lies below a directory, but for files so young that their
-    /// rows may be about to be written.
+    /// Removes what lies below a directory, but for files that have a row in the
+    /// store's table, and those so young that their rows may be about to be written.
     ///
     /// # Errors
     ///
     /// Those of the mount.
     pub fn delete_data_directory(&self, dir: &DirId) -> Result<()> {
         let process = self.process()?;
-        process.sweep(dir).map(drop)
+        process.sweep(dir, Sweep::ForGood).map(drop)
     }
 }

@@ -72,7 +72,7 @@ impl List {
             let Some(Page { rows, is_last }) =
                 process.index.list(&self.beneath, after, BATCH).await?
             else {
-                return process.index.sorted(&self.beneath).await.map(Rows::All);
+                return process.index.sorted(&self.beneath, &mut |_| {}).await.map(Rows::All);
             };
             let last = rows.last().filter(|_| !is_last).map(|row| row.name.clone());
             Ok(Rows::Page(rows.into_iter(), last))

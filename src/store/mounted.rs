@@ -84,7 +84,7 @@ impl Process {
     /// Does something on the mount, giving up after `mount_timeout`. What hangs
     /// keeps its thread and its slot, so that no more than [`MOUNT_THREADS`]
     /// hang.
-    pub(super) async fn on_mount<T: Send + 'static>(
+    pub(crate) async fn on_mount<T: Send + 'static>(
         &self,
         operation: &'static str,
         work: impl FnOnce(&Mount) -> Result<T> + Send + 'static,
@@ -94,7 +94,7 @@ impl Process {
 
     /// The same for work that may rightly take long: it is given up when its
     /// pulse has been still for `mount_timeout`.
-    pub(super) async fn on_mount_long<T: Send + 'static>(
+    pub(crate) async fn on_mount_long<T: Send + 'static>(
         &self,
         operation: &'static str,
         work: impl FnOnce(&Mount, &Pulse) -> Result<T> + Send + 'static,

@@ -205,6 +205,9 @@ impl Process {
             let is_absent = error.os_errno() == Errno::ENOENT as i32;
             let is_same = current == row.0;
             if is_same && !(is_absent && is_fresh(&current)) || left.is_zero() {
+                if is_absent {
+                    self.require_mounted_at("open", id.as_str()).await?;
+                }
                 return Err(error);
             }
             if is_same {

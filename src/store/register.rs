@@ -8,6 +8,10 @@ use crate::metadata::Row;
 use crate::name::{FileId, FileName, NamePrefix};
 use crate::runtime;
 
+/// Seconds by which a file may seem newer than its row: writers put the file in
+/// place before or after they read the clock.
+const SKEW: i64 = 2;
+
 /// A file on the mount, as it was found.
 #[derive(Debug)]
 pub(crate) struct Candidate {
@@ -22,10 +26,12 @@ pub(crate) struct Candidate {
 pub(crate) enum Registered {
     /// There was no row.
     Added,
-    /// The row had another size.
+    /// The row had another size, or is older than the file.
     Updated,
-    /// A live row of this size was there.
+    /// A live row of this size was there, no older than the file.
     Unchanged,
+    /// The row speaks of an old file that is kept beside this one.
+    Interrupted,
     /// The row says that the file was deleted: legacy leaves such files on the
     /// mount, and they must not come back.
     SoftDeleted,
@@ -35,8 +41,10 @@ impl Store {
     /// Registers at most [`BATCH`](crate::index::BATCH) files in one
     /// transaction; answers in their order.
     ///
-    /// A live row of the right size is left as it is, whatever it says of type
-    /// and time: it was written by somebody who knew.
+    /// A live row of the right size is left as it is, whatever it says of the type:
+    /// it was written by somebody who knew. If the file is newer by more than
+    /// clocks differ, somebody has replaced it, and the row gets its time, so that
+    /// caches ask for the new bytes.
     pub(crate) fn register(&self, files: &[Candidate], dry_run: bool) -> Result<Vec<Registered>> {
         let names =
             files.iter().map(|file| self.name(&file.id)).collect::<Result<Vec<FileName>>>()?;
@@ -68,11 +76,17 @@ impl Process {
             let outcome = match &before {
                 None => Registered::Added,
                 Some(row) if !row.is_live() => Registered::SoftDeleted,
-                Some(row) if row.size == file.size => Registered::Unchanged,
+                Some(row) if row.size == file.size && file.mtime <= row.mtime + SKEW => {
+                    Registered::Unchanged
+                }
+                Some(row) if self.is_interrupted(&file.id, row).await? => Registered::Interrupted,
                 Some(_) => Registered::Updated,
             };
             if matches!(outcome, Registered::Added | Registered::Updated) {
-                let row = Row::new(name, &file.id, file.size, file.mtime, file.mime_type);
+                let mut row = Row::new(name, &file.id, file.size, file.mtime, file.mime_type);
+                if let Some(before) = before.as_ref().filter(|before| before.size == row.size) {
+                    row = Row { mtime: row.mtime, ..before.clone() };
+                }
                 wanted.push(Registration { name: name.clone(), row, before });
             }
             outcomes.push(outcome);
@@ -84,6 +98,14 @@ impl Process {
             step!("registered");
         }
         Ok(outcomes)
+    }
+
+    /// To register what an interrupted overwrite has put in place would make it
+    /// final, and the bytes of the row that was acknowledged would be lost.
+    async fn is_interrupted(&self, id: &FileId, row: &Row) -> Result<bool> {
+        let id = id.clone();
+        let kept = self.on_mount("import", move |mount| mount.kept_files(&id)).await?;
+        Ok(kept.of_row(row).is_some())
     }
 
     /// Looks at each file once more while nobody else can write its row: it was

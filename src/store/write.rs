@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::mounted::Started;
+use super::trash::Disposal;
 use super::writing::{EmptyRoot, Source, Written};
 use super::{OpenFile, Process, Pulse, Store};
 use crate::error::{Error, ErrorKind, Result};
@@ -88,7 +89,7 @@ impl Store {
             let row = Row::new(&new_name, to, written.size, info.mtime, &info.mime_type);
             let old = Renamed { name: old_name.clone(), info };
             if process.put_in_place(&new_name, &row, Some(&old), written)? {
-                process.purge(&[old_name], None)?;
+                process.remove_deleted(&[old_name], None, &Disposal::Unlink)?;
                 return Ok(FileInfo::new(to.clone(), &row));
             }
         }
@@ -134,7 +135,7 @@ impl Process {
     }
 
     /// Whether the table knows no file of this store.
-    pub(super) async fn has_no_rows(&self) -> Result<bool> {
+    pub(crate) async fn has_no_rows(&self) -> Result<bool> {
         let beneath = self.name_prefix.beneath(None)?;
         Ok(self.index.list(&beneath, None, 1).await?.is_some_and(|page| page.rows.is_empty()))
     }

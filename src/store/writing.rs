@@ -11,7 +11,7 @@ use tokio::runtime::Handle;
 
 use super::{Process, Pulse};
 use crate::error::{Error, ErrorKind, Result};
-use crate::files::{Mount, Staged};
+use crate::files::{Bare, Mount, Staged};
 use crate::mime;
 use crate::name::FileId;
 use crate::runtime;
@@ -32,7 +32,7 @@ pub(super) enum Source<'s> {
     File(File),
 }
 
-/// Whether an empty root is one where nothing is mounted.
+/// Whether an empty root, or directory on the way, is one where nothing is mounted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum EmptyRoot {
     /// It is, if the table has rows.
@@ -95,11 +95,11 @@ impl Written {
     fn stage<P: Piece>(&mut self, id: &FileId, root: EmptyRoot, piece: P) -> Result<P> {
         let (process, id) = (Arc::clone(&self.process), id.clone());
         self.on_mount(move |mount, pulse| {
-            let is_new_store = || match root {
-                EmptyRoot::Accept => Ok(true),
-                EmptyRoot::AskTable => Handle::current().block_on(process.has_no_rows()),
+            let has_live_rows = |bare: &Bare| match root {
+                EmptyRoot::Accept => Ok(false),
+                EmptyRoot::AskTable => Handle::current().block_on(process.has_live_rows(bare)),
             };
-            let mut staged = mount.stage(&id, is_new_store)?;
+            let mut staged = mount.stage(&id, has_live_rows)?;
             step!("staged");
             let piece = piece.put(&mut staged, pulse)?;
             Ok((staged, piece))

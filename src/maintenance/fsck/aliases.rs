@@ -5,7 +5,8 @@ use std::collections::HashSet;
 
 use crate::error::Result;
 use crate::name::{DirId, NamePrefix, normalised};
-use crate::store::Store;
+use crate::runtime;
+use crate::store::Process;
 
 /// More than this is not kept; then no file can be sure of having no row.
 const MOST: usize = 100_000;
@@ -37,14 +38,16 @@ impl Aliases {
 
     /// Adds what lies outside the part of the table that was checked: a name
     /// there may lead back (`elsewhere/../images/a.jpg`).
-    pub(super) fn complete(&mut self, store: &Store, dir: Option<&DirId>) -> Result<()> {
+    pub(super) fn complete(&mut self, process: &Process, dir: Option<&DirId>) -> Result<()> {
         if dir.is_none() && self.prefix.is_empty() {
             return Ok(());
         }
         let prefix = NamePrefix::default();
         let mut after = None;
         loop {
-            let names = store.names_by_key(after.as_deref(), PAGE)?;
+            let names = runtime::block_on(async {
+                process.index().names_by_key(after.as_deref(), PAGE).await
+            })?;
             let Some((last, _)) = names.last() else {
                 return Ok(());
             };

@@ -5,9 +5,9 @@ use std::io::{self, BufReader, BufWriter, Read, Seek};
 
 use tempfile::SpooledTempFile;
 
+use super::Fault;
 use crate::error::Result;
 use crate::spool::{failed, read_part, write_part};
-use crate::store::Fault;
 
 const IN_MEMORY: usize = 256 << 10;
 
@@ -22,28 +22,43 @@ pub(super) struct Candidate {
 /// A queue of candidates.
 pub(super) struct Candidates {
     file: BufWriter<SpooledTempFile>,
-    count: u64,
+    /// Only these are taken; all, if there is none.
+    only: Vec<Fault>,
+    counts: [u64; Fault::ALL.len()],
 }
 
 impl Candidates {
-    pub(super) fn new() -> Result<Self> {
-        Ok(Candidates { file: BufWriter::new(tempfile::spooled_tempfile(IN_MEMORY)), count: 0 })
+    pub(super) fn new(only: &[Fault]) -> Self {
+        let file = BufWriter::new(tempfile::spooled_tempfile(IN_MEMORY));
+        Candidates { file, only: only.to_vec(), counts: [0; Fault::ALL.len()] }
     }
 
     pub(super) fn add(&mut self, fault: Fault, key: &str, path: &[u8]) -> Result<()> {
-        self.count += 1;
+        if !self.only.is_empty() && !self.only.contains(&fault) {
+            return Ok(());
+        }
+        self.counts[fault.position()] += 1;
         for part in [fault.name().as_bytes(), key.as_bytes(), path] {
             write_part(&mut self.file, part).map_err(failed)?;
         }
         Ok(())
     }
 
+    pub(super) fn count(&self, fault: Fault) -> u64 {
+        self.counts[fault.position()]
+    }
+
+    pub(super) fn total(&self) -> u64 {
+        self.counts.iter().sum()
+    }
+
     /// In the order in which they came.
     pub(super) fn read(self) -> Result<impl Iterator<Item = Result<Candidate>>> {
+        let total = self.total();
         let mut file = self.file.into_inner().map_err(|error| failed(error.into_error()))?;
         file.rewind().map_err(failed)?;
         let mut file = BufReader::new(file);
-        Ok((0..self.count).map(move |_| read_one(&mut file).map_err(failed)))
+        Ok((0..total).map(move |_| read_one(&mut file).map_err(failed)))
     }
 }
 

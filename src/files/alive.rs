@@ -1,0 +1,152 @@
+//! Whether the mount is there, and the part of it that a path leads to. "Not
+//! found" is never a guess: what an unmounted share looks like is not believed.
+
+use std::os::fd::{AsFd, OwnedFd};
+
+use nix::dir::Dir;
+use nix::errno::Errno;
+use nix::fcntl::OFlag;
+use nix::sys::stat::{Mode, fstat};
+use rustix::fs::{AtFlags, StatxFlags, statx};
+
+use super::{Mount, open_beneath, open_directory};
+use crate::debris;
+use crate::error::{Error, ErrorKind, Result};
+use crate::territory::area_end;
+
+/// What the mount shows where a path leads to no file.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Absence {
+    /// A directory on the way that a share could be mounted on and is not.
+    pub(crate) bare: Option<Bare>,
+    /// The deepest directory on the way that is there lies on another mount than
+    /// the root.
+    pub(crate) is_elsewhere: bool,
+}
+
+/// A directory that is empty, or, at the top of a storage directory, missing.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Bare {
+    /// Beneath the root; empty for the root itself.
+    pub(crate) directory: String,
+    /// If the table has so many live rows beneath it, they are not missing: their
+    /// share is not mounted. The directory of a single picture may well be left
+    /// empty when that goes; a whole area is not.
+    pub(crate) live_rows: usize,
+}
+
+impl Bare {
+    /// So many live rows in a directory that is empty are too many for a chance.
+    pub(crate) const TOO_MANY: usize = 2;
+}
+
+/// The identity of a mount within a namespace; where the kernel does not tell,
+/// that of its file system.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct MountId(u64);
+
+impl Mount {
+    /// Refuses a mount that is not there: a missing root, or a bare one. Only to
+    /// be asked where rows say that something must be there.
+    pub(crate) fn require_alive(&self) -> Result<()> {
+        if !self.is_bare()? {
+            return Ok(());
+        }
+        Err(match &self.marker {
+            Some(marker) => {
+                let reason =
+                    format!("{marker:?} (mount_marker) is not there: is the share mounted?");
+                self.unavailable(reason, Errno::ENOENT)
+            }
+            None => {
+                let reason = "the root is empty although the table has rows: is the share mounted?";
+                self.unavailable(reason, Errno::ENOENT)
+            }
+        })
+    }
+
+    /// Whether the root is what a mount point looks like when nothing is mounted
+    /// on it: the marker is missing, or without one, there is nothing but what
+    /// mount points have (`.keep`, `lost+found`).
+    pub(crate) fn is_bare(&self) -> Result<bool> {
+        let root = self.root()?;
+        let outcome = match &self.marker {
+            Some(marker) => match open_beneath(&root, marker, OFlag::O_PATH) {
+                Ok(_) => Ok(false),
+                Err(Errno::ENOENT | Errno::ENOTDIR) => Ok(true),
+                Err(errno) => Err(errno),
+            },
+            None => open_directory(&root, "").and_then(|root| is_bare(&root)),
+        };
+        outcome.map_err(|errno| self.root_error(errno))
+    }
+
+    /// What can be said of a path that leads to no file. The mount is alive.
+    pub(crate) fn absence(&self, path: &str) -> Result<Absence> {
+        let root = self.root()?;
+        let parent = path.rsplit_once('/').map_or("", |(parent, _)| parent);
+        let (found, directory) = deepest(&root, parent).map_err(|errno| self.root_error(errno))?;
+        let is_elsewhere = mount_id(&directory) != mount_id(&root);
+        let bare = bare_at(path, found, &directory).map_err(|errno| self.root_error(errno))?;
+        Ok(Absence { bare, is_elsewhere })
+    }
+
+    /// That a directory is bare although the table has rows beneath it.
+    pub(crate) fn not_mounted(&self, bare: &Bare) -> Error {
+        let reason = "the directory is empty or missing although the table has rows beneath it: \
+                      is a share not mounted there?";
+        Error::new(ErrorKind::Unavailable, "mount", &*bare.directory, reason)
+            .with_errno(Errno::ENOENT as i32)
+    }
+}
+
+/// Whether a share may be missing where a path leads to no file: `found` is the
+/// deepest directory on the way.
+pub(super) fn bare_at(path: &str, found: &str, directory: &OwnedFd) -> nix::Result<Option<Bare>> {
+    let area = area_end(path);
+    if is_bare(directory)? {
+        let live_rows = if found.len() <= area { 1 } else { Bare::TOO_MANY };
+        return Ok(Some(Bare { directory: found.to_owned(), live_rows }));
+    }
+    // The storage directory, or the area in it, is not there at all.
+    let missing = || Bare { directory: path[..area].to_owned(), live_rows: 1 };
+    Ok((found.len() < area).then(missing))
+}
+
+/// The longest beginning of a path that leads to a directory, and that one.
+pub(super) fn deepest<'p>(root: &OwnedFd, path: &'p str) -> nix::Result<(&'p str, OwnedFd)> {
+    let ends = path.match_indices('/').map(|(slash, _)| slash).chain([path.len()]);
+    let mut deepest = ("", open_directory(root, "")?);
+    for end in ends.filter(|end| *end > 0) {
+        match open_directory(root, &path[..end]) {
+            Ok(directory) => deepest = (&path[..end], directory),
+            Err(Errno::ENOENT | Errno::ENOTDIR | Errno::ELOOP) => break,
+            Err(errno) => return Err(errno),
+        }
+    }
+    Ok(deepest)
+}
+
+/// Whether a directory has nothing but what a bare mount point may have, too.
+fn is_bare(directory: &OwnedFd) -> nix::Result<bool> {
+    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    for entry in Dir::openat(directory.as_fd(), ".", flags, Mode::empty())?.iter() {
+        let entry = entry?;
+        let name = entry.file_name().to_bytes();
+        if !matches!(name, b"." | b"..") && !debris::may_lie_in_a_mount_point(name) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// `None` where it cannot be told. Asks no server.
+pub(super) fn mount_id(directory: &OwnedFd) -> Option<MountId> {
+    let flags = AtFlags::EMPTY_PATH | AtFlags::STATX_DONT_SYNC;
+    match statx(directory, c"", flags, StatxFlags::MNT_ID) {
+        Ok(status) if status.stx_mask & StatxFlags::MNT_ID.bits() != 0 => {
+            Some(MountId(status.stx_mnt_id))
+        }
+        _ => fstat(directory).ok().map(|status| MountId(status.st_dev)),
+    }
+}

@@ -1,0 +1,53 @@
+//! The file server's clock. The times of files are the server's: to say how old
+//! a file is by this machine's clock is wrong by as much as that is.
+
+use std::os::fd::OwnedFd;
+use std::time::SystemTime;
+
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, openat};
+use nix::sys::stat::{Mode, fstat};
+use nix::unistd::{fsync, write};
+
+use super::stage::{remove_reserved, reserved_name};
+use super::{Mount, at, open_directory};
+use crate::error::{Error, ErrorKind, Result};
+
+impl Mount {
+    /// What time it is there, learnt from a file that is made for it: in the
+    /// root, or where that is not allowed, in one of these directories.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Storage`] where no file can be made in any of them.
+    pub(crate) fn server_time<'d>(
+        &self,
+        directories: impl IntoIterator<Item = &'d str>,
+    ) -> Result<SystemTime> {
+        let root = self.root()?;
+        let mut outcome = Err(Errno::ENOENT);
+        for directory in [""].into_iter().chain(directories) {
+            outcome = open_directory(&root, directory).and_then(|directory| ask(&directory));
+            if outcome.is_ok() {
+                break;
+            }
+        }
+        outcome.map_err(|errno| {
+            let reason = "cannot make a file there, to learn what time it is on the server";
+            Error::new(ErrorKind::Storage, "clock", self.root.to_string_lossy(), reason)
+                .with_errno(errno as i32)
+                .with_source(errno)
+        })
+    }
+}
+
+/// The change time, which no client can choose, of a file that was written to.
+fn ask(directory: &OwnedFd) -> nix::Result<SystemTime> {
+    let name = reserved_name("clock").map_err(|_| Errno::EAGAIN)?;
+    let flags =
+        OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+    let file = openat(directory, name.as_str(), flags, Mode::S_IRUSR | Mode::S_IWUSR)?;
+    let status = write(&file, b"t").and_then(|_| fsync(&file)).and_then(|()| fstat(&file));
+    remove_reserved(directory, &name);
+    status.map(|status| at(status.st_ctime, status.st_ctime_nsec))
+}

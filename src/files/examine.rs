@@ -1,0 +1,153 @@
+//! Looking at single files when rows and files are checked against each other.
+
+use std::io::Read;
+use std::os::fd::AsFd;
+use std::time::SystemTime;
+
+use nix::dir::Dir;
+use nix::errno::Errno;
+use nix::fcntl::{AtFlags, OFlag};
+use nix::sys::stat::{FchmodatFlags, Mode, fchmodat, fstat, fstatat};
+use nix::unistd::{UnlinkatFlags, linkat, unlinkat};
+
+use super::remove::Remover;
+use super::stage::Directories;
+use super::walk::changed;
+use super::{Ahead, Mount, Opened, is_regular, open_directory};
+use crate::error::{Error, ErrorKind, Result};
+use crate::name::FileId;
+
+/// Which directory on which file system the root is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct RootIdentity {
+    device: u64,
+    inode: u64,
+}
+
+/// What a file looks like.
+#[derive(Debug)]
+pub(crate) struct Examined {
+    pub(crate) size: u64,
+    pub(crate) changed: SystemTime,
+    /// Its first bytes.
+    pub(crate) head: Vec<u8>,
+}
+
+impl Mount {
+    pub(crate) fn identity(&self) -> Result<RootIdentity> {
+        let status = fstat(&self.root()?).map_err(|errno| self.root_error(errno))?;
+        Ok(RootIdentity { device: status.st_dev, inode: status.st_ino })
+    }
+
+    /// The root without symbolic links, as text.
+    pub(crate) fn real_root(&self) -> Result<String> {
+        use std::os::fd::AsRawFd;
+        let root = self.root()?;
+        let link = format!("/proc/self/fd/{}", root.as_raw_fd());
+        let real = std::fs::read_link(link).unwrap_or_else(|_| self.root.clone());
+        Ok(real.to_string_lossy().into_owned())
+    }
+
+    /// When a file, or a link, last changed: bytes, name or links. `None` where
+    /// there is none.
+    pub(crate) fn last_change(&self, path: &str) -> Result<Option<SystemTime>> {
+        Ok(Remover::new(self, None)?.look(path)?.map(|status| changed(&status)))
+    }
+
+    /// Gives a file another path, unless something has that.
+    pub(crate) fn give_name(&self, from: &str, to: &FileId) -> Result<bool> {
+        let give = || {
+            let root = self.root().map_err(|_| Errno::ESTALE)?;
+            let (parent, name) = from.rsplit_once('/').unwrap_or(("", from));
+            let parent = open_directory(&root, parent)?;
+            let mut directories = Directories::new(root);
+            let target = directories.make(self, to.parent())?;
+            // A link never replaces what is there, as a rename would.
+            match linkat(&parent, name, &target, to.file_name(), AtFlags::empty()) {
+                Err(Errno::EEXIST) => return Ok(false),
+                outcome => outcome?,
+            }
+            directories.stay();
+            unlinkat(&parent, name, UnlinkatFlags::NoRemoveDir).map(|()| true)
+        };
+        give().map_err(|errno| {
+            Error::new(ErrorKind::Storage, "repair", from, "cannot give the file its row's name")
+                .with_errno(errno as i32)
+                .with_source(errno)
+        })
+    }
+
+    /// Some names that the root holds, for messages.
+    pub(crate) fn some_entries(&self) -> Result<Vec<String>> {
+        const SOME: usize = 5;
+        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+        let root = Dir::openat(self.root()?.as_fd(), ".", flags, Mode::empty());
+        let mut root = root.map_err(|errno| self.root_error(errno))?;
+        let names =
+            root.iter().flatten().map(|entry| entry.file_name().to_string_lossy().into_owned());
+        Ok(names.filter(|name| !matches!(name.as_str(), "." | "..")).take(SOME).collect())
+    }
+
+    /// Whether anything has this path, without asking what.
+    pub(crate) fn has_entry(&self, path: &str) -> Result<bool> {
+        let (parent, name) = path.rsplit_once('/').unwrap_or(("", path));
+        let status = open_directory(&self.root()?, parent)
+            .and_then(|parent| fstatat(&parent, name, AtFlags::AT_SYMLINK_NOFOLLOW));
+        match status {
+            Ok(_) => Ok(true),
+            Err(Errno::ENOENT | Errno::ENOTDIR | Errno::ELOOP) => Ok(false),
+            Err(errno) => {
+                Err(Error::new(ErrorKind::Storage, "look", path, "cannot look for the file")
+                    .with_errno(errno as i32)
+                    .with_source(errno))
+            }
+        }
+    }
+
+    /// Refuses a root that is another one than before, or empty.
+    pub(crate) fn require_same(&self, before: RootIdentity) -> Result<()> {
+        if self.identity()? != before {
+            let reason = "another file system is mounted here than at the beginning";
+            return Err(self.unavailable(reason, Errno::ESTALE));
+        }
+        self.require_alive()
+    }
+
+    /// Opens a file as readers do, and looks at it and at so many of its bytes.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Mount::open`].
+    pub(crate) fn examine(&self, id: &FileId, head: usize) -> Result<Examined> {
+        let failed = |error: std::io::Error| {
+            let errno = error.raw_os_error().unwrap_or_default();
+            Error::new(ErrorKind::Storage, "check", id.as_str(), "cannot read the file")
+                .with_errno(errno)
+                .with_source(error)
+        };
+        let Opened { file, size, .. } = self.open(id, false, Ahead { bytes: 0, keep: 0 })?;
+        let status = fstat(file.as_fd()).map_err(|errno| failed(errno.into()))?;
+        let mut bytes = Vec::with_capacity(head);
+        file.take(head as u64).read_to_end(&mut bytes).map_err(failed)?;
+        Ok(Examined { size, changed: changed(&status), head: bytes })
+    }
+
+    /// Lets those read a file whom `file_mode` allows to.
+    pub(crate) fn make_readable(&self, id: &FileId) -> Result<()> {
+        let failed = |errno: Errno| {
+            Error::new(ErrorKind::Storage, "repair", id.as_str(), "cannot set the file's mode")
+                .with_errno(errno as i32)
+                .with_source(errno)
+        };
+        let parent = open_directory(&self.root()?, id.parent()).map_err(failed)?;
+        let flags = AtFlags::AT_SYMLINK_NOFOLLOW;
+        let status = fstatat(&parent, id.file_name(), flags).map_err(failed)?;
+        if !is_regular(&status) {
+            return Err(failed(Errno::ELOOP));
+        }
+        let reading = Mode::S_IRUSR | Mode::S_IRGRP | Mode::S_IROTH;
+        let mode = Mode::from_bits_truncate(status.st_mode) | (self.file_mode & reading);
+        let follow = FchmodatFlags::FollowSymlink;
+        fchmodat(&parent, id.file_name(), mode, follow).map_err(failed)
+    }
+}

@@ -1,0 +1,144 @@
+//! Emptying the trash: what lay there long enough goes for good.
+
+use std::time::{Duration, SystemTime};
+
+use super::{Phase, Progress, limit};
+use crate::debris::TRASH;
+use crate::error::Result;
+use crate::files::{Mount, Walked};
+use crate::index::BATCH;
+use crate::name::{FileId, FileName};
+use crate::runtime;
+use crate::store::{Process, Store};
+
+/// How to empty the trash.
+#[derive(Debug, Clone, Copy)]
+pub struct EmptyOptions {
+    /// How long what was taken away is kept, by the date of its folder.
+    pub grace: Duration,
+    /// Only look and count.
+    pub dry_run: bool,
+    /// So many files may go; `None` for 1,000 or one per cent of the rows, whichever
+    /// is more.
+    pub max_remove: Option<u64>,
+}
+
+/// What emptying it came to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Emptied {
+    /// Files that went for good.
+    pub files: u64,
+    /// Journals that went with them.
+    pub journals: u64,
+    /// Files that a live row speaks of that has none: they should be restored.
+    pub needed: u64,
+    /// It was ended before its end.
+    pub is_interrupted: bool,
+}
+
+/// Removes for good what is in the trash for longer than the grace period.
+///
+/// # Errors
+///
+/// - [`ErrorKind::InvalidInput`](crate::ErrorKind::InvalidInput): more files than
+///   `max_remove`.
+/// - Those of the mount and the database.
+pub fn empty_trash(
+    store: &Store,
+    options: EmptyOptions,
+    report: &mut dyn Progress,
+) -> Result<Emptied> {
+    let process = store.process()?;
+    let mount = process.mount();
+    let now = mount.server_time([])?;
+    let before = now.checked_sub(options.grace).unwrap_or(SystemTime::UNIX_EPOCH);
+    // A folder has all that went on its date: the whole day must be over.
+    let before = humantime::format_rfc3339_seconds(before).to_string()[..10].to_owned();
+    let is_due = |name: &String| name.as_str() < before.as_str();
+    let folders: Vec<_> = mount.trash_folders()?.into_iter().filter(is_due).collect();
+    let mut planned = 0;
+    for folder in &folders {
+        planned += mount.walk(&format!("{TRASH}/{folder}"))?.filter(is_file).count() as u64;
+        report.progress(Phase::Judging, planned, 0);
+    }
+    let mut run = Run { process: &process, report, planned, emptied: Emptied::default() };
+    if options.dry_run {
+        run.emptied.files = planned;
+        return Ok(run.emptied);
+    }
+    let rows = runtime::block_on(async { process.index().count("").await })?;
+    limit::require("purge", TRASH, planned, limit::most(options.max_remove, rows))?;
+    for folder in &folders {
+        run.folder(folder)?;
+        if run.emptied.is_interrupted {
+            return Ok(run.emptied);
+        }
+    }
+    // A journal is of use as long as anything that it speaks of is there.
+    if run.emptied.needed == 0 {
+        for journal in mount.journals()?.into_iter().filter(is_due) {
+            mount.empty(&format!("{TRASH}/{journal}"))?;
+            run.emptied.journals += 1;
+        }
+    }
+    Ok(run.emptied)
+}
+
+fn is_file(walked: &Walked) -> bool {
+    matches!(walked, Walked::File(_) | Walked::Other { .. })
+}
+
+struct Run<'r> {
+    process: &'r Process,
+    report: &'r mut dyn Progress,
+    planned: u64,
+    emptied: Emptied,
+}
+
+impl Run<'_> {
+    fn folder(&mut self, folder: &str) -> Result<()> {
+        let folder = format!("{TRASH}/{folder}");
+        let mut batch = Vec::with_capacity(BATCH);
+        for walked in self.process.mount().walk(&folder)?.filter(is_file) {
+            batch.extend(String::from_utf8(walked.path().to_vec()).ok());
+            if batch.len() == BATCH {
+                self.files(&folder, &batch)?;
+                batch.clear();
+            }
+            if self.report.is_interrupted() {
+                self.emptied.is_interrupted = true;
+                return Ok(());
+            }
+        }
+        self.files(&folder, &batch)?;
+        self.process.mount().remove_empty_directories(&folder, &|| {}).map(drop)
+    }
+
+    fn files(&mut self, folder: &str, places: &[String]) -> Result<()> {
+        let mut names = Vec::new();
+        for place in places {
+            let id = FileId::parse(&place[folder.len() + 1..]);
+            names.push(id.and_then(|id| Ok((self.process.name_prefix().name(&id)?, id))).ok());
+        }
+        let asked: Vec<FileName> = names.iter().flatten().map(|(name, _)| name.clone()).collect();
+        let rows = runtime::block_on(async { self.process.index().find_many(&asked).await })?;
+        for (place, name) in places.iter().zip(names) {
+            let is_live =
+                |name: &FileName| matches!(rows.get(&name.hash()), Some(Ok(row)) if row.is_live());
+            let mount: &Mount = self.process.mount();
+            let is_needed = match name.filter(|(name, _)| is_live(name)) {
+                Some((_, id)) => !mount.has_entry(id.as_str())?,
+                None => false,
+            };
+            if is_needed {
+                log::warn!("ezdfs: {place:?} stays: a live row speaks of it and has no file");
+                self.emptied.needed += 1;
+            } else {
+                mount.empty(place)?;
+                self.emptied.files += 1;
+            }
+            self.report.progress(Phase::Removing, self.emptied.files, self.planned);
+        }
+        Ok(())
+    }
+}

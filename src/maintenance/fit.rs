@@ -1,0 +1,127 @@
+//! Whether root, prefix and table fit each other. A command that is pointed at the
+//! wrong one of them must find out before it touches anything.
+
+use std::path::Path;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::files::{Mount, Remover};
+use crate::runtime;
+use crate::store::Process;
+
+/// So many live rows are looked at.
+const SAMPLE: usize = 64;
+
+/// How the rows of a sample fit the files.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Fit {
+    /// Live rows that were looked at.
+    pub(crate) looked: u64,
+    /// Those that have a file of their size.
+    pub(crate) fitting: u64,
+}
+
+/// Refuses root, prefix and table where most live rows have no file of their size
+/// below the root, or where the root is plainly another site's.
+///
+/// # Errors
+///
+/// - [`ErrorKind::Unavailable`]: the mount is dead, or most files are not there.
+/// - [`ErrorKind::InvalidConfig`]: the root is another site's.
+pub(crate) fn require(process: &Process, operation: &'static str) -> Result<Fit> {
+    require_own_site(process, operation)?;
+    let (fit, expected) = look(process, operation)?;
+    if fit.fitting * 2 >= fit.looked {
+        return Ok(fit);
+    }
+    let found = runtime::block_on(process.on_mount(operation, Mount::some_entries))?;
+    let reason = format!(
+        "of {} live rows that were looked at only {} have a file of their size here: is the right \
+         share mounted, and do root, name_prefix and table fit? Expected was {expected:?}, the root \
+         holds {}; nothing was changed",
+        fit.looked,
+        fit.fitting,
+        match found.is_empty() {
+            true => "nothing".to_owned(),
+            false => found.join(", "),
+        }
+    );
+    Err(Error::new(ErrorKind::Unavailable, operation, process.root_shown(), reason))
+}
+
+/// Looks at a sample, and gives the path of one that does not fit.
+fn look(process: &Process, operation: &'static str) -> Result<(Fit, String)> {
+    let prefix = process.name_prefix();
+    let beneath = prefix.beneath(None)?;
+    let sample = runtime::block_on(async { process.index().live_sample(&beneath, SAMPLE).await })?;
+    let rows: Vec<_> = sample
+        .iter()
+        .filter_map(|keyed| Some((prefix.id(&keyed.row.name)?, keyed.row.size)))
+        .collect();
+    let look = move |mount: &Mount| {
+        mount.require_alive()?;
+        let mut remover = Remover::new(mount, None)?;
+        let (mut fit, mut expected) = (Fit::default(), String::new());
+        for (id, size) in rows {
+            let status = remover.look(id.as_str())?;
+            let fits = status.is_some_and(|status| status.st_size.cast_unsigned() == size);
+            fit.looked += 1;
+            fit.fitting += u64::from(fits);
+            if !fits && expected.is_empty() {
+                id.as_str().clone_into(&mut expected);
+            }
+        }
+        Ok((fit, expected))
+    };
+    // The root of a store that has no rows says nothing.
+    match sample.is_empty() {
+        true => Ok((Fit::default(), String::new())),
+        false => runtime::block_on(process.on_mount(operation, look)),
+    }
+}
+
+/// `.../var/site2/storage` is not the root of `var/site1/storage` where that lies
+/// beside it.
+fn require_own_site(process: &Process, operation: &'static str) -> Result<()> {
+    let root = runtime::block_on(process.real_root())?.to_owned();
+    let prefix = process.name_prefix().as_str();
+    let (Some((above, here)), Some(("", wanted))) = (site(&root), site(prefix)) else {
+        return Ok(());
+    };
+    if here == wanted {
+        return Ok(());
+    }
+    let right = format!("{above}{wanted}");
+    let asked = right.clone();
+    let is_there = move |_: &Mount| Ok(Path::new(&asked).is_dir());
+    if !runtime::block_on(process.on_mount(operation, is_there))? {
+        return Ok(());
+    }
+    let reason = format!(
+        "the name_prefix is {prefix:?}, whose storage directory is {right:?}: the root is another \
+         site's; nothing was changed"
+    );
+    Err(Error::new(ErrorKind::InvalidConfig, operation, root, reason))
+}
+
+/// Splits what ends in `var/<site>/storage` before that.
+fn site(path: &str) -> Option<(&str, &str)> {
+    let path = path.trim_end_matches('/');
+    let mut slashes = path.rmatch_indices('/').map(|(slash, _)| slash + 1);
+    let (_, _, third) = (slashes.next()?, slashes.next()?, slashes.next().unwrap_or(0));
+    let tail = &path[third..];
+    let is_storage = tail.starts_with("var/") && tail.ends_with("/storage");
+    is_storage.then(|| path.split_at(third))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_storage_directory_is_known_by_its_tail() {
+        assert_eq!(site("/mnt/nfs/var/a/storage/"), Some(("/mnt/nfs/", "var/a/storage")));
+        assert_eq!(site("var/a/storage"), Some(("", "var/a/storage")));
+        assert_eq!(site("/mnt/nfs/storage"), None);
+        assert_eq!(site("storage"), None);
+    }
+}

@@ -1,0 +1,190 @@
+//! The second pass over files: those without a row, what interrupted writes have
+//! left, and names in another form.
+
+use super::scan::require_same_mount;
+use super::{Fault, Repairs, State, Verdict};
+use crate::error::{ErrorKind, Result};
+use crate::files::is_kept_for;
+use crate::index::PAGE;
+use crate::name::{DirId, FileId, FileName};
+use crate::runtime;
+use crate::store::Rowless;
+
+use super::forms::Pair;
+
+impl Repairs<'_> {
+    /// Looks whether a file that had no row is there still and has none now,
+    /// and takes it away if it is to be.
+    pub(super) fn check_file(&self, fault: Fault, path: &str) -> Result<Option<Verdict>> {
+        let detail = "no row names it".to_owned();
+        let looked = runtime::block_on(self.look_at_file(path))?;
+        let state = match looked {
+            Looked::Gone => return Ok(None),
+            Looked::Left(reason) => State::Left(reason),
+            Looked::There if !self.repairs(fault) => State::Found,
+            Looked::There => {
+                require_same_mount(&self.process, self.checking)?;
+                let (cutoff, disposal) = (self.checking.cutoff, self.disposal());
+                match self.process.remove_rowless(path, cutoff, &disposal, fault.name())? {
+                    Rowless::Taken => State::Repaired,
+                    Rowless::Gone | Rowless::Young | Rowless::HasRow => return Ok(None),
+                    Rowless::Claimed => State::Left(CLAIMED),
+                }
+            }
+        };
+        Ok(Some(Verdict::new(detail, state)))
+    }
+
+    async fn look_at_file(&self, path: &str) -> Result<Looked> {
+        let asked = path.to_owned();
+        let changed =
+            self.process.on_mount("check", move |mount| mount.last_change(&asked)).await?;
+        let Some(changed) = changed.filter(|changed| *changed <= self.checking.cutoff) else {
+            return Ok(Looked::Gone);
+        };
+        // A name that ezdfs keeps for itself has no row.
+        let Ok(id) = FileId::parse(path) else { return Ok(Looked::There) };
+        let name = self.process.name_prefix().name(&id)?;
+        if self.process.index().find(&name).await?.is_some() {
+            return Ok(Looked::Gone);
+        }
+        if self.process.is_claimed(path).await? {
+            return Ok(Looked::Left(CLAIMED));
+        }
+        if changed > self.checking.newest_known {
+            return Ok(Looked::Left(NEWER));
+        }
+        Ok(Looked::There)
+    }
+
+    /// Looks whether this path is the file that a live row speaks of, set aside for
+    /// one that was not committed; puts it back if it is to be.
+    pub(super) fn check_kept(&self, path: &str) -> Result<Option<Verdict>> {
+        let Some(name) = runtime::block_on(self.owner_of_kept(path))? else { return Ok(None) };
+        let Some(id) = self.process.name_prefix().id(name.as_str()) else { return Ok(None) };
+        let row = runtime::block_on(async { self.process.index().find(&name).await })?;
+        let kept = self.process.mount().kept_files(&id)?;
+        let reserved = path.rsplit('/').next().unwrap_or(path);
+        if row.and_then(|row| kept.of_row(&row).map(|kept| kept == reserved)) != Some(true) {
+            return Ok(None);
+        }
+        let detail = format!("kept for {:?}, whose row speaks of it", id.as_str());
+        let state = match self.repairs(Fault::InterruptedOverwrite) {
+            false => State::Found,
+            true if self.put_back(path, reserved, &id, &name)? => State::Repaired,
+            true => return Ok(None),
+        };
+        Ok(Some(Verdict::new(detail, state)))
+    }
+
+    /// The name that a kept file is labelled with: that of the file in place, or
+    /// where there is none, of a row of the directory.
+    async fn owner_of_kept(&self, path: &str) -> Result<Option<FileName>> {
+        let prefix = self.process.name_prefix();
+        let asked = path.to_owned();
+        let owner =
+            self.process.on_mount("check", move |mount| mount.owner_of_kept(&asked)).await?;
+        if let Some(id) = owner {
+            return prefix.name(&id).map(Some);
+        }
+        let dir = path.rsplit_once('/').map(|(dir, _)| DirId::parse(dir)).transpose()?;
+        let beneath = prefix.beneath(dir.as_ref())?;
+        let mut after = None;
+        loop {
+            let page = self.process.index().list_by_key(&beneath, after.as_deref(), PAGE).await?;
+            let Some(last) = page.last() else { return Ok(None) };
+            after = Some(last.key.clone());
+            let is_owner = |name: &&str| {
+                let file_name = &name[beneath.len()..];
+                !file_name.contains('/') && is_kept_for(path, file_name)
+            };
+            if let Some(name) = page.iter().map(|keyed| keyed.row.name.as_str()).find(is_owner) {
+                return Ok(Some(FileName::stored(name)));
+            }
+        }
+    }
+
+    /// Looks once more under the row's lock, then renames.
+    fn put_back(&self, path: &str, reserved: &str, id: &FileId, name: &FileName) -> Result<bool> {
+        require_same_mount(&self.process, self.checking)?;
+        let (path, reserved, id) = (path.to_owned(), reserved.to_owned(), id.clone());
+        runtime::block_on(async {
+            let (locked, row) = self.lock(name).await?;
+            let put_back = move |mount: &crate::files::Mount| {
+                let kept = mount.kept_files(&id)?;
+                let is_right = row.is_some_and(|row| kept.of_row(&row) == Some(reserved.as_str()));
+                match is_right {
+                    true => mount.put_back(&path, &id).map(|()| true),
+                    false => Ok(false),
+                }
+            };
+            self.process.while_locked("check", Some(locked), put_back).await
+        })
+    }
+
+    /// Looks whether a row's file lies beside its place under another form of its
+    /// name, and gives it the row's spelling if that is to be.
+    pub(super) fn check_form(&self, pair: &Pair) -> Result<Option<Verdict>> {
+        let Pair { row_path, file_path, .. } = pair;
+        let (id, other) = (FileId::parse(row_path)?, FileId::parse(file_path)?);
+        let prefix = self.process.name_prefix();
+        let (name, other_name) = (prefix.name(&id)?, prefix.name(&other)?);
+        let (row, other_row, is_there) = runtime::block_on(async {
+            let index = self.process.index();
+            let (row, other_row) = (index.find(&name).await?, index.find(&other_name).await?);
+            let there = id.as_str().to_owned();
+            let is_there = self.process.on_mount("check", move |mount| mount.has_entry(&there));
+            Ok((row, other_row, is_there.await?))
+        })?;
+        if !row.is_some_and(|row| row.is_live()) || other_row.is_some() || is_there {
+            return Ok(None);
+        }
+        let detail = format!("its file is called {file_path:?}, in another form");
+        let state = match self.repairs(Fault::NameForm) {
+            false => State::Found,
+            true => {
+                require_same_mount(&self.process, self.checking)?;
+                let outcome = runtime::block_on(async {
+                    let (locked, row) = self.lock(&name).await?;
+                    let from = file_path.clone();
+                    let give = move |mount: &crate::files::Mount| match row {
+                        Some(row) if row.is_live() => mount.give_name(&from, &id),
+                        _ => Ok(false),
+                    };
+                    self.process.while_locked("repair", Some(locked), give).await
+                });
+                match outcome {
+                    Ok(true) => State::Repaired,
+                    Ok(false) => return Ok(None),
+                    Err(error) if error.kind() == ErrorKind::Storage => return Err(error),
+                    Err(error) => return Err(error),
+                }
+            }
+        };
+        Ok(Some(Verdict::new(detail, state)))
+    }
+
+    async fn lock(
+        &self,
+        name: &FileName,
+    ) -> Result<(crate::index::PendingWrite, Option<crate::metadata::Row>)> {
+        let mut attempts = self.process.index().attempts();
+        loop {
+            match self.process.index().lock(&name.hash()).await {
+                Ok((locked, row)) => return Ok((locked.into_pending(), row)),
+                Err(error) => attempts.pause_or_fail(error).await?,
+            }
+        }
+    }
+}
+
+const CLAIMED: &str =
+    "a row of another name or table speaks of it: do root, name_prefix and table fit?";
+const NEWER: &str = "newer than any row: is this the table in use? If it is, import the file";
+
+enum Looked {
+    There,
+    /// Gone, young, or with a row by now.
+    Gone,
+    Left(&'static str),
+}

@@ -1,0 +1,228 @@
+//! Removing what an operator names: files and whole directories, rows alone, rows
+//! by their keys.
+
+use super::{Phase, Progress, fit, limit};
+use crate::error::{Error, Result};
+use crate::files::Mount;
+use crate::index::{BATCH, Keyed, PAGE};
+use crate::name::{DirId, FileId, FileName};
+use crate::runtime;
+use crate::store::{Deleted, Process, Pulse, Store};
+
+/// What is to be removed.
+#[derive(Debug, Clone)]
+pub enum Target {
+    /// A file.
+    File(FileId),
+    /// The row that has this key in the table, for rows that no id leads to.
+    Key(String),
+    /// All that is below a directory.
+    Directory(DirId),
+}
+
+impl std::fmt::Display for Target {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Target::File(id) => write!(f, "{:?}", id.as_str()),
+            Target::Key(key) => write!(f, "--key {key:?}"),
+            Target::Directory(dir) => write!(f, "{:?}", dir.as_str()),
+        }
+    }
+}
+
+/// How to remove it.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct RemoveOptions {
+    /// Only look and tell.
+    pub dry_run: bool,
+    /// Rows go, into the trash's journal, and whatever bytes they have stay: that
+    /// undoes a wrong import.
+    pub row_only: bool,
+    /// So many rows may go; `None` for 1,000 or one per cent of the rows, whichever
+    /// is more.
+    pub max_remove: Option<u64>,
+}
+
+/// Where removing tells what it does.
+pub trait RemoveReport: Progress {
+    /// Called for each row, and for each file without a row, that would go: its
+    /// name or path, and the row's key.
+    ///
+    /// # Errors
+    ///
+    /// Any, which ends it.
+    fn would_remove(&mut self, name: &str, key: Option<&str>) -> Result<()>;
+}
+
+/// Removes files, or rows alone.
+///
+/// # Errors
+///
+/// - [`ErrorKind::NotFound`]: no such row.
+/// - [`ErrorKind::InvalidInput`]: more rows lie below the directory than
+///   `max_remove`.
+/// - [`ErrorKind::InvalidConfig`], [`ErrorKind::Unavailable`]: root, prefix and table
+///   do not fit each other, so that the files are not the rows'.
+/// - As [`Store::delete`] and [`Store::delete_directory`].
+pub fn remove(
+    store: &Store,
+    target: &Target,
+    options: RemoveOptions,
+    report: &mut dyn RemoveReport,
+) -> Result<Deleted> {
+    let process = store.process()?;
+    if !options.row_only {
+        fit::require(&process, "rm")?;
+    }
+    let one = Deleted { rows: 1, ..Deleted::default() };
+    match target {
+        Target::Directory(dir) => return remove_directory(store, &process, dir, options, report),
+        Target::File(id) if !options.dry_run && !options.row_only => store.delete(id)?,
+        Target::Key(key) if !options.dry_run && !options.row_only => store.delete_key(key)?,
+        Target::File(_) | Target::Key(_) => {
+            let (subject, key) = match target {
+                Target::Key(key) => (key.clone(), key.clone()),
+                Target::File(id) => (id.to_string(), store.name(id)?.hash()),
+                Target::Directory(dir) => (dir.to_string(), String::new()),
+            };
+            let found = runtime::block_on(async { process.index().find_keyed(&key).await })?;
+            let keyed = found.ok_or_else(|| Error::not_found("rm", subject))?;
+            if options.dry_run {
+                report.would_remove(&keyed.row.name, Some(&keyed.key))?;
+            } else {
+                let mut rows = Rows::of(&process)?;
+                rows.remove(&[keyed])?;
+            }
+        }
+    }
+    Ok(one)
+}
+
+fn remove_directory(
+    store: &Store,
+    process: &Process,
+    dir: &DirId,
+    options: RemoveOptions,
+    report: &mut dyn RemoveReport,
+) -> Result<Deleted> {
+    let beneath = process.name_prefix().beneath(Some(dir))?;
+    if options.dry_run {
+        return would_remove(process, dir, &beneath, options, report);
+    }
+    let (planned, all) = runtime::block_on(async {
+        Ok((process.index().count(&beneath).await?, process.index().count("").await?))
+    })?;
+    limit::require("rm", dir.as_str(), planned, limit::most(options.max_remove, all))?;
+    report.progress(Phase::Removing, 0, planned);
+    if !options.row_only {
+        return store.delete_directory_unless(dir, &mut |done| {
+            report.progress(Phase::Removing, done, planned);
+            report.is_interrupted()
+        });
+    }
+    let mut rows = Rows::of(process)?;
+    let mut deleted = Deleted::default();
+    each_row(process, &beneath, &mut |page| {
+        rows.remove(page)?;
+        deleted.rows += page.len() as u64;
+        report.progress(Phase::Removing, deleted.rows, planned);
+        Ok(!report.is_interrupted())
+    })?;
+    Ok(deleted)
+}
+
+fn would_remove(
+    process: &Process,
+    dir: &DirId,
+    beneath: &str,
+    options: RemoveOptions,
+    report: &mut dyn RemoveReport,
+) -> Result<Deleted> {
+    let mut deleted = Deleted::default();
+    each_row(process, beneath, &mut |page| {
+        for keyed in page {
+            report.would_remove(&keyed.row.name, Some(&keyed.key))?;
+        }
+        deleted.rows += page.len() as u64;
+        Ok(!report.is_interrupted())
+    })?;
+    if options.row_only {
+        return Ok(deleted);
+    }
+    let path = dir.as_str().to_owned();
+    let look = move |mount: &Mount, pulse: &Pulse| mount.leftovers(&path, &|| pulse.beat());
+    let leftovers = runtime::block_on(process.on_mount_long("rm", look))?;
+    for paths in leftovers.files.chunks(BATCH) {
+        let known: Vec<_> = paths
+            .iter()
+            .filter_map(|path| process.name_prefix().name(&FileId::parse(path).ok()?).ok())
+            .collect();
+        let rows = runtime::block_on(async { process.index().find_many(&known).await })?;
+        for path in paths {
+            let name = FileId::parse(path).and_then(|id| process.name_prefix().name(&id));
+            if !name.is_ok_and(|name| rows.contains_key(&name.hash())) {
+                report.would_remove(path, None)?;
+                deleted.files += 1;
+            }
+        }
+    }
+    Ok(deleted)
+}
+
+/// Goes through the rows below a prefix, batch by batch, until it is told to stop.
+fn each_row(
+    process: &Process,
+    beneath: &str,
+    work: &mut dyn FnMut(&[Keyed]) -> Result<bool>,
+) -> Result<()> {
+    let mut after = None;
+    loop {
+        let page = runtime::block_on(async {
+            process.index().list_by_key(beneath, after.as_deref(), PAGE).await
+        })?;
+        let Some(last) = page.last() else { return Ok(()) };
+        after = Some(last.key.clone());
+        for batch in page.chunks(BATCH) {
+            if !work(batch)? {
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// Rows that go without their bytes.
+struct Rows<'p> {
+    process: &'p Process,
+    trash: std::sync::Arc<crate::store::Trash>,
+}
+
+impl<'p> Rows<'p> {
+    fn of(process: &'p Process) -> Result<Self> {
+        let now = runtime::block_on(process.on_mount("rm", |mount| mount.server_time([])))?;
+        Ok(Rows { process, trash: process.trash("rm", now) })
+    }
+
+    /// Notes them in the journal, and deletes them.
+    fn remove(&mut self, rows: &[Keyed]) -> Result<()> {
+        let names: Vec<FileName> = rows.iter().map(Keyed::name).collect();
+        runtime::block_on(async {
+            let mut attempts = self.process.index().attempts();
+            while let Err(error) = self.remove_once(&names).await {
+                attempts.pause_or_fail(error).await?;
+            }
+            Ok(())
+        })?;
+        self.process.forget(&names);
+        Ok(())
+    }
+
+    async fn remove_once(&self, names: &[FileName]) -> Result<()> {
+        let index = self.process.index();
+        let (mut pending, records) = index.begin_removal(names).await?;
+        let trash = std::sync::Arc::clone(&self.trash);
+        let note = move |mount: &Mount| trash.note_rows(mount, "row-only", records);
+        self.process.on_mount("rm", note).await?;
+        pending.delete(index, names).await?;
+        pending.commit().await
+    }
+}

@@ -1,0 +1,263 @@
+//! The one guarded removal, which delete, purge, fsck and sweeping share: the row
+//! is locked under its key, or where there is none its place is kept free (in
+//! [`super::rowless`]); a file that another row speaks of stays (in
+//! [`super::claims`]); then the file goes.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use super::mounted::{Started, silent};
+use super::trash::{Disposal, Planned};
+use super::{Process, Pulse};
+use crate::error::{Error, Result};
+use crate::files::{Mount, Remover, Taken};
+use crate::index::{BATCH, PendingWrite, Record};
+use crate::name::{DirId, FileName};
+use crate::runtime;
+
+/// Rows that are locked at a time while their files are removed.
+pub(crate) const REMOVAL_BATCH: usize = BATCH;
+
+/// So many files are removed by one thread: a server answers several at a time.
+const FILES_PER_THREAD: usize = 128;
+
+/// How many files went, and how many stayed because other rows speak of them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Files {
+    pub(crate) removed: u64,
+    pub(crate) claimed: u64,
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    removed: AtomicU64,
+    claimed: AtomicU64,
+}
+
+/// A row whose file is to go.
+struct Doomed {
+    name: FileName,
+    /// The path of its file, unless that is another's.
+    path: Option<String>,
+    record: Option<Record>,
+}
+
+impl Process {
+    /// Removes the files of those of these names that are soft-deleted still,
+    /// then their rows; says how many files. Begins again where the database
+    /// asks for it, or was lost: what was done then is not done twice. Below
+    /// `prune`, directories that become empty are removed as well.
+    pub(crate) fn remove_deleted(
+        self: &Arc<Self>,
+        names: &[FileName],
+        prune: Option<&DirId>,
+        disposal: &Disposal,
+    ) -> Result<Files> {
+        runtime::block_on(async {
+            let counts = Arc::new(Counts::default());
+            let mut attempts = self.index.attempts();
+            while let Err(error) = self.remove_deleted_once(names, prune, disposal, &counts).await {
+                attempts.pause_or_fail(error).await?;
+            }
+            let count = |count: &AtomicU64| count.load(Ordering::Relaxed);
+            Ok(Files { removed: count(&counts.removed), claimed: count(&counts.claimed) })
+        })
+    }
+
+    async fn remove_deleted_once(
+        self: &Arc<Self>,
+        names: &[FileName],
+        prune: Option<&DirId>,
+        disposal: &Disposal,
+        counts: &Arc<Counts>,
+    ) -> Result<()> {
+        // Before the lock: who holds a connection must not wait for another.
+        let everywhere = matches!(disposal, Disposal::Trash(_));
+        let claimed = self.claimed_files(names, everywhere).await?;
+        let (mut pending, names) = self.index.begin_purge(names).await?;
+        step!("locked");
+        let mut records = HashMap::new();
+        if matches!(disposal, Disposal::Trash(_)) {
+            let keys: Vec<_> = names.iter().map(FileName::hash).collect();
+            for record in pending.records(&self.index, &keys).await? {
+                records.insert(record.name_hash.to_ascii_lowercase(), record);
+            }
+        }
+        let mut doomed = Vec::with_capacity(names.len());
+        for name in names {
+            let path = self.path_of(&name);
+            let is_claimed = path.as_ref().is_some_and(|path| claimed.contains(path));
+            if is_claimed {
+                log::warn!("ezdfs: another row speaks of the file of {name:?}: it stays");
+                counts.claimed.fetch_add(1, Ordering::Relaxed);
+            }
+            let record = records.remove(&name.hash().to_ascii_lowercase());
+            doomed.push(Doomed { name, path: path.filter(|_| !is_claimed), record });
+        }
+        let mut removing = Removing::default();
+        while !doomed.is_empty() {
+            let share = doomed.drain(..doomed.len().min(FILES_PER_THREAD)).collect();
+            let started =
+                self.start_removing(share, prune.cloned(), disposal.clone(), Arc::clone(counts));
+            removing.started.push_back(started.await?);
+        }
+        self.end_removing(pending, removing).await
+    }
+
+    /// The path of the file of a row. A name that is no id (`a//b`) leads to the
+    /// file of another name, and so may one that does not fit its key.
+    pub(super) fn path_of(&self, name: &FileName) -> Option<String> {
+        let id = name.has_its_key().then(|| self.name_prefix.id(name.as_str()));
+        id.flatten().map(|id| id.as_str().to_owned())
+    }
+
+    /// Where a file cannot be removed its row stays soft-deleted; the first such
+    /// error is told of at the end.
+    async fn start_removing(
+        &self,
+        doomed: Vec<Doomed>,
+        prune: Option<DirId>,
+        disposal: Disposal,
+        counts: Arc<Counts>,
+    ) -> Result<Started<Removed>> {
+        let remove = move |mount: &Mount, pulse: &Pulse| {
+            let mut removed = Removed::default();
+            let mut remover = Remover::new(mount, prune)?;
+            let planned = plan(mount, &mut remover, doomed, &disposal, pulse)?;
+            for (name, step) in planned {
+                pulse.beat();
+                match step.carry_out(mount, &mut remover, &disposal) {
+                    Ok(taken) => {
+                        let count = u64::from(taken == Taken::Yes);
+                        counts.removed.fetch_add(count, Ordering::Relaxed);
+                        removed.names.push(name);
+                    }
+                    Err(error) => {
+                        removed.failure.get_or_insert(error);
+                    }
+                }
+            }
+            Ok(removed)
+        };
+        self.start_on_mount("delete", remove).await
+    }
+
+    /// An unlink that hangs cannot be called back: the caller is told, and the
+    /// rows stay locked until it has ended, so that it meets no newer file.
+    async fn end_removing(
+        self: &Arc<Self>,
+        pending: PendingWrite,
+        mut removing: Removing,
+    ) -> Result<()> {
+        if let Some(removed) = removing.end_within(self.mount_timeout).await {
+            return self.delete_rows(pending, removed).await;
+        }
+        let process = Arc::clone(self);
+        runtime::in_background(async move {
+            if let Err(error) = process.delete_rows(pending, removing.end().await).await {
+                log::error!("ezdfs: {error:#}");
+            }
+        })?;
+        Err(silent("delete", self.mount_timeout))
+    }
+
+    async fn delete_rows(&self, mut pending: PendingWrite, removed: Removed) -> Result<()> {
+        step!("files-removed");
+        let delete = async {
+            pending.delete(&self.index, &removed.names).await?;
+            step!("rows-deleted");
+            pending.commit().await
+        };
+        let outcome = delete.await;
+        self.forget(&removed.names);
+        outcome?;
+        removed.failure.map_or(Ok(()), Err)
+    }
+}
+
+/// What is done for one row.
+enum Step {
+    /// There is no file, or it is not this row's.
+    Nothing,
+    Unlink(String),
+    Trash(Planned),
+}
+
+impl Step {
+    fn carry_out(&self, mount: &Mount, remover: &mut Remover, how: &Disposal) -> Result<Taken> {
+        match (self, how) {
+            (Step::Unlink(path), _) => remover.unlink(path),
+            (Step::Trash(planned), Disposal::Trash(trash)) => trash.take(mount, remover, planned),
+            (Step::Trash(_), Disposal::Unlink) | (Step::Nothing, _) => Ok(Taken::NoFile),
+        }
+    }
+}
+
+/// Notes in the journal what is going, and makes sure of that before it goes.
+fn plan(
+    mount: &Mount,
+    remover: &mut Remover,
+    doomed: Vec<Doomed>,
+    disposal: &Disposal,
+    pulse: &Pulse,
+) -> Result<Vec<(FileName, Step)>> {
+    let Disposal::Trash(trash) = disposal else {
+        let step = |path: Option<String>| path.map_or(Step::Nothing, Step::Unlink);
+        return Ok(doomed.into_iter().map(|one| (one.name, step(one.path))).collect());
+    };
+    let mut steps = Vec::with_capacity(doomed.len());
+    for Doomed { name, path, record } in doomed {
+        pulse.beat();
+        let planned = trash.plan(mount, remover, "soft-deleted", path.as_deref(), record)?;
+        steps.push((name, planned.map_or(Step::Nothing, Step::Trash)));
+    }
+    trash.sync()?;
+    Ok(steps)
+}
+
+/// What came of removing the files of some rows.
+#[derive(Debug, Default)]
+struct Removed {
+    /// Of the rows whose files are gone.
+    names: Vec<FileName>,
+    failure: Option<Error>,
+}
+
+impl Removed {
+    fn add(&mut self, other: Result<Removed>) {
+        let (names, failure) = match other {
+            Ok(other) => (other.names, other.failure),
+            Err(failure) => (Vec::new(), Some(failure)),
+        };
+        self.names.extend(names);
+        self.failure = self.failure.take().or(failure);
+    }
+}
+
+/// The files of one batch, being removed by several threads.
+#[derive(Default)]
+struct Removing {
+    started: VecDeque<Started<Removed>>,
+    removed: Removed,
+}
+
+impl Removing {
+    /// Waits for all; `None` where one of them hangs.
+    async fn end_within(&mut self, patience: Duration) -> Option<Removed> {
+        while let Some(first) = self.started.front_mut() {
+            let ended = first.end_within(patience).await?;
+            self.started.pop_front();
+            self.removed.add(ended);
+        }
+        Some(std::mem::take(&mut self.removed))
+    }
+
+    async fn end(mut self) -> Removed {
+        while let Some(mut first) = self.started.pop_front() {
+            self.removed.add(first.end().await);
+        }
+        self.removed
+    }
+}

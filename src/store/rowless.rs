@@ -1,0 +1,116 @@
+//! Taking away files that no row speaks of.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use super::Process;
+use super::mounted::silent;
+use super::trash::Disposal;
+use crate::error::Result;
+use crate::files::{Mount, Remover, Taken, is_unchanged_since};
+use crate::index::PendingWrite;
+use crate::metadata::{DEFAULT_MIME, Row};
+use crate::name::FileId;
+use crate::runtime;
+
+/// What became of a file that no row was known of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Rowless {
+    Taken,
+    Gone,
+    /// It changed after the time that was given.
+    Young,
+    /// The table has a row for it by now, or had one all the time.
+    HasRow,
+    /// A live row of another name leads to it, or one of another table.
+    Claimed,
+}
+
+impl Process {
+    /// Takes away a file that is thought to have no row, unless it changed after
+    /// `cutoff`, a time of the file server: while its place in the table is kept
+    /// free, so that who stores the name meanwhile waits, and puts the own file in
+    /// place after this.
+    pub(crate) fn remove_rowless(
+        self: &Arc<Self>,
+        path: &str,
+        cutoff: SystemTime,
+        disposal: &Disposal,
+        why: &'static str,
+    ) -> Result<Rowless> {
+        runtime::block_on(async {
+            let mut reserved = None;
+            // A name that ezdfs keeps for itself has no row.
+            if let Ok(id) = FileId::parse(path) {
+                if self.is_claimed(path).await? {
+                    return Ok(Rowless::Claimed);
+                }
+                reserved = self.reserve(&id).await?;
+                if reserved.is_none() {
+                    return Ok(Rowless::HasRow);
+                }
+            }
+            let (path, disposal) = (path.to_owned(), disposal.clone());
+            let take = move |mount: &Mount| take_rowless(mount, &path, cutoff, &disposal, why);
+            self.while_locked(why, reserved, take).await
+        })
+    }
+
+    async fn reserve(&self, id: &FileId) -> Result<Option<PendingWrite>> {
+        let name = self.name_prefix.name(id)?;
+        let row = Row::new(&name, id, 0, 1, DEFAULT_MIME);
+        let mut attempts = self.index.attempts();
+        loop {
+            match self.index.reserve(&name, &row).await {
+                Ok(reserved) => return Ok(reserved),
+                Err(error) => attempts.pause_or_fail(error).await?,
+            }
+        }
+    }
+
+    /// Does something on the mount while a row is locked. What hangs is told of
+    /// at the deadline; the lock is held until it has ended.
+    pub(crate) async fn while_locked<T: Send + 'static>(
+        &self,
+        operation: &'static str,
+        lock: Option<PendingWrite>,
+        work: impl FnOnce(&Mount) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let mut started = self.start_on_mount(operation, |mount, _| work(mount)).await?;
+        if let Some(outcome) = started.end_within(self.mount_timeout).await {
+            if let Some(lock) = lock {
+                lock.roll_back().await?;
+            }
+            return outcome;
+        }
+        runtime::in_background(async move {
+            if let Err(error) = started.end().await {
+                log::error!("ezdfs: {error:#}");
+            }
+            drop(lock);
+        })?;
+        Err(silent(operation, self.mount_timeout))
+    }
+}
+
+fn take_rowless(
+    mount: &Mount,
+    path: &str,
+    cutoff: SystemTime,
+    disposal: &Disposal,
+    why: &str,
+) -> Result<Rowless> {
+    let mut remover = Remover::new(mount, None)?;
+    let Some(status) = remover.look(path)? else { return Ok(Rowless::Gone) };
+    if !is_unchanged_since(&status, cutoff) {
+        return Ok(Rowless::Young);
+    }
+    let taken = match disposal {
+        Disposal::Unlink => remover.unlink(path)?,
+        Disposal::Trash(trash) => match trash.plan(mount, &mut remover, why, Some(path), None)? {
+            Some(planned) => trash.take(mount, &mut remover, &planned)?,
+            None => Taken::NoFile,
+        },
+    };
+    Ok(if taken == Taken::Yes { Rowless::Taken } else { Rowless::Gone })
+}

@@ -1,0 +1,172 @@
+//! What maintenance takes away in one run: files by renaming them into the trash,
+//! and in the journal what they were and their rows, whole.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use nix::sys::stat::FileStat;
+use once_cell::sync::OnceCell;
+use serde::{Deserialize, Serialize};
+
+use super::Process;
+use crate::error::{Error, ErrorKind, Result};
+use crate::files::{Mount, Remover, Taken, TrashFolder};
+use crate::index::Record;
+
+/// A line of a journal.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(untagged)]
+pub(crate) enum Line {
+    Removed(Removed),
+    Restored(Restored),
+}
+
+/// Something that was taken away, or was about to be.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Removed {
+    /// When, by the file server's clock.
+    pub(crate) time: String,
+    /// Which command did it.
+    pub(crate) command: String,
+    /// For what reason.
+    pub(crate) why: String,
+    /// The file's path beneath the root; `None` where only a row went.
+    pub(crate) path: Option<String>,
+    /// Where the file lies now, beneath the root.
+    pub(crate) trash: Option<String>,
+    /// The file's size in bytes.
+    pub(crate) size: Option<i64>,
+    /// The file's own time, in seconds since the epoch.
+    pub(crate) mtime: Option<i64>,
+    /// Which table the row is of.
+    pub(crate) table: String,
+    /// The row with all its columns.
+    pub(crate) row: Option<Record>,
+}
+
+/// Something that was put back.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Restored {
+    /// The journal that says that it was taken away.
+    pub(crate) restored: String,
+    /// The number of its line there, from 1.
+    pub(crate) line: u64,
+}
+
+/// The trash of one run, opened when something is first taken away.
+#[derive(Debug)]
+pub(crate) struct Trash {
+    folder: OnceCell<TrashFolder>,
+    command: &'static str,
+    table: String,
+    /// What time it is on the file server.
+    now: SystemTime,
+}
+
+/// How files are removed.
+#[derive(Debug, Clone)]
+pub(crate) enum Disposal {
+    /// For good: their deletion was asked for.
+    Unlink,
+    Trash(Arc<Trash>),
+}
+
+/// A file that is noted in the journal and may be moved.
+#[derive(Debug)]
+pub(super) struct Planned {
+    path: String,
+    place: String,
+}
+
+impl Process {
+    pub(crate) fn trash(&self, command: &'static str, now: SystemTime) -> Arc<Trash> {
+        let table = self.index.table().to_owned();
+        Arc::new(Trash { folder: OnceCell::new(), command, table, now })
+    }
+}
+
+impl Trash {
+    fn folder(&self, mount: &Mount) -> Result<&TrashFolder> {
+        self.folder.get_or_try_init(|| mount.open_trash(self.now))
+    }
+
+    /// The journal's name, if anything was noted.
+    pub(crate) fn journal(&self) -> Option<&str> {
+        self.folder.get().map(TrashFolder::journal)
+    }
+
+    /// Notes that a file is going, with its row; `None` where there is no file.
+    /// A row without a file is noted too. Nothing is moved yet.
+    pub(super) fn plan(
+        &self,
+        mount: &Mount,
+        remover: &mut Remover,
+        why: &str,
+        path: Option<&str>,
+        row: Option<Record>,
+    ) -> Result<Option<Planned>> {
+        let file = match path {
+            Some(path) => remover.look(path)?.map(|status| (path, status)),
+            None => None,
+        };
+        if file.is_none() && row.is_none() {
+            return Ok(None);
+        }
+        let folder = self.folder(mount)?;
+        let place = file.map(|(path, _)| folder.place(path)).transpose()?;
+        let status = file.map(|(_, status)| status);
+        self.note(
+            folder,
+            &Line::Removed(Removed {
+                time: humantime::format_rfc3339_seconds(self.now).to_string(),
+                command: self.command.to_owned(),
+                why: why.to_owned(),
+                path: path.map(str::to_owned),
+                trash: place.clone(),
+                size: status.map(|FileStat { st_size, .. }| st_size),
+                mtime: status.map(|FileStat { st_mtime, .. }| st_mtime),
+                table: self.table.clone(),
+                row,
+            }),
+        )?;
+        let planned = file.zip(place);
+        Ok(planned.map(|((path, _), place)| Planned { path: path.to_owned(), place }))
+    }
+
+    /// Makes sure that the server has what is noted: before rows are deleted.
+    pub(super) fn sync(&self) -> Result<()> {
+        self.folder.get().map_or(Ok(()), TrashFolder::sync)
+    }
+
+    /// Moves a file that is noted.
+    pub(super) fn take(
+        &self,
+        mount: &Mount,
+        remover: &mut Remover,
+        planned: &Planned,
+    ) -> Result<Taken> {
+        remover.trash(&planned.path, self.folder(mount)?, &planned.place)
+    }
+
+    /// Notes rows that go without their files.
+    pub(crate) fn note_rows(&self, mount: &Mount, why: &str, rows: Vec<Record>) -> Result<()> {
+        let mut remover = Remover::new(mount, None)?;
+        for row in rows {
+            self.plan(mount, &mut remover, why, None, Some(row))?;
+        }
+        self.sync()
+    }
+
+    /// Notes that something is back.
+    pub(crate) fn note_restored(&self, mount: &Mount, restored: Restored) -> Result<()> {
+        self.note(self.folder(mount)?, &Line::Restored(restored))
+    }
+
+    fn note(&self, folder: &TrashFolder, line: &Line) -> Result<()> {
+        let text = serde_json::to_string(line).map_err(|error| {
+            Error::new(ErrorKind::Internal, "trash", "journal", "a line cannot be made")
+                .with_source(error)
+        })?;
+        folder.note(&text)
+    }
+}
