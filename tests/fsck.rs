@@ -6,7 +6,9 @@ mod kept;
 use std::fs;
 use std::time::Duration;
 
-use ezdfs::maintenance::{Checked, Fault, Finding, Fsck, FsckOptions, Report};
+use ezdfs::maintenance::{
+    Checked, Fault, Finding, Fsck, FsckOptions, Phase, Progress, Report,
+};
 use ezdfs::{DirId, Error, ErrorKind};
 
 use crate::store::{PREFIX, Site, md5, refused, texts};
@@ -42,9 +44,11 @@ struct Log<'h> {
     between: Option<Box<dyn FnOnce() + 'h>>,
 }
 
-impl Report for Log<'_> {
-    fn progress(&mut self, _: &Checked) {}
+impl Progress for Log<'_> {
+    fn progress(&mut self, _: Phase, _: u64, _: u64) {}
+}
 
+impl Report for Log<'_> {
     fn finding(&mut self, finding: &Finding) -> Result<(), Error> {
         self.findings.push(finding.clone());
         if let Some(between) = self.between.take() {

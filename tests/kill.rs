@@ -13,7 +13,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use ezdfs::maintenance::{Checked, Fault, Finding, Fsck, FsckOptions, Report};
+use ezdfs::maintenance::{
+    Checked, Fault, Finding, Fsck, FsckOptions, Phase, Progress, Report,
+};
 use ezdfs::{DirId, Error, ErrorKind, Store};
 use nix::sys::signal::Signal;
 
@@ -204,9 +206,11 @@ fn clear_away(site: &Site, acknowledged: &[AtomicU64; FILES]) -> Result {
 
 struct Silent;
 
-impl Report for Silent {
-    fn progress(&mut self, _: &Checked) {}
+impl Progress for Silent {
+    fn progress(&mut self, _: Phase, _: u64, _: u64) {}
+}
 
+impl Report for Silent {
     fn finding(&mut self, _: &Finding) -> std::result::Result<(), Error> {
         Ok(())
     }

@@ -88,11 +88,14 @@ impl Site {
         ))
     }
 
-    /// Names of all files and directories beneath the root, sorted.
+    /// Names of all files and directories beneath the root, sorted, but for the trash.
     pub(crate) fn tree(&self) -> Vec<String> {
         fn walk(dir: &Path, root: &Path, found: &mut Vec<String>) {
             for entry in fs::read_dir(dir).unwrap().flatten() {
                 let path = entry.path();
+                if entry.file_name() == ".ezdfs-trash" {
+                    continue;
+                }
                 found.push(path.strip_prefix(root).unwrap().to_string_lossy().into_owned());
                 if entry.file_type().unwrap().is_dir() {
                     walk(&path, root, found);
@@ -103,6 +106,20 @@ impl Site {
         walk(self.root(), self.root(), &mut found);
         found.sort();
         found
+    }
+
+    /// Names of the files in the trash, of whichever day, sorted.
+    pub(crate) fn trash(&self) -> Vec<String> {
+        let trash = self.path(".ezdfs-trash");
+        let found = walkdir::WalkDir::new(&trash).into_iter().flatten();
+        let files = found.filter(|entry| entry.file_type().is_file() && entry.depth() > 1);
+        let path = |entry: walkdir::DirEntry| {
+            let day: PathBuf = entry.path().strip_prefix(&trash).unwrap().iter().skip(1).collect();
+            day.to_string_lossy().into_owned()
+        };
+        let mut paths: Vec<_> = files.map(path).collect();
+        paths.sort();
+        paths
     }
 
     /// A row as a PHP kernel or a legacy node writes it, without a file.

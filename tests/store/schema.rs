@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use ezdfs::maintenance::{PurgeOptions, purge};
+use ezdfs::maintenance::PurgeOptions;
 use ezdfs::{DirId, ErrorKind, Store};
 
 use super::{PREFIX, Site, id, md5, refused, texts};
@@ -162,8 +162,7 @@ fn without_transactions(servers: &Servers) -> Result {
         let images = DirId::parse("images")?;
         let purge_all = PurgeOptions {
             grace: Duration::ZERO,
-            state: site.root().with_extension("purge"),
-            dry_run: false,
+            ..PurgeOptions::new(site.root().with_extension("purge"))
         };
         for error in [
             refused(store.check_schema(), ErrorKind::Schema),
@@ -178,7 +177,7 @@ fn without_transactions(servers: &Servers) -> Result {
             refused(store.delete_directory(&images), ErrorKind::Schema),
             refused(store.delete_metadata(&id("images/a")), ErrorKind::Schema),
             refused(store.delete_metadata_directory(&images), ErrorKind::Schema),
-            refused(purge(&store, &purge_all), ErrorKind::Schema),
+            refused(crate::purge::purge(&store, &purge_all), ErrorKind::Schema),
         ] {
             let text = error.to_string();
             assert!(text.contains(engine) && text.contains("ENGINE=InnoDB"), "{text}");
