@@ -1,15 +1,16 @@
 //! The metadata table.
 
-mod check;
 mod connect;
 mod fault;
 mod list;
+mod locked;
 mod pending;
 mod record;
 mod register;
 mod schema;
 mod servers;
 mod settle;
+mod siblings;
 mod sorted;
 mod sql;
 mod survey;
@@ -29,11 +30,13 @@ use crate::metadata::{FileInfo, Row};
 use crate::name::FileName;
 
 use connect::{Pool, Purpose, Query};
+use siblings::Siblings;
 use sql::Sql;
 
-pub(crate) use check::{Keyed, Locked};
 pub(crate) use fault::{Attempts, is_refusal};
 pub(crate) use list::Page;
+use locked::keyed;
+pub(crate) use locked::{Keyed, Locked};
 pub(crate) use pending::PendingWrite;
 pub use record::Record;
 pub(crate) use register::Registration;
@@ -55,6 +58,7 @@ pub(crate) struct Index {
     sql: OnceCell<Sql>,
     /// Whether an index has the rows in the byte order of their names.
     is_ordered: OnceCell<bool>,
+    siblings: OnceCell<Siblings>,
 }
 
 impl Index {
@@ -65,6 +69,7 @@ impl Index {
             table: options.table.clone(),
             sql: OnceCell::new(),
             is_ordered: OnceCell::new(),
+            siblings: OnceCell::new(),
         })
     }
 
@@ -230,12 +235,16 @@ impl Index {
 
     /// The shape of a table that can be read at least.
     async fn shape(&self) -> Result<Shape> {
+        self.inspect(&self.table).await?.check(&self.table)
+    }
+
+    async fn inspect(&self, table: &str) -> Result<Shape> {
         let dialect = self.pool.dialect();
         let mut attempts = self.attempts();
         loop {
             let mut connection = self.pool.get(Purpose::Read).await?;
-            match schema::inspect(&mut connection, dialect, &self.table).await {
-                Ok(shape) => return shape.check(&self.table),
+            match schema::inspect(&mut connection, dialect, table).await {
+                Ok(shape) => return Ok(shape),
                 Err(error) => {
                     drop(connection);
                     attempts.pause_or_fail(error).await?;

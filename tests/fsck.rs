@@ -6,9 +6,7 @@ mod kept;
 use std::fs;
 use std::time::Duration;
 
-use ezdfs::maintenance::{
-    Checked, Fault, Finding, Fsck, FsckOptions, Phase, Progress, Report,
-};
+use ezdfs::maintenance::{Checked, Fault, Finding, Fsck, FsckOptions, Phase, Progress, Report};
 use ezdfs::{DirId, Error, ErrorKind};
 
 use crate::store::{PREFIX, Site, md5, refused, texts};

@@ -13,9 +13,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use ezdfs::maintenance::{
-    Checked, Fault, Finding, Fsck, FsckOptions, Phase, Progress, Report,
-};
+use ezdfs::maintenance::{Checked, Fault, Finding, Fsck, FsckOptions, Phase, Progress, Report};
 use ezdfs::{DirId, Error, ErrorKind, Store};
 use nix::sys::signal::Signal;
 

@@ -137,7 +137,10 @@ fn name_of_another(db: TestDb) {
     ));
     purge(&site.store, &options).unwrap();
     days_pass(&site, 31);
-    assert_eq!(purge(&site.store, &options).unwrap(), Purged { due: 2, files: 1, ..Purged::default() });
+    assert_eq!(
+        purge(&site.store, &options).unwrap(),
+        Purged { due: 2, files: 1, ..Purged::default() }
+    );
     assert_eq!(site.read("images/live").unwrap(), b"bytes");
     assert_eq!(rows(&site), "2");
     assert_eq!(purge(&site.store, &options).unwrap(), Purged::default());

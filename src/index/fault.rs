@@ -39,7 +39,8 @@ fn meaning(error: &dyn DatabaseError) -> Meaning {
             1290 | 1836 | 1792 | 1047 => Meaning::ReadOnly,
             1044 | 1045 | 1049 | 1142 | 1143 | 1227 | 1698 => Meaning::Config,
             1264 | 1265 | 1292 | 1300 | 1366 | 1406 | 1048 | 3988 => Meaning::Input,
-            1054 | 1146 | 1109 | 1062 => Meaning::Schema,
+            // The last two are of views.
+            1054 | 1146 | 1109 | 1062 | 1356 | 1449 => Meaning::Schema,
             _ => Meaning::Unavailable,
         };
     }

@@ -44,6 +44,12 @@ impl Shape {
         Err(Error::new(ErrorKind::Schema, "table", table, reason))
     }
 
+    /// Whether it has what tells which files are there.
+    pub(super) fn has_files(&self) -> bool {
+        let needed = ["name", "name_hash", "size", "mtime", "expired"];
+        self.exists && !needed.iter().any(|column| self.missing.contains(column))
+    }
+
     pub(super) fn has_transactions(&self) -> bool {
         self.without_transactions.is_none()
     }
@@ -178,6 +184,32 @@ pub(super) fn ordered_index(dialect: Dialect) -> Option<&'static str> {
              JOIN pragma_index_xinfo(l.name, COALESCE(?1, 'main')) x \
              WHERE l.partial = 0 AND x.seqno = 0 AND LOWER(x.name) = 'name' AND x.coll = 'BINARY'",
         ),
+    }
+}
+
+/// Asks [`about`] the table: gives the others of its database or schema that have
+/// a column `name_hash`, or any.
+pub(super) fn others(dialect: Dialect) -> &'static str {
+    match dialect {
+        // Compared by bytes, as the server does where names of tables have a case.
+        Dialect::MySql => {
+            "SELECT CAST(c.table_name AS CHAR) \
+             FROM (SELECT COALESCE(?, DATABASE()) AS s, ? AS t) this \
+             JOIN information_schema.columns c ON c.table_schema = s \
+             WHERE LOWER(c.column_name) = 'name_hash' \
+             AND CASE @@lower_case_table_names \
+               WHEN 0 THEN CAST(c.table_name AS BINARY) <> CAST(t AS BINARY) \
+               ELSE LOWER(c.table_name) <> LOWER(t) END ORDER BY 1"
+        }
+        Dialect::Postgres => {
+            "SELECT CAST(table_name AS text) FROM information_schema.columns \
+             WHERE table_schema = COALESCE($1, current_schema()) AND table_name <> lower($2) \
+             AND column_name = 'name_hash' ORDER BY 1"
+        }
+        Dialect::Sqlite => {
+            "SELECT name FROM pragma_table_list \
+             WHERE schema = COALESCE(?1, 'main') AND LOWER(name) <> LOWER(?2) ORDER BY 1"
+        }
     }
 }
 

@@ -41,7 +41,7 @@ impl Index {
             if found.is_some() {
                 step!("relocked");
                 let old = match instead_of {
-                    Some(old) => locked.find_key(&old.name.hash()).await?,
+                    Some(old) => locked.find_keyed(&old.name.hash()).await?.map(|it| it.row),
                     None => None,
                 };
                 return match found.as_ref() == Some(row) && has_gone(old.as_ref()) {

@@ -2,6 +2,7 @@
 
 mod record;
 mod select;
+mod survey;
 
 use std::sync::Arc;
 
@@ -58,6 +59,10 @@ impl Sql {
             padded_hash: shape.hash_is_padded,
             has_transactions: shape.has_transactions(),
         }
+    }
+
+    pub(super) fn table(&self) -> &str {
+        &self.table
     }
 
     /// Whether the table had any when it was looked at.

@@ -1,25 +1,104 @@
-use super::{Index, Keyed};
-use crate::error::Result;
+//! What is asked about the table as a whole, and about its like in the same
+//! database.
+
 use std::collections::HashSet;
+
+use sqlx::Row as _;
+
+use super::sql::Sql;
+use super::{BATCH, Index, Keyed, bind_keys, fault, found_key, keyed};
+use crate::config::Dialect;
+use crate::error::{Error, ErrorKind, Result};
+
+/// Where the keys are cut to be counted on MySQL, which has to convert each name:
+/// a part at a time stays within the time that one query may take.
+const CUTS: &str = "123456789abcdef";
+
 impl Index {
-    pub(crate) async fn count(&self, _beneath: &str) -> Result<u64> {
-        todo!()
+    /// How many rows, live or not, have names that begin so; all if it is empty.
+    pub(crate) async fn count(&self, beneath: &str) -> Result<u64> {
+        let mut count = 0;
+        let mut from = None;
+        let cuts = match self.pool.dialect() {
+            Dialect::MySql if !beneath.is_empty() => CUTS,
+            _ => "",
+        };
+        for at in 0..=cuts.len() {
+            let to = cuts.get(at..=at);
+            let part = |sql: &Sql| sql.count(beneath, from, to);
+            let rows = self.fetch("count", beneath, part).await?;
+            let part: Option<i64> = match rows.first() {
+                Some(row) => {
+                    row.try_get(0).map_err(|error| fault::convert(error, "count", beneath))?
+                }
+                None => None,
+            };
+            count += part.unwrap_or_default().unsigned_abs();
+            from = to;
+        }
+        Ok(count)
     }
-    pub(crate) async fn live_sample(&self, _beneath: &str, _limit: usize) -> Result<Vec<Keyed>> {
-        todo!()
+
+    /// The largest `mtime` of all rows; none where there are no rows.
+    pub(crate) async fn newest(&self) -> Result<Option<i64>> {
+        let rows = self.fetch("find", &self.table, Sql::newest).await?;
+        let newest = rows.first().map_or(Ok(None), |row| row.try_get(0));
+        newest.map_err(|error| fault::convert(error, "find", &self.table))
     }
-    pub(crate) async fn live_among(&self, _keys: &[String]) -> Result<HashSet<String>> {
-        todo!()
+
+    /// Live rows whose names begin so, `limit` of them or all if they are fewer:
+    /// those that follow a random key, which come from all over the tree.
+    pub(crate) async fn live_sample(&self, beneath: &str, limit: usize) -> Result<Vec<Keyed>> {
+        let mut start = [0; 16];
+        getrandom::fill(&mut start).map_err(|error| {
+            Error::new(ErrorKind::Internal, "sample", beneath, "no random numbers")
+                .with_source(error)
+        })?;
+        let start = format!("{:032x}", u128::from_be_bytes(start));
+        let mut sample = Vec::new();
+        for operator in [">=", "<"] {
+            let left = limit - sample.len();
+            if left > 0 {
+                let live = |sql: &Sql| sql.live(beneath, operator, &start, left);
+                sample.extend(keyed(&self.fetch("list", beneath, live).await?, beneath)?);
+            }
+        }
+        Ok(sample)
     }
-    pub(crate) async fn live_in_siblings(&self, _keys: &[String]) -> Result<HashSet<String>> {
-        todo!()
+
+    /// Those of these keys, which are digests in lower case, that a live row of
+    /// this table has.
+    pub(crate) async fn live_among(&self, keys: &[String]) -> Result<HashSet<String>> {
+        let mut live = HashSet::new();
+        self.add_live(None, keys, &mut live).await?;
+        Ok(live)
     }
-    pub(crate) async fn find_keyed(&self, _key: &str) -> Result<Option<Keyed>> {
-        todo!()
+
+    /// Those that a live row of another table of the kind has.
+    pub(crate) async fn live_in_siblings(&self, keys: &[String]) -> Result<HashSet<String>> {
+        let mut live = HashSet::new();
+        for sibling in &self.look_for_siblings().await?.statements {
+            self.add_live(Some(sibling), keys, &mut live).await?;
+        }
+        Ok(live)
     }
-}
-impl super::Locked<'_> {
-    pub(crate) async fn find_keyed(&mut self, _key: &str) -> Result<Option<Keyed>> {
-        todo!()
+
+    async fn add_live(
+        &self,
+        sibling: Option<&Sql>,
+        keys: &[String],
+        live: &mut HashSet<String>,
+    ) -> Result<()> {
+        let table = sibling.map_or(&*self.table, Sql::table);
+        for keys in keys.chunks(BATCH) {
+            let ask = |own: &Sql| {
+                bind_keys(sibling.unwrap_or(own).live_keys(keys.len()), keys.iter().cloned())
+            };
+            for row in self.fetch("find", table, ask).await? {
+                let key = found_key(&row, 0);
+                live.insert(key.map_err(|error| fault::convert(error, "find", table))?);
+            }
+        }
+        Ok(())
     }
 }

@@ -6,6 +6,7 @@
 mod support;
 
 mod record;
+mod survey;
 
 use support::db::{Backend, TestDb};
 use support::{Need, Servers, process};
@@ -17,8 +18,17 @@ use crate::runtime;
 
 type Trial = fn(&TestDb);
 
-const TRIALS: [(&str, Trial); 1] =
-    [("a_deleted_row_comes_back_whole", record::a_deleted_row_comes_back_whole)];
+const TRIALS: [(&str, Trial); 3] = [
+    ("a_deleted_row_comes_back_whole", record::a_deleted_row_comes_back_whole),
+    ("counts_and_samples", survey::counts_and_samples),
+    ("siblings_claim_what_is_theirs", survey::siblings_claim_what_is_theirs),
+];
+
+/// As the ezpostgresqlcluster extension made it.
+const OLD_POSTGRES: &str = "CREATE TABLE old (
+    name text NOT NULL, name_trunk text NOT NULL, name_hash char(32) NOT NULL DEFAULT '',
+    datatype varchar(60), scope varchar(20), size integer NOT NULL DEFAULT 0,
+    mtime integer NOT NULL DEFAULT 0, expired integer NOT NULL DEFAULT 0, PRIMARY KEY (name_hash))";
 
 /// One test, so that the servers are started once and leave nothing behind.
 #[test]

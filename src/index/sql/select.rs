@@ -37,7 +37,7 @@ impl Sql {
     ) -> Query<'static> {
         let mut filter = self.beneath(beneath, None);
         if let Some(after) = after {
-            filter.add_after_key(after.to_owned());
+            filter.add_key(">", after);
         }
         self.select(filter, Some("name_hash"), limit)
     }
@@ -49,9 +49,9 @@ impl Sql {
         limit: usize,
     ) -> Query<'static> {
         let mut filter = Filter::new(self.dialect, self.padded_hash);
-        filter.conditions.push("mtime < 0".to_owned());
+        filter.add_plain("mtime < 0".to_owned());
         if let Some(after) = after {
-            filter.add_after_key(after.to_owned());
+            filter.add_key(">", after);
         }
         self.select(filter, Some("name_hash"), limit)
     }
@@ -77,7 +77,7 @@ impl Sql {
         after.into_iter().fold(query, |query, after| query.bind(after.to_owned()))
     }
 
-    fn beneath(&self, beneath: &str, after: Option<&str>) -> Filter {
+    pub(super) fn beneath(&self, beneath: &str, after: Option<&str>) -> Filter {
         let exact = self.exact_name();
         let mut filter = Filter::new(self.dialect, self.padded_hash);
         if !beneath.is_empty() {
@@ -108,12 +108,16 @@ impl Sql {
         filter
     }
 
-    fn select(&self, filter: Filter, order: Option<&str>, limit: usize) -> Query<'static> {
+    pub(super) fn select(
+        &self,
+        filter: Filter,
+        order: Option<&str>,
+        limit: usize,
+    ) -> Query<'static> {
         let Sql { columns, table, .. } = self;
         let text = filter.text();
         let order = order.map(|order| format!(" ORDER BY {order}")).unwrap_or_default();
-        let query = prepared(format!("SELECT {columns} FROM {table}{text}{order} LIMIT {limit}"));
-        filter.arguments.into_iter().fold(query, |query, argument| query.bind(argument))
+        filter.bind(prepared(format!("SELECT {columns} FROM {table}{text}{order} LIMIT {limit}")))
     }
 
     /// The name as something that compares by bytes.
@@ -128,7 +132,7 @@ impl Sql {
 }
 
 /// Conditions that rows meet, and their arguments.
-struct Filter {
+pub(super) struct Filter {
     dialect: Dialect,
     padded_hash: bool,
     conditions: Vec<String>,
@@ -146,17 +150,25 @@ impl Filter {
         self.conditions.push(format!("{left} {operator} {parameter}{right}"));
     }
 
-    fn add_after_key(&mut self, key: String) {
-        self.arguments.push(key);
+    pub(super) fn add_key(&mut self, operator: &str, key: &str) {
+        self.arguments.push(key.to_owned());
         let hash = hash_parameter(self.dialect, self.padded_hash, self.arguments.len());
-        self.conditions.push(format!("name_hash > {hash}"));
+        self.conditions.push(format!("name_hash {operator} {hash}"));
     }
 
-    fn text(&self) -> String {
+    pub(super) fn add_plain(&mut self, condition: String) {
+        self.conditions.push(condition);
+    }
+
+    pub(super) fn text(&self) -> String {
         match self.conditions.is_empty() {
             true => String::new(),
             false => format!(" WHERE {}", self.conditions.join(" AND ")),
         }
+    }
+
+    pub(super) fn bind(self, query: Query<'static>) -> Query<'static> {
+        self.arguments.into_iter().fold(query, |query, argument| query.bind(argument))
     }
 }
 

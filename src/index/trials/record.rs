@@ -1,7 +1,7 @@
 //! Rows that go into a journal and come back.
 
-use super::run;
 use super::support::db::{Backend, TestDb};
+use super::{OLD_POSTGRES, run};
 use crate::error::{ErrorKind, Result};
 use crate::index::{Index, PendingWrite, Record};
 use crate::runtime;
@@ -12,12 +12,6 @@ async fn records(index: &Index, keys: &[String]) -> Result<Vec<Record>> {
     pending.roll_back().await?;
     Ok(records)
 }
-
-/// As the ezpostgresqlcluster extension made it.
-const OLD_POSTGRES: &str = "CREATE TABLE old (
-    name text NOT NULL, name_trunk text NOT NULL, name_hash char(32) NOT NULL DEFAULT '',
-    datatype varchar(60), scope varchar(20), size integer NOT NULL DEFAULT 0,
-    mtime integer NOT NULL DEFAULT 0, expired integer NOT NULL DEFAULT 0, PRIMARY KEY (name_hash))";
 
 fn record(name: &str, key: &str) -> Record {
     Record {

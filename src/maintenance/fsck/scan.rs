@@ -83,15 +83,16 @@ impl<'a> Scan<'a> {
     ) -> Result<Scanned> {
         let (has_rows, root) = begin(process)?;
         let mut territory = Territory::new(process.name_prefix());
-        let mut newest = 0;
         let rows = read_rows(process, options, report, &mut |keyed| {
             territory.add(&keyed.row.name, keyed.row.is_live());
-            newest = newest.max(keyed.row.mtime.saturating_abs());
         })?;
+        let newest = runtime::block_on(async { process.index().newest().await })?;
         complete(&mut territory, process, options)?;
         let now = server_time(process, options, &territory)?;
         let cutoff = now.checked_sub(options.grace).unwrap_or(SystemTime::UNIX_EPOCH);
-        let newest = Duration::from_secs(newest.cast_unsigned()) + SLACK + options.grace;
+        let newest = Duration::from_secs(newest.unwrap_or_default().max(0).cast_unsigned())
+            + SLACK
+            + options.grace;
         let newest_known = SystemTime::UNIX_EPOCH.checked_add(newest).unwrap_or(now);
         let prefix = process.name_prefix().beneath(None)?;
         let scanned = Scanned {

@@ -84,10 +84,11 @@ impl Index {
         names.map_err(|error| fault::convert(error, "list", &self.table))
     }
 
-    /// The row that has this key, live or not.
-    pub(crate) async fn find_key(&self, key: &str) -> Result<Option<Row>> {
+    /// The row that is found by this key, live or not, under the key that it has:
+    /// a collation may take `A` for `a`.
+    pub(crate) async fn find_keyed(&self, key: &str) -> Result<Option<Keyed>> {
         let rows = self.fetch("find", key, |sql| sql.find().bind(key.to_owned())).await?;
-        rows.first().map(|row| decode(row, key)).transpose()
+        Ok(keyed(&rows, key)?.pop())
     }
 
     /// Opens a transaction and locks the row that has this key, if there is one:
@@ -121,8 +122,10 @@ pub(crate) struct Locked<'i> {
 
 impl Locked<'_> {
     /// Another row as this transaction sees it.
-    pub(crate) async fn find_key(&mut self, key: &str) -> Result<Option<Row>> {
-        self.fetch(self.sql.find().bind(key.to_owned()), key).await
+    pub(crate) async fn find_keyed(&mut self, key: &str) -> Result<Option<Keyed>> {
+        let query = self.sql.find().bind(key.to_owned());
+        let rows = self.pending.connection.fetch_all("check", key, query).await?;
+        Ok(keyed(&rows, key)?.pop())
     }
 
     pub(crate) async fn delete(&mut self) -> Result<()> {
@@ -173,7 +176,7 @@ impl Locked<'_> {
     }
 }
 
-fn keyed(rows: &[AnyRow], subject: &str) -> Result<Vec<Keyed>> {
+pub(super) fn keyed(rows: &[AnyRow], subject: &str) -> Result<Vec<Keyed>> {
     let one = |row: &AnyRow| {
         let key: Result<String, sqlx::Error> = row.try_get(6);
         let key = key.map_err(|error| fault::convert(error, "list", subject))?;

@@ -1,0 +1,90 @@
+//! The other tables of the kind in the same database: legacy can have one for
+//! caches, a site that is being upgraded has its table under two names. Their
+//! files may lie in the same tree.
+
+use sqlx::Row as _;
+
+use super::sql::Sql;
+use super::{Index, fault, is_refusal, schema};
+use crate::config::Dialect;
+use crate::error::{Error, ErrorKind, Result};
+
+/// They are looked for once in a process.
+pub(super) struct Siblings {
+    names: Vec<String>,
+    pub(super) statements: Vec<Sql>,
+}
+
+impl Index {
+    /// The names of the other tables, and views, in this one's database or schema
+    /// that have its columns and may be read, in the form in which the option
+    /// `table` takes them.
+    #[cfg_attr(not(test), expect(dead_code, reason = "the judgements come next"))]
+    pub(crate) async fn siblings(&self) -> Result<&[String]> {
+        Ok(&self.look_for_siblings().await?.names)
+    }
+
+    pub(super) async fn look_for_siblings(&self) -> Result<&Siblings> {
+        self.siblings
+            .get_or_try_init(async || {
+                let statements = self.find_siblings().await?;
+                let names = statements.iter().map(|sql| sql.table().to_owned()).collect();
+                Ok(Siblings { names, statements })
+            })
+            .await
+    }
+
+    async fn find_siblings(&self) -> Result<Vec<Sql>> {
+        let dialect = self.pool.dialect();
+        let text = schema::others(dialect);
+        let others = |_: &Sql| schema::about(text, &self.table);
+        let rows = self.fetch("inspect", &self.table, others).await?;
+        let mut siblings = Vec::new();
+        for row in rows {
+            let name: String =
+                row.try_get(0).map_err(|error| fault::convert(error, "inspect", &self.table))?;
+            if !is_plain(dialect, &name) {
+                log::debug!("ezdfs: table {name:?} is left out: its name would have to be quoted");
+                continue;
+            }
+            let name = match self.table.split_once('.') {
+                Some((schema, _)) => format!("{schema}.{name}"),
+                None => name,
+            };
+            match self.sibling(&name).await {
+                Ok(sibling) => siblings.extend(sibling),
+                Err(error) if is_unreadable(&error) => {
+                    log::debug!("ezdfs: table {name} is left out: {error:#}");
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(siblings)
+    }
+
+    async fn sibling(&self, name: &str) -> Result<Option<Sql>> {
+        let shape = self.inspect(name).await?;
+        if !shape.has_files() {
+            return Ok(None);
+        }
+        let sql = Sql::new(self.pool.dialect(), name, &shape);
+        self.fetch("inspect", name, |_| sql.probe()).await?;
+        Ok(Some(sql))
+    }
+}
+
+/// Whether a statement can have the name as it stands.
+fn is_plain(dialect: Dialect, name: &str) -> bool {
+    let is_plain = |byte: u8| match dialect {
+        Dialect::Postgres => byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_',
+        Dialect::MySql | Dialect::Sqlite => byte.is_ascii_alphanumeric() || byte == b'_',
+    };
+    name.bytes().all(is_plain)
+}
+
+/// Whether the server will not let this table be read. That it is busy is another
+/// thing, and says nothing.
+fn is_unreadable(error: &Error) -> bool {
+    let is_of_the_table = error.operation() != fault::CONNECT && is_refusal(error);
+    is_of_the_table && error.kind() != ErrorKind::Unavailable
+}

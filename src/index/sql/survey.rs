@@ -1,0 +1,66 @@
+//! The statements that ask about a table as a whole.
+
+use super::{Sql, flag, prepared, types};
+use crate::index::connect::Query;
+
+impl Sql {
+    /// The number of rows below a prefix whose keys are not below the one and below
+    /// the other.
+    pub(in crate::index) fn count(
+        &self,
+        beneath: &str,
+        from: Option<&str>,
+        to: Option<&str>,
+    ) -> Query<'static> {
+        let (_, integer) = types(self.dialect);
+        let mut filter = self.beneath(beneath, None);
+        from.into_iter().for_each(|key| filter.add_key(">=", key));
+        to.into_iter().for_each(|key| filter.add_key("<", key));
+        let (table, text) = (&self.table, filter.text());
+        filter.bind(prepared(format!("SELECT CAST(COUNT(*) AS {integer}) FROM {table}{text}")))
+    }
+
+    /// The largest `mtime`, or NULL.
+    pub(in crate::index) fn newest(&self) -> Query<'static> {
+        let (_, integer) = types(self.dialect);
+        prepared(format!("SELECT CAST(MAX(mtime) AS {integer}) FROM {}", self.table))
+    }
+
+    /// Live rows below a prefix in the order of their keys, those that compare so
+    /// with a key.
+    pub(in crate::index) fn live(
+        &self,
+        beneath: &str,
+        operator: &str,
+        key: &str,
+        limit: usize,
+    ) -> Query<'static> {
+        let mut filter = self.beneath(beneath, None);
+        filter.add_plain(self.is_live());
+        filter.add_key(operator, key);
+        self.select(filter, Some("name_hash"), limit)
+    }
+
+    /// To bind: so many keys, and as many as [`places`](super::places) says. Those
+    /// of them that live rows have.
+    pub(in crate::index) fn live_keys(&self, count: usize) -> Query<'static> {
+        let (text, _) = types(self.dialect);
+        let (hashes, is_live) = (self.hash_parameters(count), self.is_live());
+        prepared(format!(
+            "SELECT CAST(name_hash AS {text}) FROM {} WHERE name_hash IN ({hashes}) AND {is_live}",
+            self.table
+        ))
+    }
+
+    /// Fails where the table cannot be read.
+    pub(in crate::index) fn probe(&self) -> Query<'static> {
+        prepared(format!("SELECT 1 FROM {} LIMIT 1", self.table))
+    }
+
+    /// As nothing that an index on `expired` is good for: nearly all rows are live,
+    /// and would be sorted by their keys then.
+    fn is_live(&self) -> String {
+        let expired = flag(self.dialect, self.expired_is_boolean, "expired");
+        format!("mtime > 0 AND {expired} = 0")
+    }
+}
