@@ -115,10 +115,10 @@ pub(super) fn siblings_claim_what_is_theirs(db: &TestDb) {
         &caches,
         &[row("cache", 5, false), row("live", -5, true), row("deleted cache", -5, false)],
     );
-    let mut claimed = vec!["live", "cache"];
+    let mut elsewhere = vec!["live", "cache"];
     if let [_, old] = &tables[..] {
         store(old, &[row("old", 5, false), row("old deleted", 5, true)]);
-        claimed.push("old");
+        elsewhere.push("old");
     }
     let mut keys: Vec<_> = (0..1200).map(|n| key(&format!("nobody's {n}"))).collect();
     for name in
@@ -126,8 +126,13 @@ pub(super) fn siblings_claim_what_is_theirs(db: &TestDb) {
     {
         keys.insert(keys.len() / 2, key(name));
     }
-    let expected: HashSet<_> = claimed.iter().map(|name| key(name)).collect();
-    assert_eq!(run(index.claimed(&keys)), expected);
-    assert_eq!(run(qualified.claimed(&keys)), expected);
-    assert!(run(index.claimed(&[])).is_empty());
+    let keys_of = |names: &[&str]| -> HashSet<_> { names.iter().map(|name| key(name)).collect() };
+    assert_eq!(run(index.live_among(&keys)), keys_of(&["live"]));
+    assert_eq!(run(qualified.live_among(&keys)), keys_of(&["cache"]));
+    assert!(run(index.live_among(&[])).is_empty());
+    // The view has this table's rows.
+    assert_eq!(run(index.live_in_siblings(&keys)), keys_of(&elsewhere));
+    elsewhere.retain(|name| *name != "cache");
+    assert_eq!(run(qualified.live_in_siblings(&keys)), keys_of(&elsewhere));
+    assert!(run(index.live_in_siblings(&[])).is_empty());
 }
