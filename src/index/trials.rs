@@ -5,6 +5,7 @@
 #[allow(dead_code, unreachable_pub, unused_imports, reason = "a few of its parts are enough here")]
 mod support;
 
+mod locked;
 mod record;
 mod survey;
 
@@ -18,7 +19,8 @@ use crate::runtime;
 
 type Trial = fn(&TestDb);
 
-const TRIALS: [(&str, Trial); 3] = [
+const TRIALS: [(&str, Trial); 4] = [
+    ("a_row_is_found_with_the_key_that_it_has", locked::a_row_is_found_with_its_key),
     ("a_deleted_row_comes_back_whole", record::a_deleted_row_comes_back_whole),
     ("counts_and_samples", survey::counts_and_samples),
     ("siblings_claim_what_is_theirs", survey::siblings_claim_what_is_theirs),
