@@ -57,10 +57,12 @@ impl Sql {
         prepared(format!("SELECT 1 FROM {} LIMIT 1", self.table))
     }
 
-    /// As nothing that an index on `expired` is good for: nearly all rows are live,
-    /// and would be sorted by their keys then.
+    /// On MySQL as nothing that an index on `expired` is good for: nearly all rows
+    /// are live, and it would sort them by their keys then.
     fn is_live(&self) -> String {
-        let expired = flag(self.dialect, self.expired_is_boolean, "expired");
-        format!("mtime > 0 AND {expired} = 0")
+        match self.expired_is_boolean {
+            true => "mtime > 0 AND expired IS NOT TRUE".to_owned(),
+            false => format!("mtime > 0 AND {} = 0", flag(self.dialect, false, "expired")),
+        }
     }
 }
