@@ -30,12 +30,12 @@ use crate::metadata::{FileInfo, Row};
 use crate::name::FileName;
 
 use connect::{Pool, Purpose, Query};
+use locked::keyed;
 use siblings::Siblings;
 use sql::Sql;
 
 pub(crate) use fault::{Attempts, is_refusal};
 pub(crate) use list::Page;
-use locked::keyed;
 pub(crate) use locked::{Keyed, Locked};
 pub(crate) use pending::PendingWrite;
 pub use record::Record;

@@ -1,5 +1,5 @@
-//! What checking the table needs besides: rows with the keys that they really
-//! have, and changes of single columns under a row's lock.
+//! Rows with the keys that they really have, and what is done to single rows
+//! while they are locked.
 
 use sqlx::Row as _;
 use sqlx::any::AnyRow;
