@@ -148,9 +148,10 @@ impl OptionsBuilder {
     /// # Errors
     ///
     /// [`ErrorKind::InvalidConfig`] with the key as subject: an unknown key or
-    /// a value that it cannot have. The message never holds a password.
+    /// a value that it cannot have. The message never holds a password, nor a
+    /// key that may be one.
     pub fn set(&mut self, key: &str, value: &str) -> Result<&mut Self> {
-        self.assign(key, value).map_err(|reason| bad(key, reason))?;
+        self.assign(key, value).map_err(|reason| bad(shown_key(key), reason))?;
         Ok(self)
     }
 
@@ -161,10 +162,12 @@ impl OptionsBuilder {
             "table" => options.table = value::table(text)?,
             "root" => options.root = value::absolute_path(text)?,
             "name_prefix" => {
-                options.name_prefix = NamePrefix::parse(text).map_err(|e| e.to_string())?;
+                options.name_prefix =
+                    NamePrefix::parse(text).map_err(|error| value::broken(text, &error))?;
             }
             "url_prefix" => {
-                options.url_prefix = UrlPrefix::parse(text).map_err(|e| e.to_string())?;
+                options.url_prefix =
+                    UrlPrefix::parse(text).map_err(|error| value::broken(text, &error))?;
                 self.url_prefix_is_set = true;
             }
             "file_mode" => options.file_mode = value::file_mode(text)?,
@@ -208,6 +211,13 @@ impl OptionsBuilder {
 
 fn bad(key: &str, reason: impl Into<std::borrow::Cow<'static, str>>) -> Error {
     Error::new(ErrorKind::InvalidConfig, "option", key, reason)
+}
+
+/// A key as a message may show it. Where a name was forgotten, a DSN stands in
+/// its place.
+pub fn shown_key(key: &str) -> &str {
+    let is_name = key.bytes().all(|b| b.is_ascii_lowercase() || b == b'_' || b == b'-');
+    if is_name && (1..=40).contains(&key.len()) { key } else { "(not shown)" }
 }
 
 fn unknown_key(key: &str) -> String {
@@ -270,6 +280,18 @@ mod tests {
         }
         let missing = Options::builder().build().expect_err("nothing set");
         assert_eq!(missing.subject(), "dsn");
+    }
+
+    #[test]
+    fn what_may_be_a_password_is_not_quoted() {
+        let dsn = "mysql://u:hunter2@h/db";
+        let keys = VOCABULARY.iter().map(|spec| spec.key).filter(|key| *key != "dsn");
+        for (key, value) in keys.map(|key| (key, dsn)).chain([(dsn, "x"), ("hunter2", "x")]) {
+            let error = minimal().set(key, value).expect_err(key);
+            assert!(!format!("{error:#} {error:?}").contains("hunter2"), "{error:?}");
+        }
+        let error = minimal().set("dsn=mysql://u:hunter2@h/db", "x").expect_err("no key");
+        assert!(error.to_string().contains("did you mean \"dsn\""), "{error}");
     }
 
     #[test]

@@ -186,6 +186,11 @@ impl Error {
         &self.0.subject
     }
 
+    /// Why, without the subject.
+    pub(crate) fn detail(&self) -> &str {
+        &self.0.detail
+    }
+
     /// The `errno` of the failing system call, or 0.
     ///
     /// `NotFound` with `ENOENT` is a row whose file is missing; `NotFound`

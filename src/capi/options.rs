@@ -4,7 +4,7 @@ use std::ffi::c_char;
 
 use super::bytes;
 use super::result::{ezdfs_error, ezdfs_result, guard, guard_or};
-use crate::config::OptionsBuilder;
+use crate::config::{OptionsBuilder, shown_key};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Options of a store, collected key by key. Not to be used by two threads at
@@ -58,8 +58,8 @@ pub unsafe extern "C" fn ezdfs_options_set(
     // SAFETY: promised by the caller.
     unsafe {
         guard(err, || {
-            let key = text(bytes(key, key_len))?;
-            let value = text(bytes(value, value_len))?;
+            let key = text("key", bytes(key, key_len))?;
+            let value = text(shown_key(key), bytes(value, value_len))?;
             let options = options.as_mut().ok_or_else(|| super::store::null("options"))?;
             options.0.set(key, value).map(drop)
         })
@@ -86,9 +86,8 @@ pub unsafe extern "C" fn ezdfs_options_check(
     }
 }
 
-fn text(bytes: &[u8]) -> Result<&str> {
-    std::str::from_utf8(bytes).map_err(|_| {
-        let subject = String::from_utf8_lossy(bytes);
-        Error::new(ErrorKind::InvalidConfig, "option", subject, "is not UTF-8")
-    })
+/// Names the bytes instead of quoting them: they may be a DSN.
+fn text<'b>(what: &str, bytes: &'b [u8]) -> Result<&'b str> {
+    std::str::from_utf8(bytes)
+        .map_err(|_| Error::new(ErrorKind::InvalidConfig, "option", what, "is not UTF-8"))
 }

@@ -4,7 +4,29 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::Durability;
+use crate::error::Error;
 use crate::name::FileId;
+
+/// A refused value as a message may show it. What has a colon or an `@` may be a
+/// DSN under a wrong key, with its password.
+pub(super) fn shown(text: &str, otherwise: &str) -> String {
+    let plain = |c: char| c.is_alphanumeric() || "._/+-".contains(c);
+    if text.len() <= 100 && text.chars().all(plain) {
+        format!("{text:?}")
+    } else {
+        otherwise.to_owned()
+    }
+}
+
+/// What is told of a refused value.
+pub(super) fn refused(text: &str, reason: impl std::fmt::Display) -> String {
+    format!("{} {reason}", shown(text, "the value"))
+}
+
+/// The same where the parser of names has found out why.
+pub(super) fn broken(text: &str, error: &Error) -> String {
+    format!("{}: {}", shown(text, "the value"), error.detail())
+}
 
 /// An SQL identifier, or two joined by a dot (schema and table).
 pub(super) fn table(text: &str) -> Result<String, String> {
@@ -12,7 +34,7 @@ pub(super) fn table(text: &str) -> Result<String, String> {
     if parts.len() <= 2 && parts.iter().all(|part| is_identifier(part)) {
         Ok(text.to_owned())
     } else {
-        Err(format!("{text:?} is not a table name (letters, digits, underscore; at most 64)"))
+        Err(refused(text, "is not a table name (letters, digits, underscore; at most 64)"))
     }
 }
 
@@ -26,7 +48,7 @@ pub(super) fn absolute_path(text: &str) -> Result<PathBuf, String> {
     if path.is_absolute() && !text.contains('\0') {
         Ok(path)
     } else {
-        Err(format!("{text:?} is not an absolute path"))
+        Err(refused(text, "is not an absolute path"))
     }
 }
 
@@ -46,11 +68,12 @@ fn mode(text: &str, owner_needs: u32) -> Result<u32, String> {
     let mode = u32::from_str_radix(digits, 8)
         .ok()
         .filter(|mode| *mode <= 0o7777)
-        .ok_or_else(|| format!("{text:?} is not an octal permission such as 0644"))?;
+        .ok_or_else(|| refused(text, "is not an octal permission such as 0644"))?;
     if mode & owner_needs == owner_needs {
         Ok(mode)
     } else {
-        Err(format!("{text:?} would lock out its own owner (needs at least 0{owner_needs:o})"))
+        let reason = format!("would lock out its own owner (needs at least 0{owner_needs:o})");
+        Err(refused(text, reason))
     }
 }
 
@@ -68,7 +91,7 @@ pub(super) fn durability(text: &str) -> Result<Durability, String> {
     match text {
         "full" => Ok(Durability::Full),
         "rename" => Ok(Durability::Rename),
-        _ => Err(format!("{text:?} is neither \"full\" nor \"rename\"")),
+        _ => Err(refused(text, "is neither \"full\" nor \"rename\"")),
     }
 }
 
@@ -80,7 +103,7 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
     };
     parsed
         .filter(|time| *time <= Duration::from_secs(365 * 86_400))
-        .ok_or_else(|| format!("{text:?} is not a time such as 500ms, 5s or 1m"))
+        .ok_or_else(|| refused(text, "is not a time such as 500ms, 5s or 1m"))
 }
 
 /// A time after which something is given up; never zero.
@@ -94,12 +117,12 @@ pub(super) fn timeout(text: &str) -> Result<Duration, String> {
 pub(super) fn count(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(count @ 1..=1000) => Ok(count),
-        _ => Err(format!("{text:?} is not a number from 1 to 1000")),
+        _ => Err(refused(text, "is not a number from 1 to 1000")),
     }
 }
 
 pub(super) fn count_or_none(text: &str) -> Result<usize, String> {
-    text.parse().map_err(|_| format!("{text:?} is not a number"))
+    text.parse().map_err(|_| refused(text, "is not a number"))
 }
 
 /// Bytes, with nginx's suffixes `k`, `m` and `g`.
@@ -114,5 +137,5 @@ pub(super) fn size(text: &str) -> Result<u64, String> {
         .parse::<u64>()
         .ok()
         .and_then(|number| number.checked_mul(unit))
-        .ok_or_else(|| format!("{text:?} is not a size such as 512k or 16m"))
+        .ok_or_else(|| refused(text, "is not a size such as 512k or 16m"))
 }

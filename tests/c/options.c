@@ -28,6 +28,7 @@ main(int argc, char **argv)
     refused(options, "cache_ttl", "soon");
     refused(options, "dsn", "mysql://user:hunter2@host");
     refused(options, "root", "relative");
+    refused(options, "dsn", "mysql://user:hunter2@host/\xff");
     CHECK(ezdfs_options_set(options, TEXT("\xff"), TEXT("x"), NULL)
           == EZDFS_RESULT_INVALID_CONFIG);
 

@@ -13,6 +13,9 @@ thrown(fn () => new Ezdfs\Store(['root' => 1.5] + $good));
 thrown(fn () => new Ezdfs\Store(['root' => "/\xff"] + $good));
 thrown(fn () => new Ezdfs\Store(['file_mode' => 0044] + $good));
 thrown(fn () => new Ezdfs\Store(['dsn' => 'mysql://u:hunter2@'] + $good));
+thrown(fn () => new Ezdfs\Store(['root' => 'mysql://u:hunter2@h/db'] + $good));
+thrown(fn () => new Ezdfs\Store(['mysql://u:hunter2@h/db' => 'x'] + $good));
+thrown(fn () => new Ezdfs\Store(['mysql://u:hunter2@h/db' => 1.5] + $good));
 thrown(fn () => new Ezdfs\Store());
 ?>
 --EXPECTF--
@@ -24,4 +27,7 @@ Ezdfs\Exception\InvalidConfigException: option "root": must be a string or an in
 Ezdfs\Exception\InvalidConfigException: option "root": is not UTF-8
 Ezdfs\Exception\InvalidConfigException: option "file_mode": "0044" would lock out its own owner (needs at least 0600)
 Ezdfs\Exception\InvalidConfigException: option "dsn": mysql:// lacks the name of the database
+Ezdfs\Exception\InvalidConfigException: option "root": the value is not an absolute path
+Ezdfs\Exception\InvalidConfigException: option "(not shown)": unknown option; known are %s
+Ezdfs\Exception\InvalidConfigException: option "(not shown)": must be a string or an integer
 ArgumentCountError: %s

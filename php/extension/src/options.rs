@@ -7,7 +7,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use ext_php_rs::flags::IniEntryPermission;
 use ext_php_rs::types::Zval;
 use ext_php_rs::zend::IniEntryDef;
-use ezdfs::config::VOCABULARY;
+use ezdfs::config::{VOCABULARY, shown_key};
 use ezdfs::{ErrorKind, Options, Store};
 
 use crate::failure::Failure;
@@ -54,7 +54,8 @@ fn merge(settings: &OptionSet, given: &Keyed) -> Result<OptionSet, Failure> {
 
 /// An option's value as the text that the core reads.
 fn text(key: &str, value: &Zval) -> Result<String, Failure> {
-    let refuse = |reason| Failure::refused(ErrorKind::InvalidConfig, "option", key, reason);
+    let shown = shown_key(key);
+    let refuse = |reason| Failure::refused(ErrorKind::InvalidConfig, "option", shown, reason);
     if let Some(number) = value.long() {
         // PHP and YAML have read 0644 as a number by then.
         let is_mode = key.ends_with("_mode");
