@@ -1,8 +1,11 @@
 //! The data source name: which database, on which servers.
 
+use std::env::VarError;
 use std::fmt;
 
 use url::Url;
+
+use super::value::shown;
 
 /// The database families, which differ in their SQL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -14,6 +17,8 @@ pub enum Dialect {
     /// SQLite, embedded.
     Sqlite,
 }
+
+const ESCAPE: &str = "percent-encode special characters of user, password and database";
 
 /// A parsed DSN: one URL for each server, in the order in which to try them.
 ///
@@ -28,19 +33,31 @@ impl Dsn {
     /// Reads `env:NAME` and `file:/path`, then parses what they hold.
     pub(super) fn resolve(text: &str) -> Result<Self, String> {
         if let Some(name) = text.strip_prefix("env:") {
-            let held = std::env::var(name)
-                .map_err(|_| format!("the environment variable {name:?} is not set"))?;
-            return Dsn::parse(held.trim()).map_err(|reason| format!("in {name:?}: {reason}"));
+            let held = std::env::var(name).map_err(|error| {
+                let shown = shown(name, "what follows env:");
+                match error {
+                    VarError::NotPresent => format!("{shown} is not set in the environment"),
+                    VarError::NotUnicode(_) => format!("{shown} is not UTF-8"),
+                }
+            })?;
+            let place = || shown(name, "the environment");
+            return Dsn::parse(held.trim()).map_err(|reason| format!("in {}: {reason}", place()));
         }
         if let Some(path) = text.strip_prefix("file:") {
+            let place = || shown(path, "the file");
             let held = std::fs::read_to_string(path)
-                .map_err(|error| format!("cannot read {path:?}: {error}"))?;
-            return Dsn::parse(held.trim()).map_err(|reason| format!("in {path:?}: {reason}"));
+                .map_err(|error| format!("cannot read {}: {error}", place()))?;
+            return Dsn::parse(held.trim()).map_err(|reason| format!("in {}: {reason}", place()));
         }
         Dsn::parse(text)
     }
 
+    /// Its reasons quote nothing: the text is any file's, or a password.
     fn parse(text: &str) -> Result<Self, String> {
+        // The URL's parser drops line breaks, so a second line would join the first.
+        if text.contains(char::is_control) {
+            return Err("not a DSN: more than one line, or control characters".to_owned());
+        }
         let (scheme, rest) = text.split_once(':').ok_or_else(|| {
             "not a DSN; expected mysql://, postgres://, sqlite:, env:NAME or file:/path".to_owned()
         })?;
@@ -49,7 +66,7 @@ impl Dsn {
             "postgres" | "postgresql" => Dsn::networked(Dialect::Postgres, "postgres", rest)?,
             "sqlite" => Dsn::sqlite(rest)?,
             _ => {
-                return Err(format!("unknown database {scheme:?}; use mysql, postgres or sqlite"));
+                return Err("unknown database; use mysql://, postgres:// or sqlite:/".to_owned());
             }
         };
         Ok(dsn)
@@ -58,7 +75,7 @@ impl Dsn {
     fn sqlite(rest: &str) -> Result<Self, String> {
         let path = rest.strip_prefix("//").unwrap_or(rest);
         if !path.starts_with('/') {
-            return Err(format!("sqlite:{rest} is not an absolute path such as sqlite:/db.sqlite"));
+            return Err("sqlite: lacks an absolute path, as in sqlite:/db.sqlite".to_owned());
         }
         let url = Url::parse(&format!("sqlite://{path}")).map_err(|error| error.to_string())?;
         Ok(Dsn { dialect: Dialect::Sqlite, servers: vec![url] })
@@ -71,6 +88,11 @@ impl Dsn {
             .split_once('/')
             .filter(|(_, tail)| !tail.is_empty() && !tail.starts_with('?'))
             .ok_or_else(|| format!("{scheme}:// lacks the name of the database"))?;
+        // Otherwise the URL would be split within the password, and its end be shown.
+        let database = tail.split('?').next().unwrap_or_default();
+        if authority.contains(['?', '#']) || database.contains('@') {
+            return Err(ESCAPE.to_owned());
+        }
         let (login, hosts) = match authority.rsplit_once('@') {
             Some((login, hosts)) => (format!("{login}@"), hosts),
             None => (String::new(), authority),
@@ -105,9 +127,8 @@ fn server(scheme: &str, login: &str, host: &str, tail: &str) -> Result<Url, Stri
         return Err(format!("{scheme}:// has an empty host"));
     }
     // The parser's own message does not quote its input, so no password leaks.
-    let url = Url::parse(&format!("{scheme}://{login}{host}/{tail}")).map_err(|error| {
-        format!("not a URL: {error} (percent-encode special characters of user and password)")
-    })?;
+    let url = Url::parse(&format!("{scheme}://{login}{host}/{tail}"))
+        .map_err(|error| format!("not a URL: {error} ({ESCAPE})"))?;
     match url.host_str() {
         Some(_) if url.fragment().is_none() => Ok(url),
         Some(_) => Err("contains an unescaped #; write it as %23".to_owned()),
@@ -172,6 +193,14 @@ mod tests {
             "sqlite::memory:",
             "env:EZDFS_NO_SUCH_VARIABLE",
             "file:/nonexistent/dsn",
+            "mysql://u:1/hunter2@h/db",
+            "mysql://u:1?hunter2@h/db",
+            "mysql://u:p@h/db\nhunter2",
+            "sqlite:hunter2",
+            "hunter2:rest",
+            "hunter2://h/db",
+            "env:mysql://u:hunter2@h/db",
+            "file:mysql://u:hunter2@h/db",
         ] {
             let reason = Dsn::resolve(bad).expect_err(bad);
             assert!(!reason.contains("hunter2"), "{reason}");

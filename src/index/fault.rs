@@ -76,8 +76,10 @@ pub(super) fn convert(error: sqlx::Error, operation: &'static str, subject: &str
             Meaning::Input => (ErrorKind::InvalidInput, "the table cannot hold this"),
             Meaning::Schema => (ErrorKind::Schema, "the table has the wrong shape"),
         },
+        // Without its source, which quotes the dsn.
         sqlx::Error::Configuration(_) => {
-            (ErrorKind::InvalidConfig, "the dsn is not one that the database understands")
+            let reason = "the dsn or a parameter of it is not one that the database understands";
+            return Error::new(ErrorKind::InvalidConfig, operation, subject, reason);
         }
         sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_) => {
             (ErrorKind::Schema, "a column holds what ezdfs cannot read")

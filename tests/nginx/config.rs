@@ -41,7 +41,7 @@ const MISTAKES: &[Mistake] = &[
     ("ezdfs_store main { DSN }", "", &["main", "root", "required"]),
     ("ezdfs_store main { }", "", &["main", "required"]),
     ("ezdfs_store main { DSN root mnt/nfs; }", "", &["main", "root", "absolute"]),
-    ("ezdfs_store main { dsn oracle://u:hunter2@h/d; ROOT }", "", &["main", "dsn", "oracle"]),
+    ("ezdfs_store main { dsn oracle://u:hunter2@h/d; ROOT }", "", &["main", "dsn", "postgres"]),
     ("ezdfs_store main { dsn mysql://u:hunter2@h:x/d; ROOT }", "", &["main", "dsn"]),
     ("ezdfs_store main { dsn mysql://u:hunter2@h; ROOT }", "", &["main", "dsn"]),
     ("ezdfs_store main { dsn u:hunter2@h/d; ROOT }", "", &["main", "dsn"]),
