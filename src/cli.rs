@@ -41,5 +41,10 @@ pub fn run() -> ExitCode {
 }
 
 fn report(error: &Error) {
-    eprintln!("ezdfs: {error:#}");
+    tell(&format!("{error:#}"));
+}
+
+/// Says something on standard error.
+fn tell(message: &str) {
+    eprintln!("ezdfs: {message}");
 }

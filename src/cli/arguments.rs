@@ -9,9 +9,9 @@ Exit codes: 0 done · 1 not found · 2 bad usage, name, option or input · 3 dat
 unavailable, try again · 4 metadata table missing or of the wrong shape · 5 file system error ·
 7 fsck: faults remain · 70 a bug in ezdfs
 
-Every option may also be given as EZDFS_<OPTION> in the environment or as `option = value` in
-ezdfs.toml: ./ezdfs.toml, /etc/ezdfs/ezdfs.toml, or the file that --config names. A flag goes
-before the environment, the environment before the file.";
+Every option may also be given as EZDFS_<OPTION> in the environment or as `option = \"value\"` in
+the file that --config or EZDFS_CONFIG names, else in /etc/ezdfs/ezdfs.toml. A flag goes before the
+environment, the environment before the file. A file that others can write is refused.";
 
 pub(super) fn command() -> Command {
     let file = |help| Arg::new("id").required(true).value_name("ID").help(help);
@@ -27,8 +27,9 @@ pub(super) fn command() -> Command {
                 .value_name("FILE")
                 .value_parser(value_parser!(std::path::PathBuf))
                 .global(true)
-                .help("Read options from this TOML file"),
+                .help("Read options from this TOML file [default: /etc/ezdfs/ezdfs.toml]"),
         )
+        .arg(flag("verbose", "Say which file options are read from").short('v').global(true))
         .arg(
             Arg::new("json")
                 .long("json")

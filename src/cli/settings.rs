@@ -1,21 +1,38 @@
 //! Where the command's options come from: flags, environment, file.
 
+use std::borrow::Cow;
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use clap::ArgMatches;
+use nix::fcntl::OFlag;
+use nix::unistd::geteuid;
 
-use crate::config::{Options, OptionsBuilder, VOCABULARY};
+use super::{output, tell};
+use crate::config::{Options, OptionsBuilder, VOCABULARY, shown_key};
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::Store;
 
-/// Files that are read where `--config` names none: the first that exists.
-const DEFAULT_FILES: [&str; 2] = ["ezdfs.toml", "/etc/ezdfs/ezdfs.toml"];
+/// Read where none is named, if it exists. Nothing of the current directory is:
+/// that may be anybody's, and its files' options say what is deleted.
+const DEFAULT_FILE: &str = "/etc/ezdfs/ezdfs.toml";
 
 pub(super) fn store(matches: &ArgMatches) -> Result<Store> {
     let mut options = Options::builder();
     let (_, matches) = matches.subcommand().unwrap_or(("", matches));
-    if let Some(path) = config_file(matches) {
-        read_file(&path, &mut options)?;
+    let file = config_file(matches)?;
+    if matches.get_flag("verbose") {
+        match &file {
+            Some((path, _)) => {
+                tell(&format!("options from {}", output::printable(&path.to_string_lossy())));
+            }
+            None => tell("no configuration file"),
+        }
+    }
+    if let Some((path, file)) = file {
+        read_file(&path, file, &mut options)?;
     }
     refuse_unknown_variables()?;
     for spec in VOCABULARY {
@@ -53,27 +70,62 @@ fn refuse_unknown_variables() -> Result<()> {
     Ok(())
 }
 
-fn config_file(matches: &ArgMatches) -> Option<PathBuf> {
-    matches
-        .get_one::<PathBuf>("config")
-        .cloned()
-        .or_else(|| std::env::var_os("EZDFS_CONFIG").map(PathBuf::from))
-        .or_else(|| DEFAULT_FILES.iter().map(PathBuf::from).find(|path| path.exists()))
+/// The file that is to be read, which nobody else may write.
+fn config_file(matches: &ArgMatches) -> Result<Option<(PathBuf, File)>> {
+    let named = matches.get_one::<PathBuf>("config").cloned();
+    let named = named.or_else(|| std::env::var_os("EZDFS_CONFIG").map(PathBuf::from));
+    let is_default = named.is_none();
+    let path = named.unwrap_or_else(|| PathBuf::from(DEFAULT_FILE));
+    // Opening a pipe would wait for its writer.
+    let flags = (OFlag::O_NONBLOCK | OFlag::O_NOCTTY).bits();
+    match File::options().read(true).custom_flags(flags).open(&path) {
+        Ok(file) => {
+            check_writers(&path, &file)?;
+            Ok(Some((path, file)))
+        }
+        Err(error) if is_default && error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(unreadable(&path, error)),
+    }
 }
 
-fn read_file(path: &Path, options: &mut OptionsBuilder) -> Result<()> {
+/// Who can write the file decides what the command does with its user's rights.
+/// Asks the opened file: the path may lead to another one by now.
+fn check_writers(path: &Path, file: &File) -> Result<()> {
+    let found = file.metadata().map_err(|error| unreadable(path, error))?;
+    let user = geteuid().as_raw();
+    let reason = if !found.is_file() {
+        "is not a regular file".to_owned()
+    } else if found.uid() != 0 && found.uid() != user {
+        let owner = found.uid();
+        format!("belongs to user {owner}, neither to root nor to you ({user}): chown it")
+    } else if found.mode() & 0o022 != 0 {
+        let mode = found.mode() & 0o7777;
+        format!("others than its owner can write it (mode {mode:04o}): chmod go-w it")
+    } else {
+        return Ok(());
+    };
+    Err(config_error(&path.to_string_lossy(), reason))
+}
+
+fn read_file(path: &Path, mut file: File, options: &mut OptionsBuilder) -> Result<()> {
     let shown = path.to_string_lossy();
-    let text = std::fs::read_to_string(path).map_err(|error| {
-        config_error(&shown, "cannot read the configuration").with_source(error)
+    let mut text = String::new();
+    file.read_to_string(&mut text).map_err(|error| unreadable(path, error))?;
+    // Without its source, which quotes the line.
+    let table: toml::Table = text.parse().map_err(|error: toml::de::Error| {
+        let place = error.span().map(|span| place(&text, span.start)).unwrap_or_default();
+        let reason = format!("is not TOML{place}; strings stand in quotes, no key stands twice");
+        config_error(&shown, reason)
     })?;
-    let table: toml::Table = text
-        .parse()
-        .map_err(|error: toml::de::Error| config_error(&shown, "is not TOML").with_source(error))?;
     for (key, value) in table {
         let text = match value {
             toml::Value::String(text) => text,
             toml::Value::Integer(number) => number.to_string(),
-            _ => return Err(config_error(&shown, "values are strings or whole numbers")),
+            _ => {
+                let key = shown_key(&key);
+                let reason = format!("option {key:?} must be a string or a whole number");
+                return Err(config_error(&shown, reason));
+            }
         };
         options.set(&key, &text).map_err(|error| {
             config_error(&shown, "has an option that cannot be used").with_source(error)
@@ -82,6 +134,18 @@ fn read_file(path: &Path, options: &mut OptionsBuilder) -> Result<()> {
     Ok(())
 }
 
-fn config_error(subject: &str, reason: &'static str) -> Error {
+/// Where a byte of the file stands, as editors count.
+fn place(text: &str, byte: usize) -> String {
+    let before = text.get(..byte).unwrap_or(text);
+    let line = before.matches('\n').count() + 1;
+    let column = before.chars().rev().take_while(|c| *c != '\n').count() + 1;
+    format!(" at line {line}, column {column}")
+}
+
+fn unreadable(path: &Path, error: io::Error) -> Error {
+    config_error(&path.to_string_lossy(), "cannot read the configuration").with_source(error)
+}
+
+fn config_error(subject: &str, reason: impl Into<Cow<'static, str>>) -> Error {
     Error::new(ErrorKind::InvalidConfig, "configure", subject, reason)
 }

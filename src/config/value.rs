@@ -56,9 +56,10 @@ pub(super) fn absolute_path(text: &str) -> Result<PathBuf, String> {
 pub(super) fn path_beneath(text: &str) -> Result<Option<String>, String> {
     match text {
         "" => Ok(None),
-        text => {
-            FileId::parse(text).map(|id| Some(id.as_str().to_owned())).map_err(|e| e.to_string())
-        }
+        text => match FileId::parse(text) {
+            Ok(path) => Ok(Some(path.as_str().to_owned())),
+            Err(error) => Err(broken(text, &error)),
+        },
     }
 }
 
