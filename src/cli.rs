@@ -9,6 +9,7 @@ mod output;
 mod purge;
 mod remove;
 mod restore;
+mod secrets;
 mod settings;
 
 use std::process::ExitCode;
@@ -23,13 +24,7 @@ pub fn run() -> ExitCode {
     let _scenario = fail::FailScenario::setup();
     let matches = match arguments::command().try_get_matches() {
         Ok(matches) => matches,
-        Err(error) => {
-            let _ = error.print();
-            return match error.kind() {
-                Usage::DisplayHelp | Usage::DisplayVersion => ExitCode::SUCCESS,
-                _ => ExitCode::from(2),
-            };
-        }
+        Err(error) => return refuse(&error),
     };
     match settings::store(&matches).and_then(|store| commands::run(&store, &matches)) {
         Ok(code) => code,
@@ -40,11 +35,29 @@ pub fn run() -> ExitCode {
     }
 }
 
+/// Prints what is wrong with the command line, or the help that was asked for.
+fn refuse(error: &clap::Error) -> ExitCode {
+    let (is_help, code) = match error.kind() {
+        Usage::DisplayHelp | Usage::DisplayVersion => (true, ExitCode::SUCCESS),
+        Usage::DisplayHelpOnMissingArgumentOrSubcommand => (true, ExitCode::from(2)),
+        _ => (false, ExitCode::from(2)),
+    };
+    let plain = error.render().to_string();
+    let shown = secrets::hide_from_usage(&plain);
+    if is_help || shown == plain {
+        // In colour, where there is a terminal.
+        let _ = error.print();
+    } else {
+        eprint!("{shown}");
+    }
+    code
+}
+
 fn report(error: &Error) {
     tell(&format!("{error:#}"));
 }
 
-/// Says something on standard error.
+/// Says something on standard error; everything said there comes through here.
 fn tell(message: &str) {
-    eprintln!("ezdfs: {message}");
+    eprintln!("ezdfs: {}", secrets::hide(message));
 }

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::arguments::{flag, flag_value, max_remove};
 use super::commands::Arguments;
-use super::output;
+use super::{output, tell};
 use crate::error::Result;
 use crate::maintenance::{
     EmptyOptions, Phase, Progress, PurgeOptions, PurgeReport, empty_trash, purge,
@@ -93,7 +93,7 @@ pub(super) fn run(store: &Store, arguments: &Arguments<'_>) -> Result<ExitCode> 
         }
     }
     if let Some(failure) = &purged.failure {
-        eprintln!("ezdfs: {failure}");
+        tell(failure);
         return Ok(ExitCode::from(crate::ErrorKind::Storage.exit_code()));
     }
     Ok(if purged.is_interrupted { output::interrupted() } else { ExitCode::SUCCESS })

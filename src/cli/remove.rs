@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::arguments::{flag, max_remove};
 use super::commands::Arguments;
-use super::{output, report};
+use super::{output, report, tell};
 use crate::error::{Error, ErrorKind, Result};
 use crate::maintenance::{Phase, Progress, RemoveOptions, RemoveReport, Target, remove};
 use crate::name::{DirId, FileId};
@@ -94,10 +94,10 @@ fn one(store: &Store, target: &Target, arguments: &Arguments<'_>) -> Result<()> 
         return output::json(&object);
     }
     if left > 0 {
-        eprintln!("ezdfs: rm {target}: {left} files or directories are left");
+        tell(&format!("rm {target}: {left} files or directories are left"));
     }
     if output::is_interrupted() {
-        eprintln!("ezdfs: rm {target}: interrupted after {rows} rows");
+        tell(&format!("rm {target}: interrupted after {rows} rows"));
     }
     Ok(())
 }

@@ -22,13 +22,18 @@ pub(super) fn register(group: &mut Group<'_>) {
     group.add("verbose_says_which_file_was_read", |_| verbose());
     group.add("a_broken_file_is_told_by_line", |_| broken_file());
     group.add("no_message_about_a_file_holds_the_password", |_| secrets_of_files());
+    group.add("no_message_about_an_option_holds_the_password", |_| secrets_of_options());
     group.add("no_message_about_a_dsn_holds_the_password", |_| secrets_of_dsns());
+    group.add("no_message_about_an_argument_holds_the_password", |_| secrets_of_arguments());
 }
 
 const SECRET: &str = "hunter2";
 
 /// Where nobody listens, so that what gets so far ends there.
 const DSN: &str = "mysql://u:hunter2@127.0.0.1:1/db";
+
+/// In a message, nobody can tell where it ends.
+const QUOTED: &str = "mysql://u:'hunter2 hunter2'@127.0.0.1:1/db";
 
 impl Cli {
     /// A configuration file that only its owner can write, whatever the umask.
@@ -230,6 +235,23 @@ fn secrets_of_files() {
     }
 }
 
+fn secrets_of_options() {
+    let cli = Cli::new(None);
+    for spec in VOCABULARY {
+        for dsn in [DSN, QUOTED, "hunter2 mysql://h/db"] {
+            let variable = format!("EZDFS_{}", spec.key.to_uppercase());
+            let output = cli.with_store(&["put", "images/a"]).env(&variable, dsn).output();
+            keeps_the_secret(&output.unwrap(), &format!("{variable}={dsn}"));
+            let flag = format!("--{}={dsn}", spec.key);
+            keeps_the_secret(&cli.run(&["put", "images/a", &flag]), &flag);
+        }
+    }
+    for dsn in [DSN, QUOTED] {
+        let output = cli.with_store(&["ls"]).env("EZDFS_CONFIG", dsn).output();
+        keeps_the_secret(&output.unwrap(), dsn);
+    }
+}
+
 fn secrets_of_dsns() {
     let cli = Cli::new(None);
     let file = cli.dir.path().join("dsn");
@@ -279,4 +301,50 @@ fn secrets_of_dsns() {
     }
     fs::write(&file, b"mysql://u:hunter2@h/db\xff").unwrap();
     keeps_the_secret(&cli.run(&["ls", "--dsn", &format!("file:{path}")]), "not UTF-8");
+}
+
+fn secrets_of_arguments() {
+    let cli = Cli::new(None);
+    cli.text(&["put", "images/a", "/dev/null"]);
+    for dsn in [DSN, QUOTED, "mysql://u:\"hunter2\\@h/db"] {
+        for arguments in [
+            &["DSN"][..],
+            &["DSN", "ls"],
+            &["--DSN"],
+            &["--no-such-option=DSN", "ls"],
+            &["ls", "-DSN"],
+            &["ls", "--json=DSN"],
+            &["ls", "--dsn-x", "DSN"],
+            &["ls", "--config", "DSN"],
+            &["ls", "images", "DSN"],
+            &["ls", "DSN"],
+            &["stat", "DSN"],
+            &["stat", "images/a", "DSN"],
+            &["put", "images/b", "DSN"],
+            &["put", "images/b", "/dev/null", "--size", "DSN"],
+            &["put", "images/b", "/dev/null", "--mtime=DSN"],
+            &["get", "images/a", "DSN"],
+            &["mv", "images/a", "DSN"],
+            &["rm", "-r", "DSN", "images/x"],
+            &["import", "DSN"],
+            &["purge", "--state", "DSN"],
+            &["purge", "--state", "x", "--grace", "DSN"],
+            &["fsck", "--grace=DSN"],
+            &["fsck", "--repair", "DSN"],
+            &["fsck", "--max-missing", "DSN"],
+            &["fsck", "DSN"],
+        ] {
+            let arguments: Vec<_> = arguments.iter().map(|it| it.replace("DSN", dsn)).collect();
+            let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
+            keeps_the_secret(&cli.run(&arguments), &arguments.join(" "));
+        }
+    }
+    assert!(cli.text(&["ls", "--help"]).contains("mysql://user:pass@host"), "how to write one");
+    for arguments in [
+        &["stat", "images/a", "u:hunter2@h/db"][..],
+        &["u:hunter2@h/db"],
+        &["fsck", "--grace", "u:hunter2@h/db"],
+    ] {
+        keeps_the_secret(&cli.run(arguments), &arguments.join(" "));
+    }
 }
