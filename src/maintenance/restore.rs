@@ -127,7 +127,7 @@ fn read(mount: &Mount, journal: &str) -> Result<Vec<(u64, Removed)>> {
     let mut entries = Vec::new();
     for (number, line) in mount.open_journal(journal)?.lines().enumerate() {
         match parse(journal, line)? {
-            Ok(Line::Removed(entry)) => entries.push((number as u64 + 1, entry)),
+            Ok(Line::Removed(entry)) => entries.push((number as u64 + 1, *entry)),
             Ok(Line::Restored(_)) => {}
             // The last line of a run that was killed.
             Err(error) => log::warn!("ezdfs: {journal}, line {}: {error}", number + 1),

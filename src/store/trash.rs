@@ -17,7 +17,7 @@ use crate::index::Record;
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(untagged)]
 pub(crate) enum Line {
-    Removed(Removed),
+    Removed(Box<Removed>),
     Restored(Restored),
 }
 
@@ -117,7 +117,7 @@ impl Trash {
         let status = file.map(|(_, status)| status);
         self.note(
             folder,
-            &Line::Removed(Removed {
+            &Line::Removed(Box::new(Removed {
                 time: humantime::format_rfc3339_seconds(self.now).to_string(),
                 command: self.command.to_owned(),
                 why: why.to_owned(),
@@ -127,7 +127,7 @@ impl Trash {
                 mtime: status.map(|FileStat { st_mtime, .. }| st_mtime),
                 table: self.table.clone(),
                 row,
-            }),
+            })),
         )?;
         let planned = file.zip(place);
         Ok(planned.map(|((path, _), place)| Planned { path: path.to_owned(), place }))

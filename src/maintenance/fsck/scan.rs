@@ -217,18 +217,17 @@ impl<'a> Scan<'a> {
         let Scanned { candidates, tree, .. } = &mut self.scanned;
         tree.go_to(walked.path(), candidates)?;
         match walked {
-            Walked::File(file) => self.file(file, has_row),
-            Walked::Unreadable { path, error } => {
-                // Of what is not ours nothing has to be known.
-                match self.is_ours(&path) {
-                    true => count_error(&mut self.scanned.checked, self.options, error, report),
-                    false => Ok(self.foreign(&path)),
-                }
+            Walked::File(file) => self.file(file, has_row)?,
+            Walked::Unreadable { path, error } if self.is_ours(&path) => {
+                count_error(&mut self.scanned.checked, self.options, error, report)?;
             }
-            Walked::Bare { .. } => Ok(tree.is_bare()),
-            Walked::Elsewhere { .. } => Ok(tree.is_elsewhere()),
-            Walked::Other { .. } => Ok(()),
+            // Of what is not ours nothing has to be known.
+            Walked::Unreadable { path, .. } => self.foreign(&path),
+            Walked::Bare { .. } => self.scanned.tree.is_bare(),
+            Walked::Elsewhere { .. } => self.scanned.tree.is_elsewhere(),
+            Walked::Other { .. } => {}
         }
+        Ok(())
     }
 
     fn file(&mut self, file: WalkedFile, has_row: bool) -> Result<()> {
