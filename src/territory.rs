@@ -6,6 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::metadata::{Area, beneath_storage};
 use crate::name::NamePrefix;
 
+const AREAS: [&str; 3] = ["images", "images-versioned", "original"];
+
 /// The storage directory that a name of the table lies in (`var/site/storage`,
 /// or the store's prefix, which may be empty), if it lies in one of its areas:
 /// `images/`, `images-versioned/` or `original/`.
@@ -91,12 +93,12 @@ impl Territory {
         storage_of(name, &self.prefix).is_some_and(|storage| self.live_in(storage) > 0)
     }
 
-    /// Paths of the storage directories that have live rows, beneath the root.
-    pub(crate) fn paths(&self) -> impl Iterator<Item = String> {
+    /// Paths of the areas that have live rows, beneath the root.
+    pub(crate) fn areas(&self) -> impl Iterator<Item = String> {
         let prefix = self.prefix.as_str();
-        self.storages().filter_map(move |storage| {
-            let path = storage.strip_prefix(prefix)?;
-            Some(path.trim_start_matches('/').to_owned())
+        let beneath = self.storages().filter_map(move |storage| storage.strip_prefix(prefix));
+        beneath.flat_map(|storage| {
+            AREAS.map(|area| format!("{storage}/{area}").trim_start_matches('/').to_owned())
         })
     }
 

@@ -49,20 +49,7 @@ impl Mount {
     /// Refuses a mount that is not there: a missing root, or a bare one. Only to
     /// be asked where rows say that something must be there.
     pub(crate) fn require_alive(&self) -> Result<()> {
-        if !self.is_bare()? {
-            return Ok(());
-        }
-        Err(match &self.marker {
-            Some(marker) => {
-                let reason =
-                    format!("{marker:?} (mount_marker) is not there: is the share mounted?");
-                self.unavailable(reason, Errno::ENOENT)
-            }
-            None => {
-                let reason = "the root is empty although the table has rows: is the share mounted?";
-                self.unavailable(reason, Errno::ENOENT)
-            }
-        })
+        if self.is_bare()? { Err(self.bare_root()) } else { Ok(()) }
     }
 
     /// Whether the root is what a mount point looks like when nothing is mounted
@@ -93,10 +80,23 @@ impl Mount {
 
     /// That a directory is bare although the table has rows beneath it.
     pub(crate) fn not_mounted(&self, bare: &Bare) -> Error {
+        if bare.directory.is_empty() {
+            return self.bare_root();
+        }
         let reason = "the directory is empty or missing although the table has rows beneath it: \
-                      is a share not mounted there?";
+                      is the share mounted there?";
         Error::new(ErrorKind::Unavailable, "mount", &*bare.directory, reason)
             .with_errno(Errno::ENOENT as i32)
+    }
+
+    fn bare_root(&self) -> Error {
+        let reason = match &self.marker {
+            Some(marker) => {
+                format!("{marker:?} (mount_marker) is not there: is the share mounted?")
+            }
+            None => "the root is empty although the table has rows: is the share mounted?".into(),
+        };
+        self.unavailable(reason, Errno::ENOENT)
     }
 }
 

@@ -109,6 +109,7 @@ impl Store {
         let process = self.process()?;
         let beneath = process.name_prefix.beneath(Some(dir))?;
         let is_ours = process.is_territory(dir)?;
+        let inside = format!("{dir}/");
         let mut deleted = Deleted::default();
         let mut after = None;
         let mut removal = Removal::default();
@@ -127,8 +128,11 @@ impl Store {
                     return Ok(deleted);
                 }
                 deleted.rows += runtime::block_on(async {
-                    let path = format!("{dir}/");
-                    process.require_mounted_at("delete_directory", &path).await?;
+                    match deleted.rows {
+                        // Later what is gone is gone by this.
+                        0 => process.require_mounted_at("delete_directory", &inside).await?,
+                        _ => process.on_mount("delete_directory", Mount::require_alive).await?,
+                    }
                     process.soft_delete(names).await
                 })?;
                 step!("soft-deleted");
@@ -196,6 +200,15 @@ pub(super) struct Swept {
     left: u64,
 }
 
+/// Tests cannot make files that have not changed for so long.
+fn grace() -> Duration {
+    #[cfg(feature = "failpoints")]
+    if fail::eval("no-grace", |_| ()).is_some() {
+        return Duration::ZERO;
+    }
+    GRACE
+}
+
 impl Process {
     async fn soft_delete(&self, names: &[FileName]) -> Result<u64> {
         let outcome = self.index.soft_delete(names).await;
@@ -245,7 +258,7 @@ impl Process {
                 Sweep::ToTrash => Disposal::Trash(self.trash("delete_directory", now)),
                 Sweep::ForGood => Disposal::Unlink,
             };
-            let cutoff = now.checked_sub(GRACE).unwrap_or(SystemTime::UNIX_EPOCH);
+            let cutoff = now.checked_sub(grace()).unwrap_or(SystemTime::UNIX_EPOCH);
             for files in files.chunks(BATCH) {
                 self.sweep_files(files, cutoff, &disposal, &mut swept)?;
             }

@@ -39,7 +39,7 @@ fn json_and_exit_codes() {
         cli.text(&["put", id, "/dev/null"]);
     }
     fs::remove_file(cli.root().join("images/a")).unwrap();
-    let name = <std::ffi::OsStr as std::os::unix::ffi::OsStrExt>::from_bytes(b"images/\xff\n");
+    let name = "images/orphan\n";
     fs::write(cli.root().join(name), b"x").unwrap();
     let all = ["fsck", "--grace", "0s", "--json"];
     let dry = cli.run(&all);
@@ -47,12 +47,13 @@ fn json_and_exit_codes() {
     let finding = |class: &str, path: &str, key: Option<String>, detail: &str| {
         json!({
             "class": class, "path": path, "key": key, "detail": detail,
-            "repaired": false, "left": null,
+            "repaired": false, "left": null, "row": null,
         })
     };
     let zeros = json!({
-        "missing-file": 0, "orphan-file": 0, "size-mismatch": 0, "hidden-row": 0, "bad-hash": 0,
-        "bad-datatype": 0, "alias": 0, "interrupted-overwrite": 0,
+        "not-mounted": 0, "missing-file": 0, "orphan-file": 0, "size-mismatch": 0,
+        "unreadable-file": 0, "name-form": 0, "not-utf8": 0, "hidden-row": 0, "bad-hash": 0,
+        "key-case": 0, "bad-datatype": 0, "alias": 0, "checksum": 0, "interrupted-overwrite": 0,
         "stale-staging": 0,
     });
     let mut found = zeros.clone();
@@ -64,10 +65,12 @@ fn json_and_exit_codes() {
             Some(md5("images/a")),
             "the row is live, its file is missing",
         ),
-        finding("orphan-file", "images/\\xff\\n", None, "no row names it"),
+        finding("orphan-file", "images/orphan\n", None, "no row names it"),
         json!({
-            "summary": true, "rows": 2, "files": 2, "young": 0, "unchecked": 0, "errors": 0,
-            "found": found, "repaired": zeros, "remaining": 2, "dry_run": true,
+            "summary": true, "rows": 2, "files": 2, "young": 0, "unchecked": 0, "unknown": 0,
+            "foreign": {}, "foreign_rows": 0, "legacy_types": 0, "errors": 0,
+            "found": found, "repaired": zeros, "accepted": 0, "remaining": 2, "dry_run": true,
+            "journal": null, "interrupted": false,
         }),
     ];
     assert_eq!(lines(&dry), expected);
@@ -86,6 +89,7 @@ fn json_and_exit_codes() {
         (&["fsck", "--grace", "soon"], 2),
         (&["fsck", "--max-missing", "101"], 2),
         (&["fsck", "../x"], 2),
+        (&["fsck", "imagse"], 1),
         (&["fsck", "--root", "/nonexistent"], 3),
         (&["fsck", "--table", "no_such_table"], 4),
     ] {
@@ -121,7 +125,7 @@ fn unreadable_directories() {
         command.current_dir(cli.dir.path());
         command.env("EZDFS_DSN", &cli.dsn).env("EZDFS_ROOT", cli.root()).output().unwrap()
     };
-    let output = run(&["--repair", "all", "--grace", "0s"]);
+    let output = run(&["--grace", "0s"]);
     let stopped = run(&["--max-errors", "0"]);
     set(&closed, 0o755);
     let objects = lines(&output);
