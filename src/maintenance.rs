@@ -1,6 +1,7 @@
 //! What operators do to a whole store.
 
 mod empty;
+mod exclude;
 mod fit;
 mod fsck;
 mod import;
@@ -12,9 +13,10 @@ mod restore;
 
 pub use crate::index::Record;
 pub use empty::{Emptied, EmptyOptions, empty_trash};
+pub use exclude::Exclude;
 pub use fsck::{Accepted, Checked, Fault, Finding, Fsck, FsckOptions, Report};
 pub use import::{Import, ImportOptions, ImportReport, Imported, ImportedFile};
 pub use progress::{Phase, Progress};
 pub use purge::{PurgeOptions, PurgeReport, Purged, purge};
-pub use remove::{RemoveOptions, RemoveReport, Target, remove};
+pub use remove::{Remove, RemoveOptions, RemoveReport, Target};
 pub use restore::{RestoreOptions, RestoreReport, RestoredFiles, restore};

@@ -139,3 +139,9 @@ pub(super) fn max_remove() -> Arg {
         .value_parser(value_parser!(u64))
         .help("Change nothing if more would go [default: 1,000 or 1 % of the rows, whichever is more]")
 }
+
+pub(super) fn exclude() -> Arg {
+    Arg::new("exclude").long("exclude").value_name("GLOB").action(ArgAction::Append).help(
+        "Leave alone paths beneath the root that match, and all below them; may be given again",
+    )
+}

@@ -10,6 +10,7 @@ use serde_json::json;
 
 use super::{fsck, import, output, purge, remove, restore};
 use crate::error::{Error, ErrorKind, Result};
+use crate::maintenance::Exclude;
 use crate::name::{DirId, FileId};
 use crate::store::{CreateOptions, OpenFile, Store};
 
@@ -55,6 +56,11 @@ impl<'a> Arguments<'a> {
 
     pub(super) fn max_remove(&self) -> Option<u64> {
         self.matches.get_one("max-remove").copied()
+    }
+
+    pub(super) fn exclude(&self) -> Result<Exclude> {
+        let globs = self.matches.get_many::<String>("exclude").into_iter().flatten();
+        Exclude::parse(globs.map(String::as_str))
     }
 
     fn id(&self) -> Result<FileId> {

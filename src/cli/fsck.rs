@@ -10,7 +10,7 @@ use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgAction, Command, value_parser};
 use serde_json::{Map, Value, json};
 
-use super::arguments::{flag_value, max_remove};
+use super::arguments::{exclude, flag_value, max_remove};
 use super::commands::Arguments;
 use super::{output, report};
 use crate::error::{Error, Result};
@@ -71,6 +71,7 @@ pub(super) fn command() -> Command {
             "50",
             "Remove no orphan-file where more of the files have no row",
         ))
+        .arg(exclude())
         .arg(max_remove())
 }
 
@@ -139,6 +140,7 @@ fn options(arguments: &Arguments<'_>) -> Result<FsckOptions> {
         max_missing: number("max-missing").unwrap_or(default.max_missing),
         max_orphans: number("max-orphans").unwrap_or(default.max_orphans),
         max_remove: arguments.max_remove(),
+        exclude: arguments.exclude()?,
         accepted: accepted.transpose()?.unwrap_or_default(),
         checksums: matches.get_one::<PathBuf>("checksum").cloned(),
     })

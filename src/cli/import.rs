@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::{Arg, Command};
 use serde_json::json;
 
-use super::arguments::flag;
+use super::arguments::{exclude, flag};
 use super::commands::Arguments;
 use super::{output, report};
 use crate::error::{Error, Result};
@@ -25,6 +25,7 @@ pub(super) fn command() -> Command {
         .arg(Arg::new("dir").required(true).value_name("DIR").help("The tree"))
         .arg(flag("dry-run", "Only look, and list what would be registered").short('n'))
         .arg(flag("new-storage", "The table knows no row of this storage directory yet"))
+        .arg(exclude())
 }
 
 pub(super) fn run(store: &Store, arguments: &Arguments<'_>) -> Result<ExitCode> {
@@ -32,11 +33,13 @@ pub(super) fn run(store: &Store, arguments: &Arguments<'_>) -> Result<ExitCode> 
     let options = ImportOptions {
         dry_run: arguments.flag("dry-run"),
         new_storage: arguments.flag("new-storage"),
+        exclude: arguments.exclude()?,
     };
+    let dry_run = options.dry_run;
     let import = Import::new(store, directory, options)?;
     let mut printer = Printer {
         json: arguments.flag("json"),
-        lists: options.dry_run,
+        lists: dry_run,
         progress: output::Progress::new(),
         failure: None,
     };
@@ -53,11 +56,11 @@ pub(super) fn run(store: &Store, arguments: &Arguments<'_>) -> Result<ExitCode> 
             "soft_deleted": soft_deleted,
             "skipped": skipped,
             "failed": failed,
-            "dry_run": options.dry_run,
+            "dry_run": dry_run,
             "interrupted": is_interrupted,
         }))?;
     } else {
-        let would = if options.dry_run { "would be " } else { "" };
+        let would = if dry_run { "would be " } else { "" };
         output::line(&format!(
             "{added} {would}added, {updated} {would}updated, {unchanged} unchanged, \
              {soft_deleted} soft-deleted, {skipped} skipped, {failed} failed"

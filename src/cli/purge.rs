@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::{Arg, ArgMatches, Command, value_parser};
 use serde_json::json;
 
-use super::arguments::{flag, flag_value, max_remove};
+use super::arguments::{exclude, flag, flag_value, max_remove};
 use super::commands::Arguments;
 use super::{output, tell};
 use crate::error::Result;
@@ -49,6 +49,7 @@ pub(super) fn command() -> Command {
             )
             .value_parser(value_parser!(u8).range(0..=100)),
         )
+        .arg(exclude())
         .arg(max_remove())
 }
 
@@ -66,6 +67,7 @@ pub(super) fn run(store: &Store, arguments: &Arguments<'_>) -> Result<ExitCode> 
     options.grace = grace(matches);
     options.dry_run = arguments.flag("dry-run");
     options.max_remove = arguments.max_remove();
+    options.exclude = arguments.exclude()?;
     options.max_missing = matches.get_one::<u8>("max-missing").copied().unwrap_or(50);
     let mut printer = Printer {
         json: arguments.flag("json"),

@@ -9,7 +9,7 @@ use super::arguments::{flag, max_remove};
 use super::commands::Arguments;
 use super::{output, report, tell};
 use crate::error::{Error, ErrorKind, Result};
-use crate::maintenance::{Phase, Progress, RemoveOptions, RemoveReport, Target, remove};
+use crate::maintenance::{Phase, Progress, Remove, RemoveOptions, RemoveReport, Target};
 use crate::name::{DirId, FileId};
 use crate::store::{Deleted, Store};
 
@@ -45,6 +45,12 @@ pub(super) fn command() -> Command {
 /// Goes on after a file that cannot be deleted; the exit code is the first
 /// error's.
 pub(super) fn run(store: &Store, arguments: &Arguments<'_>) -> Result<ExitCode> {
+    let options = RemoveOptions {
+        dry_run: arguments.flag("dry-run"),
+        row_only: arguments.flag("row-only"),
+        max_remove: arguments.max_remove(),
+    };
+    let remove = Remove::new(store, options)?;
     let values = |name| arguments.matches.get_many::<String>(name).into_iter().flatten();
     let mut code = None;
     for target in
@@ -55,7 +61,7 @@ pub(super) fn run(store: &Store, arguments: &Arguments<'_>) -> Result<ExitCode> 
             }
         }))
     {
-        match target.and_then(|target| one(store, &target, arguments)) {
+        match target.and_then(|target| one(&remove, &target, arguments)) {
             Ok(()) => {}
             Err(error) if error.kind() == ErrorKind::NotFound && arguments.flag("force") => {}
             Err(error) => {
@@ -70,14 +76,9 @@ pub(super) fn run(store: &Store, arguments: &Arguments<'_>) -> Result<ExitCode> 
     Ok(code.map_or(ExitCode::SUCCESS, ExitCode::from))
 }
 
-fn one(store: &Store, target: &Target, arguments: &Arguments<'_>) -> Result<()> {
-    let options = RemoveOptions {
-        dry_run: arguments.flag("dry-run"),
-        row_only: arguments.flag("row-only"),
-        max_remove: arguments.max_remove(),
-    };
+fn one(remove: &Remove<'_>, target: &Target, arguments: &Arguments<'_>) -> Result<()> {
     let mut printer = Printer { json: arguments.flag("json"), progress: output::Progress::new() };
-    let deleted = remove(store, target, options, &mut printer);
+    let deleted = remove.run(target, &mut printer);
     printer.progress.finish();
     let Deleted { rows, files, left } = deleted?;
     if arguments.flag("json") {
@@ -86,7 +87,7 @@ fn one(store: &Store, target: &Target, arguments: &Arguments<'_>) -> Result<()> 
             Target::Key(key) => ("key", key.as_str()),
             Target::Directory(dir) => ("dir", dir.as_str()),
         };
-        let mut object = json!({ what: name, "rows": rows, "dry_run": options.dry_run });
+        let mut object = json!({ what: name, "rows": rows, "dry_run": arguments.flag("dry-run") });
         if let Target::Directory(_) = target {
             object["files"] = json!(files);
             object["left"] = json!(left);

@@ -27,7 +27,7 @@ use std::time::Duration;
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::{kept_for, shown};
 use crate::index::Record;
-use crate::maintenance::{Phase, Progress, limit};
+use crate::maintenance::{Exclude, Phase, Progress, limit};
 use crate::name::DirId;
 use crate::store::{Disposal, Process, Store, Trash};
 
@@ -61,6 +61,8 @@ pub struct FsckOptions {
     /// So many rows and files may be taken away; `None` for 1,000 or one per cent
     /// of the rows, whichever is more.
     pub max_remove: Option<u64>,
+    /// Paths that are nobody's business here, whatever the table says.
+    pub exclude: Exclude,
     /// Faults that are not reported any more.
     pub accepted: Accepted,
     /// A list that `md5sum` or `sha256sum` made, of paths beneath the root, against
@@ -79,6 +81,7 @@ impl Default for FsckOptions {
             max_missing: 50,
             max_orphans: 50,
             max_remove: None,
+            exclude: Exclude::default(),
             accepted: Accepted::default(),
             checksums: None,
         }
@@ -120,7 +123,7 @@ pub struct Checked {
     pub unknown: u64,
     /// Files that are nobody's business here, by the top of their path.
     pub foreign: BTreeMap<String, u64>,
-    /// Rows outside the areas of any storage directory.
+    /// Rows outside the areas of any storage directory, or excluded.
     pub foreign_rows: u64,
     /// Live rows whose type is one of legacy's words (`misc`, `php`).
     pub legacy_types: u64,

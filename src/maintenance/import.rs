@@ -14,7 +14,7 @@ use std::thread;
 
 use walkdir::{DirEntry, WalkDir};
 
-use super::{Phase, Progress};
+use super::{Exclude, Phase, Progress};
 use crate::debris;
 use crate::error::{Error, ErrorKind, Result};
 use crate::index::BATCH;
@@ -31,13 +31,15 @@ use survey::Survey;
 const READERS: usize = 8;
 
 /// How to import.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct ImportOptions {
     /// Only look and tell.
     pub dry_run: bool,
     /// Register files of a storage directory that the table does not know, even
     /// where its path does not show that it is the one that the prefix says.
     pub new_storage: bool,
+    /// Paths that get no row.
+    pub exclude: Exclude,
 }
 
 /// What an import came to: numbers of files.
@@ -258,7 +260,8 @@ impl<'s> Import<'s> {
         }
         let id = FileId::from_bytes(self.path(entry)).map_err(Skip::Failed)?;
         let row = process.name_prefix().name(&id).map_err(Skip::Failed)?;
-        if storage_of(row.as_str(), process.name_prefix()).is_none() {
+        let is_ours = storage_of(row.as_str(), process.name_prefix()).is_some();
+        if !is_ours || self.options.exclude.has(id.as_str()) {
             return Err(Skip::Silently);
         }
         let (metadata, head) = look_into(entry.path()).map_err(|error| {

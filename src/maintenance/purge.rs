@@ -15,7 +15,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use super::{Phase, Progress, fit, limit};
+use super::{Exclude, Phase, Progress, fit, limit};
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::{Mount, Remover};
 use crate::index::{Keyed, PAGE};
@@ -45,6 +45,8 @@ pub struct PurgeOptions {
     /// If more per cent of the rows that are due have no file, nothing is removed:
     /// the root is the wrong one.
     pub max_missing: u8,
+    /// Paths whose rows are left alone.
+    pub exclude: Exclude,
 }
 
 impl PurgeOptions {
@@ -56,6 +58,7 @@ impl PurgeOptions {
             dry_run: false,
             max_remove: None,
             max_missing: 50,
+            exclude: Exclude::default(),
         }
     }
 }
@@ -239,10 +242,9 @@ impl Run<'_> {
             let mut names = Vec::new();
             for keyed in &page {
                 let Keyed { key, row } = keyed;
-                if prefix.id(&row.name).is_none() {
-                    continue;
-                }
-                if storage_of(&row.name, prefix).is_none() {
+                let Some(id) = prefix.id(&row.name) else { continue };
+                let is_ours = storage_of(&row.name, prefix).is_some();
+                if !is_ours || self.options.exclude.has(id.as_str()) {
                     purged.foreign += 1;
                     continue;
                 }

@@ -1,13 +1,15 @@
 //! Removing what an operator names: files and whole directories, rows alone, rows
 //! by their keys.
 
+use std::sync::Arc;
+
 use super::{Phase, Progress, fit, limit};
 use crate::error::{Error, Result};
 use crate::files::Mount;
 use crate::index::{BATCH, Keyed, PAGE};
 use crate::name::{DirId, FileId, FileName};
 use crate::runtime;
-use crate::store::{Deleted, Process, Pulse, Store};
+use crate::store::{Deleted, Process, Pulse, Store, Trash};
 
 /// What is to be removed.
 #[derive(Debug, Clone)]
@@ -55,80 +57,88 @@ pub trait RemoveReport: Progress {
 }
 
 /// Removes files, or rows alone.
-///
-/// # Errors
-///
-/// - [`ErrorKind::NotFound`]: no such row.
-/// - [`ErrorKind::InvalidInput`]: more rows lie below the directory than
-///   `max_remove`.
-/// - [`ErrorKind::InvalidConfig`], [`ErrorKind::Unavailable`]: root, prefix and table
-///   do not fit each other, so that the files are not the rows'.
-/// - As [`Store::delete`] and [`Store::delete_directory`].
-pub fn remove(
-    store: &Store,
-    target: &Target,
+#[derive(Debug)]
+pub struct Remove<'s> {
+    store: &'s Store,
+    process: Arc<Process>,
     options: RemoveOptions,
-    report: &mut dyn RemoveReport,
-) -> Result<Deleted> {
-    let process = store.process()?;
-    if !options.row_only {
-        fit::require(&process, "rm")?;
-    }
-    let one = Deleted { rows: 1, ..Deleted::default() };
-    match target {
-        Target::Directory(dir) => return remove_directory(store, &process, dir, options, report),
-        Target::File(id) if !options.dry_run && !options.row_only => store.delete(id)?,
-        Target::Key(key) if !options.dry_run && !options.row_only => store.delete_key(key)?,
-        Target::File(_) | Target::Key(_) => {
-            let (subject, key) = match target {
-                Target::Key(key) => (key.clone(), key.clone()),
-                Target::File(id) => (id.to_string(), store.name(id)?.hash()),
-                Target::Directory(dir) => (dir.to_string(), String::new()),
-            };
-            let found = runtime::block_on(async { process.index().find_keyed(&key).await })?;
-            let keyed = found.ok_or_else(|| Error::not_found("rm", subject))?;
-            if options.dry_run {
-                report.would_remove(&keyed.row.name, Some(&keyed.key))?;
-            } else {
-                let mut rows = Rows::of(&process)?;
-                rows.remove(&[keyed])?;
-            }
-        }
-    }
-    Ok(one)
 }
 
-fn remove_directory(
-    store: &Store,
-    process: &Process,
-    dir: &DirId,
-    options: RemoveOptions,
-    report: &mut dyn RemoveReport,
-) -> Result<Deleted> {
-    let beneath = process.name_prefix().beneath(Some(dir))?;
-    if options.dry_run {
-        return would_remove(process, dir, &beneath, options, report);
+impl<'s> Remove<'s> {
+    /// Looks whether the files are the rows', unless only rows are to go.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidConfig`](crate::ErrorKind::InvalidConfig),
+    /// [`Unavailable`](crate::ErrorKind::Unavailable): root, prefix and table do not
+    /// fit each other, or the mount is dead.
+    pub fn new(store: &'s Store, options: RemoveOptions) -> Result<Self> {
+        let process = store.process()?;
+        if !options.row_only {
+            fit::require(&process, "rm")?;
+        }
+        Ok(Remove { store, process, options })
     }
-    let (planned, all) = runtime::block_on(async {
-        Ok((process.index().count(&beneath).await?, process.index().count("").await?))
-    })?;
-    limit::require("rm", dir.as_str(), planned, limit::most(options.max_remove, all))?;
-    report.progress(Phase::Removing, 0, planned);
-    if !options.row_only {
-        return store.delete_directory_unless(dir, &mut |done| {
-            report.progress(Phase::Removing, done, planned);
-            report.is_interrupted()
-        });
+
+    /// Removes what is named.
+    ///
+    /// # Errors
+    ///
+    /// - [`NotFound`](crate::ErrorKind::NotFound): no such row.
+    /// - [`InvalidInput`](crate::ErrorKind::InvalidInput): more rows lie below the
+    ///   directory than `max_remove`.
+    /// - As [`Store::delete`] and [`Store::delete_directory`].
+    pub fn run(&self, target: &Target, report: &mut dyn RemoveReport) -> Result<Deleted> {
+        let RemoveOptions { dry_run, row_only, .. } = self.options;
+        let (subject, key) = match target {
+            Target::Directory(dir) => return self.directory(dir, report),
+            Target::File(id) => (id.as_str(), self.store.name(id)?.hash()),
+            Target::Key(key) => (key.as_str(), key.clone()),
+        };
+        match target {
+            Target::File(id) if !dry_run && !row_only => self.store.delete(id)?,
+            Target::Key(key) if !dry_run && !row_only => self.store.delete_key(key)?,
+            _ => {
+                let find = async { self.process.index().find_keyed(&key).await };
+                let found = runtime::block_on(find)?;
+                let keyed = found.ok_or_else(|| Error::not_found("rm", subject))?;
+                if dry_run {
+                    report.would_remove(&keyed.row.name, Some(&keyed.key))?;
+                } else {
+                    Rows::of(&self.process)?.remove(&[keyed])?;
+                }
+            }
+        }
+        Ok(Deleted { rows: 1, ..Deleted::default() })
     }
-    let mut rows = Rows::of(process)?;
-    let mut deleted = Deleted::default();
-    each_row(process, &beneath, &mut |page| {
-        rows.remove(page)?;
-        deleted.rows += page.len() as u64;
-        report.progress(Phase::Removing, deleted.rows, planned);
-        Ok(!report.is_interrupted())
-    })?;
-    Ok(deleted)
+
+    fn directory(&self, dir: &DirId, report: &mut dyn RemoveReport) -> Result<Deleted> {
+        let Remove { store, process, options } = self;
+        let beneath = process.name_prefix().beneath(Some(dir))?;
+        if options.dry_run {
+            return would_remove(process, dir, &beneath, *options, report);
+        }
+        let (planned, all) = runtime::block_on(async {
+            Ok((process.index().count(&beneath).await?, process.index().count("").await?))
+        })?;
+        limit::require("rm", dir.as_str(), planned, limit::most(options.max_remove, all))?;
+        report.progress(Phase::Removing, 0, planned);
+        if !options.row_only {
+            return store.delete_directory_unless(dir, &mut |done| {
+                report.progress(Phase::Removing, done, planned);
+                report.is_interrupted()
+            });
+        }
+        let mut rows = Rows::of(process)?;
+        let mut deleted = Deleted::default();
+        each_row(process, &beneath, &mut |page| {
+            rows.remove(page)?;
+            deleted.rows += page.len() as u64;
+            report.progress(Phase::Removing, deleted.rows, planned);
+            Ok(!report.is_interrupted())
+        })?;
+        Ok(deleted)
+    }
 }
 
 fn would_remove(
@@ -193,7 +203,7 @@ fn each_row(
 /// Rows that go without their bytes.
 struct Rows<'p> {
     process: &'p Process,
-    trash: std::sync::Arc<crate::store::Trash>,
+    trash: Arc<Trash>,
 }
 
 impl<'p> Rows<'p> {
@@ -219,7 +229,7 @@ impl<'p> Rows<'p> {
     async fn remove_once(&self, names: &[FileName]) -> Result<()> {
         let index = self.process.index();
         let (mut pending, records) = index.begin_removal(names).await?;
-        let trash = std::sync::Arc::clone(&self.trash);
+        let trash = Arc::clone(&self.trash);
         let note = move |mount: &Mount| trash.note_rows(mount, "row-only", records);
         self.process.on_mount("rm", note).await?;
         pending.delete(index, names).await?;

@@ -4,7 +4,7 @@
 use super::scan::require_same_mount;
 use super::{Fault, Repairs, State, Verdict};
 use crate::error::{ErrorKind, Result};
-use crate::files::is_kept_for;
+use crate::files::{is_kept_for, kept_for};
 use crate::index::PAGE;
 use crate::name::{DirId, FileId, FileName};
 use crate::runtime;
@@ -42,8 +42,11 @@ impl Repairs<'_> {
         let Some(changed) = changed.filter(|changed| *changed <= self.checking.cutoff) else {
             return Ok(Looked::Gone);
         };
-        // A name that ezdfs keeps for itself has no row.
-        let Ok(id) = FileId::parse(path) else { return Ok(Looked::There) };
+        // A name that ezdfs keeps for itself has no row, but may be of one.
+        let Ok(id) = FileId::parse(path) else {
+            let may_be_needed = self.may_be_needed(path).await?;
+            return Ok(if may_be_needed { Looked::Left(NEEDED) } else { Looked::There });
+        };
         let name = self.process.name_prefix().name(&id)?;
         if self.process.index().find(&name).await?.is_some() {
             return Ok(Looked::Gone);
@@ -55,6 +58,15 @@ impl Repairs<'_> {
             return Ok(Looked::Left(NEWER));
         }
         Ok(Looked::There)
+    }
+
+    /// Whether this is an old file that was kept for a live row that has none now.
+    async fn may_be_needed(&self, path: &str) -> Result<bool> {
+        let Some(name) = self.owner_of_kept(path).await? else { return Ok(false) };
+        let row = self.process.index().find(&name).await?;
+        let Some(id) = self.process.name_prefix().id(name.as_str()) else { return Ok(false) };
+        let has_file = self.process.on_mount("check", move |mount| mount.has_entry(id.as_str()));
+        Ok(row.is_some_and(|row| row.is_live()) && !has_file.await?)
     }
 
     /// Looks whether this path is the file that a live row speaks of, set aside for
@@ -86,6 +98,9 @@ impl Repairs<'_> {
             self.process.on_mount("check", move |mount| mount.owner_of_kept(&asked)).await?;
         if let Some(id) = owner {
             return prefix.name(&id).map(Some);
+        }
+        if kept_for(path.as_bytes()).is_none() {
+            return Ok(None);
         }
         let dir = path.rsplit_once('/').map(|(dir, _)| DirId::parse(dir)).transpose()?;
         let beneath = prefix.beneath(dir.as_ref())?;
@@ -180,6 +195,7 @@ impl Repairs<'_> {
 
 const CLAIMED: &str =
     "a row of another name or table speaks of it: do root, name_prefix and table fit?";
+const NEEDED: &str = "a live row that has no file may speak of it: look at its bytes and decide";
 const NEWER: &str = "newer than any row: is this the table in use? If it is, import the file";
 
 enum Looked {

@@ -169,7 +169,8 @@ impl<'a> Scan<'a> {
         }
         tree.go_to(path, candidates)?;
         tree.row();
-        if storage_of(&row.name, self.process.name_prefix()).is_none() {
+        let is_excluded = self.options.exclude.has(&row.name[self.prefix.len()..]);
+        if is_excluded || storage_of(&row.name, self.process.name_prefix()).is_none() {
             checked.foreign_rows += 1;
             return Ok(());
         }
@@ -267,6 +268,7 @@ impl<'a> Scan<'a> {
     fn is_ours(&self, path: &[u8]) -> bool {
         let valid = String::from_utf8_lossy(path);
         self.scanned.territory.covers(&format!("{}{valid}", self.prefix))
+            && !self.options.exclude.has(&valid)
     }
 
     fn foreign(&mut self, path: &[u8]) {

@@ -76,6 +76,9 @@ impl<'p> Survey<'p> {
             return None;
         }
         let id = FileId::from_bytes(import.path(entry)).ok()?;
+        if import.options.exclude.has(id.as_str()) {
+            return None;
+        }
         let name = self.process.name_prefix().name(&id).ok()?;
         let Some(storage) = storage_of(name.as_str(), self.process.name_prefix()) else {
             self.foreign.get_or_insert_with(|| id.as_str().to_owned());
