@@ -416,7 +416,7 @@ impl SecondPass<'_> {
     }
 
     fn is_suspect(&self, path: &[u8]) -> bool {
-        self.tree.suspects.iter().any(|suspect| path.starts_with(&suspect.path))
+        self.tree.is_suspect(path)
     }
 
     fn outcome(&mut self, candidate: Candidate, verdict: Result<Option<Verdict>>) -> Result<()> {

@@ -31,6 +31,7 @@ ezdfs.dsn => mysql://u:***@db1/ezdfs,mysql://u:***@db2/ezdfs => mysql://u:***@db
 ezdfs.durability => full => full
 ezdfs.file_mode => 0644 => 0644
 ezdfs.max_connections => 4 => 4
+ezdfs.mount_marker => no value => no value
 ezdfs.mount_timeout => 5s => 5s
 ezdfs.name_prefix => no value => no value
 ezdfs.query_timeout => 5s => 5s

@@ -151,6 +151,13 @@ impl Tree {
         Ok(())
     }
 
+    /// Whether a path lies in a directory that does not fit. They are in the order
+    /// of their paths, and none lies in another.
+    pub(super) fn is_suspect(&self, path: &[u8]) -> bool {
+        let after = self.suspects.partition_point(|suspect| *suspect.path <= *path);
+        after > 0 && path.starts_with(&self.suspects[after - 1].path)
+    }
+
     fn level(&mut self) -> &mut Level {
         self.levels.last_mut().expect("the root's stays until the end")
     }
