@@ -39,7 +39,7 @@ pub(crate) use close::close_elsewhere;
 pub(crate) use examine::{Examined, RootIdentity};
 pub(crate) use kept::{is_kept, is_kept_for, kept_for};
 pub(crate) use memory::{in_memory, taken_in_memory};
-pub(crate) use remove::{Remover, Taken, is_unchanged_since};
+pub(crate) use remove::{Remover, Taken, is_unchanged_since, modified};
 pub(crate) use stage::{Published, Staged};
 pub(crate) use sweep::Leftovers;
 pub(crate) use trash::{TakenBack, TrashFolder};

@@ -12,7 +12,7 @@ use nix::unistd::{UnlinkatFlags, unlinkat};
 
 use super::trash::TrashFolder;
 use super::walk::changed;
-use super::{Mount, is_regular, open_directory};
+use super::{Mount, at, is_regular, open_directory};
 use crate::error::{Error, ErrorKind, Result};
 use crate::name::DirId;
 
@@ -121,6 +121,11 @@ impl Drop for Remover {
 /// Whether a file has not changed since: neither bytes nor name, links or owner.
 pub(crate) fn is_unchanged_since(status: &FileStat, time: std::time::SystemTime) -> bool {
     changed(status) <= time
+}
+
+/// When the bytes of a file last changed, or whatever its writer says of that.
+pub(crate) fn modified(status: &FileStat) -> std::time::SystemTime {
+    at(status.st_mtime, status.st_mtime_nsec)
 }
 
 fn is_file_or_link(status: &FileStat) -> bool {

@@ -13,13 +13,13 @@ use super::trash::Disposal;
 use super::{Process, Pulse, Store};
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::{Leftovers, Mount};
-use crate::index::{BATCH, Keyed, PAGE};
+use crate::index::{Keyed, PAGE};
 use crate::name::{DirId, FileId, FileName};
 use crate::runtime;
 
 /// A file without a row that is younger than this may be an upload whose row
 /// comes next: PHP kernels write the file first.
-const GRACE: Duration = Duration::from_secs(600);
+pub(super) const GRACE: Duration = Duration::from_secs(600);
 
 /// What [`Store::delete_directory`] did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -141,12 +141,13 @@ impl Store {
         }
         let mut files = removal.end()?;
         let swept = match is_ours {
-            true => process.sweep(dir, Sweep::ToTrash)?,
+            true => process.sweep(dir)?,
             // Whose files these are no row has said.
             false => Swept::default(),
         };
         files.removed += swept.removed;
-        Ok(Deleted { files: files.removed, left: swept.left, ..deleted })
+        let left = swept.left + process.prune(dir)?;
+        Ok(Deleted { files: files.removed, left, ..deleted })
     }
 }
 
@@ -185,17 +186,9 @@ impl Removal {
     }
 }
 
-/// What becomes of the files that a sweep finds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Sweep {
-    ToTrash,
-    /// Their deletion was asked for.
-    ForGood,
-}
-
 /// What a sweep did.
 #[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Swept {
+struct Swept {
     removed: u64,
     left: u64,
 }
@@ -244,31 +237,32 @@ impl Process {
 
     /// Takes away what is left below a directory, but for what has a row, is too
     /// young by the file server's clock, or is nobody's stored file.
-    pub(super) fn sweep(self: &Arc<Self>, dir: &DirId, how: Sweep) -> Result<Swept> {
+    fn sweep(self: &Arc<Self>, dir: &DirId) -> Result<Swept> {
         let path = dir.as_str().to_owned();
         let look = move |mount: &Mount, pulse: &Pulse| mount.leftovers(&path, &|| pulse.beat());
-        let Leftovers { files, foreign } =
-            runtime::block_on(self.on_mount_long("delete_directory", look))?;
+        let look = self.on_mount_long("delete_directory", look);
+        let Leftovers { files, foreign } = runtime::block_on(look)?;
         let mut swept = Swept { removed: 0, left: foreign };
-        if !files.is_empty() {
-            let path = dir.as_str().to_owned();
-            let ask = move |mount: &Mount| mount.server_time([path.as_str()]);
-            let now = runtime::block_on(self.on_mount("delete_directory", ask))?;
-            let disposal = match how {
-                Sweep::ToTrash => Disposal::Trash(self.trash("delete_directory", now)),
-                Sweep::ForGood => Disposal::Unlink,
-            };
-            let cutoff = now.checked_sub(grace()).unwrap_or(SystemTime::UNIX_EPOCH);
-            for files in files.chunks(BATCH) {
-                self.sweep_files(files, cutoff, &disposal, &mut swept)?;
-            }
+        if files.is_empty() {
+            return Ok(swept);
         }
+        let path = dir.as_str().to_owned();
+        let ask = move |mount: &Mount| mount.server_time([path.as_str()]);
+        let now = runtime::block_on(self.on_mount("delete_directory", ask))?;
+        let disposal = Disposal::Trash(self.trash("delete_directory", now));
+        let cutoff = now.checked_sub(grace()).unwrap_or(SystemTime::UNIX_EPOCH);
+        self.sweep_files(&files, cutoff, &disposal, &mut swept)?;
+        Ok(swept)
+    }
+
+    /// Removes the directories below this one that are empty, and itself; says how
+    /// many are not.
+    pub(super) fn prune(&self, dir: &DirId) -> Result<u64> {
         let path = dir.as_str().to_owned();
         let prune = move |mount: &Mount, pulse: &Pulse| {
             mount.remove_empty_directories(&path, &|| pulse.beat())
         };
-        swept.left += runtime::block_on(self.on_mount_long("delete_directory", prune))?;
-        Ok(swept)
+        runtime::block_on(self.on_mount_long("delete_directory", prune))
     }
 
     fn sweep_files(

@@ -4,14 +4,15 @@
 
 use std::fs::File;
 use std::io::Read;
+use std::time::SystemTime;
 
-use super::Store;
-use super::delete::Sweep;
+use super::delete::GRACE;
 use super::read::FIRST_BYTE;
 use super::write::now;
 use super::writing::{EmptyRoot, Source};
+use super::{Pulse, Store};
 use crate::error::{Error, Result};
-use crate::files::{Mount, Remover};
+use crate::files::{Mount, Remover, modified};
 use crate::index::{BATCH, Keyed};
 use crate::metadata::{DEFAULT_MIME, FileInfo, Row, check_mtime};
 use crate::mime;
@@ -145,14 +146,32 @@ impl Store {
         })
     }
 
-    /// Removes what lies below a directory, but for files that have a row in the
-    /// store's table, and those so young that their rows may be about to be written.
+    /// Removes what lies below a directory whatever the table says of it, but for
+    /// files so young that their rows may be about to be written.
     ///
     /// # Errors
     ///
     /// Those of the mount.
     pub fn delete_data_directory(&self, dir: &DirId) -> Result<()> {
         let process = self.process()?;
-        process.sweep(dir, Sweep::ForGood).map(drop)
+        let path = dir.as_str().to_owned();
+        let remove = move |mount: &Mount, pulse: &Pulse| {
+            let files = mount.leftovers(&path, &|| pulse.beat())?.files;
+            if files.is_empty() {
+                return Ok(());
+            }
+            let now = mount.server_time([path.as_str()])?;
+            let cutoff = now.checked_sub(GRACE).unwrap_or(SystemTime::UNIX_EPOCH);
+            let mut remover = Remover::new(mount, None)?;
+            for file in files {
+                pulse.beat();
+                if remover.look(&file)?.is_some_and(|status| modified(&status) < cutoff) {
+                    remover.unlink(&file)?;
+                }
+            }
+            Ok(())
+        };
+        runtime::block_on(process.on_mount_long("delete_directory", remove))?;
+        process.prune(dir).map(drop)
     }
 }

@@ -78,7 +78,8 @@ impl Cluster {
     /// All that lies on the server, directories left out.
     pub(super) fn files(&self) -> Result<Vec<String>> {
         let mut found = Vec::new();
-        for entry in walkdir::WalkDir::new(self.server()).sort_by_file_name() {
+        let all = walkdir::WalkDir::new(self.server()).sort_by_file_name().into_iter();
+        for entry in all.filter_entry(|entry| entry.file_name() != ".ezdfs-trash") {
             let entry = entry?;
             if entry.file_type().is_file() {
                 let path = entry.path().strip_prefix(self.server())?;

@@ -94,6 +94,8 @@ fn old_row(servers: &Servers, door: Door) -> Result {
     let (old, young) = (PICTURE.replace("picture", "old"), PICTURE);
     cluster.put_old(&old, b"bytes")?;
     cluster.put(young, b"bytes")?;
+    // An empty directory would count as one that is not mounted.
+    cluster.put(&PICTURE.replace("picture", "other"), b"other")?;
     fs::remove_file(cluster.server().join(&old))?;
     fs::remove_file(cluster.server().join(young))?;
     cluster.b.behave(|_| {})?;

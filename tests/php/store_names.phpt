@@ -55,7 +55,7 @@ id "a//b": has an empty segment
 id "a/../b": has a dot segment
 id "a\0b": contains a NUL byte
 id "a�": is not UTF-8
-id "a/.ezdfs-x": file names beginning with .ezdfs- are reserved
+id "a/.ezdfs-x": names beginning with .ezdfs- are reserved
 id "%s": has a segment longer than 255 bytes
 .....................
 a/b
