@@ -40,10 +40,11 @@ impl Mount {
     /// Opens the trash for a run that begins now, by the file server's clock.
     pub(crate) fn open_trash(&self, now: SystemTime) -> Result<TrashFolder> {
         let root = self.root()?;
-        let second = humantime::format_rfc3339_seconds(now).to_string();
-        let date = second[..10].to_owned();
+        // So exact that the journals of two runs, one after the other, sort so.
+        let time = humantime::format_rfc3339_nanos(now).to_string();
+        let date = time[..10].to_owned();
         let random = getrandom::u64().unwrap_or_else(|_| u64::from(std::process::id()));
-        let journal_path = format!("{TRASH}/{}-{random:016x}{JOURNAL}", second.replace(':', "-"));
+        let journal_path = format!("{TRASH}/{}-{random:016x}{JOURNAL}", time.replace(':', "-"));
         let open = || {
             let (folder, name) = enter(self, &root, &journal_path)?;
             let flags = OFlag::O_WRONLY
