@@ -296,8 +296,11 @@ struct Repairs<'r> {
 }
 
 impl Repairs<'_> {
+    /// What is not looked for is not repaired either, although it has to be known:
+    /// no other repair may take the file that a row speaks of for debris.
     fn repairs(&self, fault: Fault) -> bool {
-        self.options.repair.contains(&fault)
+        let FsckOptions { only, repair, .. } = self.options;
+        repair.contains(&fault) && (only.is_empty() || only.contains(&fault))
     }
 
     fn disposal(&self) -> Disposal {

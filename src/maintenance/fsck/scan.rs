@@ -99,7 +99,8 @@ impl<'a> Scan<'a> {
             checking: Checking { now, cutoff, newest_known, root, has_rows },
             checked: Checked::default(),
             candidates: Candidates::new(&options.only),
-            kept: Candidates::new(&options.only),
+            // Known in any case: see `Repairs::repairs`.
+            kept: Candidates::new(&[]),
             aliases: Aliases::new(&prefix),
             forms: Forms::default(),
             tree: Tree::new(options.max_missing, options.dir.is_none()),
