@@ -14,6 +14,7 @@ mod crash;
 mod database;
 mod demo;
 mod fsck;
+mod hands;
 mod harness;
 mod kill;
 mod model;
@@ -51,6 +52,7 @@ fn main() -> ExitCode {
     nginx::register(&mut trials);
     nfs_client::register(&mut trials);
     fsck::register(&mut trials);
+    hands::register(&mut trials);
     php::register(&mut trials);
     php_fpm::register(&mut trials);
     purge::register(&mut trials);
