@@ -71,8 +71,8 @@ fn nested(db: TestDb) {
         let asked = "var/site2/storage/images/1.jpg";
         assert_eq!(cli.code(&["get", asked]), 3);
         refused(cli.library(&[]).open(&id(asked)), ErrorKind::Unavailable);
-        cli.refuses(&["rm", asked], 3, &["not mounted"]);
-        cli.refuses(&["rm", "-r", "var/site2/storage/images"], 3, &["not mounted"]);
+        cli.refuses(&["rm", asked], 3, &["share mounted there"]);
+        cli.refuses(&["rm", "-r", "var/site2/storage/images"], 3, &["share mounted there"]);
         // Nobody knows this name, mounted or not; and the others are served.
         assert_eq!(cli.code(&["get", "var/site2/storage/images/unknown.jpg"]), 1);
         assert_eq!(cli.read("var/site1/storage/images/1.jpg"), b"first");
@@ -209,5 +209,13 @@ fn another_mount(db: TestDb) {
     assert!(objects[0]["detail"].as_str().unwrap().contains("another file system"), "{objects:?}");
     let output = run(&["get", "var/site2/storage/images/1.jpg"]);
     assert_eq!(output.status.code(), Some(3), "{}", stderr(&output));
+    // It has a run of its own, and need not be told of here.
+    let output = run(&["fsck", "--grace", "0s", "--json", "--exclude", "var/site2"]);
+    let objects = lines(&output);
+    assert_eq!(output.status.code(), Some(0), "{} {objects:?}", stderr(&output));
+    let root = mount.join("storage");
+    let own = ["--root", root.to_str().unwrap(), "--name-prefix", "var/site2/storage"];
+    let objects = cli.ends(&[&super::FSCK[..], &own].concat(), 0);
+    assert_eq!((found(&objects), &objects[0]["rows"]), (vec![], &serde_json::json!(4)));
     assert_eq!(cli.state(), before);
 }

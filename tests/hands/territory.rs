@@ -12,6 +12,7 @@ pub(super) fn register(trials: &mut Trials) {
     group.per_database("what_the_table_does_not_name_is_foreign", foreign);
     group.per_database("a_live_row_of_another_table_keeps_its_file", siblings);
     group.per_database("files_where_the_table_knows_nothing_are_no_orphans", unknown);
+    group.per_database("what_is_excluded_is_left_alone", excluded);
 }
 
 const FOREIGN: [&str; 9] = [
@@ -119,4 +120,30 @@ fn unknown(db: TestDb) {
     assert_eq!(cli.state(), before);
     let text = cli.text(&["fsck", "--grace", "0s"]);
     assert!(text.contains("50 files in directories of which the table knows nothing"), "{text}");
+}
+
+fn excluded(db: TestDb) {
+    let cli = Cli::new(Some(db));
+    for number in 0..6 {
+        cli.store(&format!("images/1/{number}.jpg"), b"live");
+    }
+    cli.add_row("images/1/lost.bak", 1);
+    cli.lay("images/1/orphan.bak", b"orphan");
+    cli.lay("images/1/tmp/deep/orphan.jpg", b"orphan");
+    cli.lay("images/1/orphan.jpg", b"orphan");
+    cli.store("images/1/due.bak", b"due");
+    cli.delete_as_legacy("images/1/due.bak");
+    let before = cli.state();
+    let exclude =
+        ["--exclude", "**/*.bak", "--exclude", "images/1/tmp", "--exclude", "*/1/orphan.*"];
+    let objects = cli.ends(&[&FSCK[..], &["--repair", "all"], &exclude].concat(), 0);
+    assert_eq!(found(&objects), []);
+    let state = cli.dir.path().join("state");
+    let purge = ["purge", "--grace", "0s", "--json", "--state", state.to_str().unwrap()];
+    assert_eq!(cli.ends(&[&purge[..], &exclude].concat(), 0)[0]["foreign"], 1);
+    let import = ["import", cli.root().to_str().unwrap(), "--json"].map(str::to_owned);
+    let import: Vec<_> = import.iter().map(String::as_str).chain(exclude).collect();
+    assert_eq!(cli.ends(&import, 0)[0]["added"], 0);
+    assert_eq!((cli.state(), cli.trashed()), (before, vec![]));
+    cli.refuses(&[&FSCK[..], &["--exclude", "["]].concat(), 2, &["is no glob"]);
 }
