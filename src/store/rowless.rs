@@ -108,7 +108,11 @@ fn take_rowless(
     let taken = match disposal {
         Disposal::Unlink => remover.unlink(path)?,
         Disposal::Trash(trash) => match trash.plan(mount, &mut remover, why, Some(path), None)? {
-            Some(planned) => trash.take(mount, &mut remover, &planned)?,
+            Some(planned) => {
+                // What the journal does not have after a power cut, nobody puts back.
+                trash.sync()?;
+                trash.take(mount, &mut remover, &planned)?
+            }
             None => Taken::NoFile,
         },
     };
