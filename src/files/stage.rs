@@ -52,7 +52,9 @@ impl Mount {
         let mut directories = Directories::new(self.root()?);
         let mut parent = open_directory(&directories.root, id.parent());
         let is_missing = matches!(parent, Err(Errno::ENOENT));
-        if is_missing || id.parent().len() <= area_end(id.as_str()) {
+        // Deep in an area nobody mounts anything; outside of them, who knows.
+        let area = area_end(id.as_str());
+        if is_missing || area == 0 || id.parent().len() <= area {
             let there = deepest(&directories.root, id.parent());
             let there = there.map_err(|errno| cannot_create(id, errno))?;
             self.require_place(id, &there, has_live_rows)?;
