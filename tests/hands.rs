@@ -8,6 +8,8 @@ mod clean;
 mod clock;
 mod debris;
 mod grants;
+#[cfg(feature = "failpoints")]
+mod held;
 mod lists;
 mod overwrites;
 mod permissions;

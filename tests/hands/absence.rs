@@ -73,6 +73,19 @@ fn nested(db: TestDb) {
         refused(cli.library(&[]).open(&id(asked)), ErrorKind::Unavailable);
         cli.refuses(&["rm", asked], 3, &["share mounted there"]);
         cli.refuses(&["rm", "-r", "var/site2/storage/images"], 3, &["share mounted there"]);
+        // What is written there would pass for the share, and hide below it later.
+        let mut ids = vec![asked, "var/site2/storage/images/new/a.jpg"];
+        if is_there {
+            ids.extend(["var/site2/a.jpg", "var/site2/storage/original/a.pdf"]);
+        }
+        for new in ids {
+            cli.refuses(&["put", new, "/dev/null"], 3, &["share mounted there"]);
+            cli.refuses(
+                &["mv", "var/site1/storage/images/1.jpg", new],
+                3,
+                &["share mounted there"],
+            );
+        }
         // Nobody knows this name, mounted or not; and the others are served.
         assert_eq!(cli.code(&["get", "var/site2/storage/images/unknown.jpg"]), 1);
         assert_eq!(cli.read("var/site1/storage/images/1.jpg"), b"first");

@@ -1,17 +1,16 @@
 //! What is swept when a directory goes: nothing that has a live row, whatever that is called.
 
 use std::fs::{self, File};
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
 use std::time::{Duration, UNIX_EPOCH};
 
 use serde_json::json;
 
 use super::clock::at_another_time;
+#[cfg(feature = "failpoints")]
+use super::held::{Held, stepping};
 use crate::command::{Cli, stderr};
 use crate::store::md5;
 use crate::support::db::{Backend, TestDb};
-use crate::support::process::wait_for;
 use crate::support::{Need, Result, Servers, Trials};
 
 pub(super) fn register(trials: &mut Trials) {
@@ -92,40 +91,6 @@ fn old_orphans(db: TestDb) {
     cli.ends(&["restore", "images/gone/deep/orphan.jpg", "--json"], 0);
     assert_eq!(fs::read(cli.path("images/gone/deep/orphan.jpg")).unwrap(), b"orphan");
     assert!(!copied.exists());
-}
-
-/// A command that stops at a step until it is let go on.
-#[cfg(feature = "failpoints")]
-pub(super) struct Held {
-    pub(super) child: Child,
-    gate: PathBuf,
-}
-
-#[cfg(feature = "failpoints")]
-impl Held {
-    pub(super) fn at(cli: &Cli, step: &str, mut command: Command) -> Result<Self> {
-        let gate = cli.dir.path().join(format!("{step}.gate"));
-        command.env("FAILPOINTS", format!("{step}=return(wait:{})", gate.display()));
-        command.stdout(Stdio::piped()).stderr(Stdio::piped());
-        let held = Held { child: command.spawn()?, gate };
-        let reached = held.gate.with_extension("gate.reached");
-        wait_for("a command to stop", || reached.exists())?;
-        Ok(held)
-    }
-
-    pub(super) fn release(self) -> Result<std::process::Output> {
-        fs::write(&self.gate, "")?;
-        Ok(self.child.wait_with_output()?)
-    }
-}
-
-/// The same command with the steps of the tests.
-#[cfg(feature = "failpoints")]
-pub(super) fn stepping(cli: &Cli, arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_ezdfs"));
-    command.args(arguments).current_dir(cli.dir.path()).env_clear().stdin(Stdio::null());
-    command.env("EZDFS_DSN", &cli.dsn).env("EZDFS_ROOT", cli.root());
-    command
 }
 
 /// Rows are read in the order of their keys: what comes before is not read again.

@@ -15,7 +15,7 @@ use crate::support::db::TestDb;
 use crate::support::{Need, Trials};
 
 #[cfg(feature = "failpoints")]
-use super::pruning::{Held, stepping};
+use super::held::{Held, stepping};
 
 pub(super) fn register(trials: &mut Trials) {
     let mut group = trials.group("hands", &[Need::COMMAND]);
@@ -171,7 +171,7 @@ fn interrupted_check() {
     let last = super::parse(rest.lines().last().unwrap());
     assert_eq!((&last["summary"], &last["interrupted"]), (&json!(true), &json!(true)));
     let told = last["found"]["orphan-file"].as_u64().unwrap();
-    assert!(told >= 1 && told < 1500, "{last}");
+    assert!((1..1500).contains(&told), "{last}");
     assert_eq!((told as usize, cli.state()), (rest.lines().count(), before));
 }
 
