@@ -22,6 +22,10 @@ use crate::territory::area_end;
 /// How often a directory that somebody prunes meanwhile is made again.
 const PRUNED_RETRIES: usize = 5;
 
+/// How often it is looked again whether a directory is empty, of which the table was
+/// found to have rows: others write as well.
+const RACED_RETRIES: usize = 2;
+
 /// A file being written under a staging name. Dropped, it is removed.
 #[derive(Debug)]
 pub(crate) struct Staged {
@@ -84,10 +88,16 @@ impl Mount {
             self.require_alive()?;
         }
         let bare = bare_at(id.as_str(), found, directory);
-        match bare.map_err(|errno| cannot_create(id, errno))? {
-            Some(bare) if has_live_rows(&bare)? => Err(self.not_mounted(&bare)),
-            _ => Ok(()),
+        let mut bare = bare.map_err(|errno| cannot_create(id, errno))?;
+        for _ in 0..RACED_RETRIES {
+            match &bare {
+                Some(bare) if has_live_rows(bare)? => {}
+                _ => return Ok(()),
+            }
+            // Who wrote these rows has put files there since we looked.
+            bare = self.absence(id.as_str())?.bare;
         }
+        bare.map_or(Ok(()), |bare| Err(self.not_mounted(&bare)))
     }
 
     /// Legacy nodes prune empty directories after a delete; ENOENT says that
