@@ -35,23 +35,28 @@ def names(count):
         yield f"images/{digits}/{field}-1-eng-GB/picture {number}.jpg"
 
 
-def make(folder, count, build):
-    root, database = f"{folder}/root", f"{folder}/db.sqlite"
-    os.mkdir(root)
-    environment = {"EZDFS_DSN": f"sqlite:{database}", "EZDFS_ROOT": root}
-    subprocess.run([build, "schema", "--create"], env=environment, check=True, stdout=subprocess.DEVNULL)
+def store(root, count):
+    """Writes the files, gives their rows."""
     now = int(time.time())
-    rows = []
     for name in names(count):
         path = f"{root}/{name}"
         os.makedirs(os.path.dirname(path), exist_ok=True)
         with open(path, "wb") as file:
             file.write(CONTENT)
         key = hashlib.md5(name.encode()).hexdigest()
-        rows.append((name, name, key, "image/jpeg", "image", len(CONTENT), now, 0))
+        yield (name, name, key, "image/jpeg", "image", len(CONTENT), now, 0)
+
+
+def make(folder, count, build):
+    root, database = f"{folder}/root", f"{folder}/db.sqlite"
+    os.mkdir(root)
+    environment = {"EZDFS_DSN": f"sqlite:{database}", "EZDFS_ROOT": root}
+    subprocess.run([build, "schema", "--create"], env=environment, check=True, stdout=subprocess.DEVNULL)
     with sqlite3.connect(database) as connection:
         columns = "name, name_trunk, name_hash, datatype, scope, size, mtime, expired"
-        connection.executemany(f"INSERT INTO ezdfsfile ({columns}) VALUES (?,?,?,?,?,?,?,?)", rows)
+        insert = f"INSERT INTO ezdfsfile ({columns}) VALUES (?,?,?,?,?,?,?,?)"
+        # One by one: a child's peak memory is no less than that of who starts it.
+        connection.executemany(insert, store(root, count))
     return environment
 
 
