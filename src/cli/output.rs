@@ -99,13 +99,14 @@ impl Progress {
                 0 => "{spinner} {msg}: {pos} ({per_sec}, {elapsed})",
                 _ => "{spinner} {msg}: {pos}/{len} {percent}% ({per_sec}, {eta} to go)",
             };
-            let style = ProgressStyle::with_template(template);
-            self.bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
-            self.bar.set_message(phase.name());
-            self.bar.set_length(total);
+            // The message last: what is drawn meanwhile is still told of the phase before.
             if self.phase != Some(phase) {
                 self.bar.reset();
             }
+            self.bar.set_length(total);
+            let style = ProgressStyle::with_template(template);
+            self.bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
+            self.bar.set_message(phase.name());
             (self.phase, self.total) = (Some(phase), total);
         }
         self.bar.set_position(done);
