@@ -1,5 +1,6 @@
 //! Emptying the trash: what lay there long enough goes for good.
 
+use std::collections::HashSet;
 use std::time::{Duration, SystemTime};
 
 use super::{Phase, Progress, limit};
@@ -115,19 +116,13 @@ impl Run<'_> {
     }
 
     fn files(&mut self, folder: &str, places: &[String]) -> Result<()> {
-        let mut names = Vec::new();
-        for place in places {
-            let id = FileId::parse(&place[folder.len() + 1..]);
-            names.push(id.and_then(|id| Ok((self.process.name_prefix().name(&id)?, id))).ok());
-        }
-        let asked: Vec<FileName> = names.iter().flatten().map(|(name, _)| name.clone()).collect();
-        let rows = runtime::block_on(async { self.process.index().find_many(&asked).await })?;
-        for (place, name) in places.iter().zip(names) {
-            let is_live =
-                |name: &FileName| matches!(rows.get(&name.hash()), Some(Ok(row)) if row.is_live());
+        let id_of = |place: &String| FileId::parse(&place[folder.len() + 1..]).ok();
+        let ids: Vec<_> = places.iter().map(id_of).collect();
+        let needed = self.spoken_of(ids.iter().flatten())?;
+        for (place, id) in places.iter().zip(ids) {
             let mount: &Mount = self.process.mount();
-            let is_needed = match name.filter(|(name, _)| is_live(name)) {
-                Some((_, id)) => !mount.has_entry(id.as_str())?,
+            let is_needed = match id.filter(|id| needed.contains(id.as_str())) {
+                Some(id) => !mount.has_entry(id.as_str())?,
                 None => false,
             };
             if is_needed {
@@ -140,5 +135,24 @@ impl Run<'_> {
             self.report.progress(Phase::Removing, self.emptied.files, self.planned);
         }
         Ok(())
+    }
+
+    /// Those of these paths of which live rows speak, whatever root, prefix or table
+    /// these are of.
+    fn spoken_of<'i>(&self, ids: impl Iterator<Item = &'i FileId>) -> Result<HashSet<String>> {
+        let (mut paths, mut names) = (Vec::new(), Vec::new());
+        for id in ids {
+            paths.push(id.as_str().to_owned());
+            names.push(self.process.name_prefix().name(id)?);
+        }
+        runtime::block_on(async {
+            let mut spoken_of = self.process.claimed_among(&paths, true).await?;
+            let rows = self.process.index().find_many(&names).await?;
+            let is_live =
+                |name: &FileName| matches!(rows.get(&name.hash()), Some(Ok(row)) if row.is_live());
+            let own = paths.into_iter().zip(&names).filter(|(_, name)| is_live(name));
+            spoken_of.extend(own.map(|(path, _)| path));
+            Ok(spoken_of)
+        })
     }
 }
