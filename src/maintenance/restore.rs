@@ -10,6 +10,7 @@ use super::{Phase, Progress};
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::{Mount, TakenBack};
 use crate::index::{PendingWrite, Record};
+use crate::metadata::Row;
 use crate::runtime;
 use crate::store::{Line, Process, Removed, Restored, Store, Trash};
 
@@ -195,7 +196,7 @@ impl Run<'_> {
     fn put_back(&self, entry: &Removed, what: &str) -> Result<Option<(bool, bool)>> {
         let conflict = |reason| Error::new(ErrorKind::InvalidInput, "restore", what, reason);
         let pending = match &entry.row {
-            Some(record) => match self.begin(record)? {
+            Some(record) => match self.begin(record, entry.trash.is_some())? {
                 Begun::Inserted(pending) => Some(pending),
                 Begun::IsThere => None,
                 Begun::Occupied => return Err(conflict("another row has its key by now")),
@@ -221,7 +222,7 @@ impl Run<'_> {
         Ok((row || file).then_some((row, file)))
     }
 
-    fn begin(&self, record: &Record) -> Result<Begun> {
+    fn begin(&self, record: &Record, has_file: bool) -> Result<Begun> {
         runtime::block_on(async {
             let index = self.process.index();
             let mut attempts = index.attempts();
@@ -232,13 +233,16 @@ impl Run<'_> {
                     Err(error) => attempts.pause_or_fail(error).await?,
                 }
             }
+            let Some(there) = index.find_keyed(&record.name_hash).await? else {
+                return Ok(Begun::Occupied);
+            };
+            let Row { name, size, mtime, .. } = &there.row;
+            let is_of_it = (name.as_str(), size.cast_signed()) == (&*record.name, record.size);
             // The run that was to delete it may have been ended before it did.
-            let there = index.find_keyed(&record.name_hash).await?;
-            let is_same = there.is_some_and(|keyed| {
-                (keyed.row.name.as_str(), keyed.row.size.cast_signed(), keyed.row.mtime)
-                    == (record.name.as_str(), record.size, record.mtime)
-            });
-            Ok(if is_same { Begun::IsThere } else { Begun::Occupied })
+            let is_there = *mtime == record.mtime;
+            // In a table that was restored from a backup it lives again, without its file.
+            let is_alive = has_file && there.row.is_live() && *mtime == record.mtime.abs();
+            Ok(if is_of_it && (is_there || is_alive) { Begun::IsThere } else { Begun::Occupied })
         })
     }
 }
@@ -247,7 +251,7 @@ impl Run<'_> {
 enum Begun {
     /// Not committed yet.
     Inserted(PendingWrite),
-    /// It is there as it was.
+    /// It is there as it was, or as it was before it was soft-deleted.
     IsThere,
     Occupied,
 }
