@@ -19,6 +19,7 @@ pub(super) fn register(trials: &mut Trials) {
     group.per_database("what_is_accepted_is_said_no_more", accepted);
     group.per_database("one_class_alone", only);
     group.per_database("a_report_goes_to_a_file", report);
+    group.add("each_class_has_its_place_among_the_repairs", |_| documented());
     let mut group =
         trials.group("hands", &[Need::COMMAND, Need::Programs(&["md5sum", "sha256sum"])]);
     group.per_database("bytes_are_checked_against_a_list", checksums);
@@ -203,4 +204,15 @@ fn checksums(db: TestDb) {
     cli.ends(&[&FSCK[..], &["--checksum", &list]].concat(), 0);
     fs::write(&list, "this is no list\n").unwrap();
     cli.refuses(&[&FSCK[..], &["--checksum", &list]].concat(), 2, &["line 1", "md5sum"]);
+}
+
+/// In docs/operations.md, with what the command says that repairing it does.
+fn documented() {
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/operations.md");
+    let text = fs::read_to_string(file).unwrap();
+    let repairs = text.split("## 6. Repairs").nth(1).unwrap();
+    let table: String = repairs.lines().filter(|line| line.starts_with('|')).collect();
+    for fault in ezdfs::maintenance::Fault::ALL {
+        assert!(table.contains(&format!("`{}`", fault.name())), "{fault:?}");
+    }
 }

@@ -1,6 +1,7 @@
 //! Putting back: everything, a part, and nothing over what somebody stored since.
 
 use std::fs;
+use std::time::{Duration, UNIX_EPOCH};
 
 use serde_json::json;
 
@@ -18,6 +19,7 @@ pub(super) fn register(trials: &mut Trials) {
     group.per_database("what_is_back_does_not_come_again", once);
     group.per_database("a_journal_that_breaks_off_is_read_to_its_end", torn);
     group.per_database("rows_of_another_table_are_not_put_into_this_one", other_table);
+    group.per_database("after_the_table_was_restored_nothing_is_lost", older_table);
 }
 
 const KEPT: &str = "images/1/kept.jpg";
@@ -163,4 +165,52 @@ fn other_table(db: TestDb) {
     assert_eq!((cli.rows_of("other"), cli.rows()), (vec![], taken));
     cli.ends(&["restore", "--json"], 0);
     assert_eq!(cli.state(), before);
+}
+
+/// An older copy of the table, as docs/operations.md says what to do.
+fn older_table(db: TestDb) {
+    let cli = Cli::new(Some(db));
+    let hours_ago = super::now() - 7200;
+    let old = |path: &str, bytes: &[u8]| {
+        cli.lay(path, bytes);
+        let file = fs::File::options().append(true).open(cli.path(path)).unwrap();
+        let time = Duration::from_secs(hours_ago.unsigned_abs());
+        file.set_modified(UNIX_EPOCH + time).unwrap();
+        cli.add_row_to("ezdfsfile", path, bytes.len(), hours_ago);
+    };
+    for number in 0..12 {
+        old(&format!("images/1/{number}.jpg"), b"old");
+    }
+    let backup = cli.rows();
+    // Since then: stored, overwritten, deleted by ezdfs, deleted by legacy and purged.
+    let source = cli.dir.path().join("source");
+    fs::write(&source, b"stored since").unwrap();
+    cli.text(&["put", "images/1/new.jpg", source.to_str().unwrap()]);
+    cli.text(&["put", "images/1/1.jpg", source.to_str().unwrap()]);
+    cli.text(&["rm", "images/1/2.jpg"]);
+    cli.delete_as_legacy("images/1/3.jpg");
+    purge(&cli);
+    let files = cli.files();
+    cli.sql("DELETE FROM ezdfsfile");
+    for number in 0..12 {
+        cli.add_row_to("ezdfsfile", &format!("images/1/{number}.jpg"), 3, hours_ago);
+    }
+    assert_eq!(cli.rows(), backup);
+
+    let objects = cli.check(&["orphan-file"], 7);
+    let orphan = objects.iter().find(|one| one["class"] == "orphan-file").unwrap();
+    assert!(orphan["left"].as_str().unwrap().contains("newer than any row"), "{orphan}");
+    assert_eq!(cli.files(), files);
+    let imported = cli.ends(&["import", cli.root().to_str().unwrap(), "--json"], 0);
+    assert_eq!((&imported[0]["added"], &imported[0]["updated"]), (&json!(1), &json!(1)));
+    // What was purged since lives again in this table, and its file is to be had.
+    let restored = cli.ends(&["restore", "--json"], 0);
+    assert_eq!((&restored[0]["rows"], &restored[0]["files"]), (&json!(0), &json!(1)));
+    assert_eq!(cli.read("images/1/3.jpg"), b"old");
+    for path in ["images/1/new.jpg", "images/1/1.jpg"] {
+        assert_eq!(cli.read(path), b"stored since");
+    }
+    let objects = cli.check(&["missing-file"], 0);
+    assert_eq!(super::found(&objects), [("missing-file", "images/1/2.jpg")]);
+    assert_eq!(super::found(&cli.check(&[], 0)), []);
 }

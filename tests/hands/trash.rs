@@ -16,6 +16,7 @@ pub(super) fn register(trials: &mut Trials) {
     group.per_database("no_door_leads_into_the_trash", no_door);
     group.per_database("the_trash_is_emptied_when_its_time_has_come", emptied);
     group.per_database("what_a_live_row_needs_is_not_emptied", needed);
+    group.per_database("what_lives_in_another_table_is_not_emptied", needed_elsewhere);
 }
 
 fn site(db: TestDb) -> Cli {
@@ -129,4 +130,18 @@ fn needed(db: TestDb) {
     let restored = cli.run(&["restore", "images/1/orphan-1.jpg"]);
     assert!(restored.status.success(), "{}", stderr(&restored));
     assert_eq!(cli.read("images/1/orphan-1.jpg"), b"orphan");
+}
+
+/// Nor by a command that is pointed at another table or prefix.
+fn needed_elsewhere(db: TestDb) {
+    let cli = site(db);
+    age(&cli, "2026-01-01");
+    cli.text(&["schema", "--create", "--table", "other"]);
+    cli.add_row_to("other", "images/1/orphan-1.jpg", 6, super::now());
+    cli.add_row("images/1/orphan-2.jpg", 6);
+    for with in [&["--table", "other"][..], &["--name-prefix", "images"], &[]] {
+        let emptied = empty(&cli, with);
+        assert_eq!(emptied["needed"], 2, "{with:?}");
+    }
+    assert_eq!(cli.trashed(), ["images/1/orphan-1.jpg", "images/1/orphan-2.jpg"]);
 }
