@@ -6,6 +6,7 @@ mod commands;
 mod fsck;
 mod import;
 mod output;
+mod printer;
 mod purge;
 mod remove;
 mod restore;

@@ -3,6 +3,7 @@
 mod alive;
 mod clock;
 mod close;
+mod directories;
 mod examine;
 mod kept;
 mod memory;

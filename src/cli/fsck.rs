@@ -12,7 +12,8 @@ use serde_json::{Map, Value, json};
 
 use super::arguments::{exclude, flag_value, max_remove};
 use super::commands::Arguments;
-use super::{output, report};
+use super::output;
+use super::printer::Printer;
 use crate::error::{Error, Result};
 use crate::maintenance::{
     Accepted, Checked, Fault, Finding, Fsck, FsckOptions, Phase, Progress, Report,
@@ -89,29 +90,24 @@ pub(super) fn run(store: &Store, arguments: &Arguments<'_>) -> Result<ExitCode> 
     let options = options(arguments)?;
     let repairs = options.repair.clone();
     let path = arguments.matches.get_one::<PathBuf>("report");
-    let mut printer = Printer {
-        json: arguments.flag("json"),
+    let mut printer = Findings {
+        printer: Printer::new(arguments.flag("json"), true),
         file: path.map(|path| open_report(path)).transpose()?,
-        progress: output::Progress::new(),
-        failure: None,
     };
     let checked = Fsck::new(store, options).run(&mut printer);
-    printer.progress.finish();
+    printer.printer.progress.finish();
     let checked = checked?;
     if let (Some(file), Some(path)) = (&mut printer.file, path) {
         file.flush().map_err(|error| output::cannot_write(error, &path.to_string_lossy()))?;
     }
-    if printer.json {
+    if printer.printer.json {
         output::json(&summary(&checked, &repairs))?;
     } else {
         print_summary(&checked)?;
     }
-    Ok(match printer.failure {
-        _ if checked.is_interrupted => output::interrupted(),
-        Some(code) => ExitCode::from(code),
-        None if checked.remaining() > 0 => ExitCode::from(FAULTS_REMAIN),
-        None => ExitCode::SUCCESS,
-    })
+    let remain = checked.remaining() > 0;
+    let code = if remain { ExitCode::from(FAULTS_REMAIN) } else { ExitCode::SUCCESS };
+    Ok(printer.printer.exit_code(checked.is_interrupted, code))
 }
 
 fn open_report(path: &Path) -> Result<BufWriter<File>> {
@@ -146,25 +142,23 @@ fn options(arguments: &Arguments<'_>) -> Result<FsckOptions> {
     })
 }
 
-struct Printer {
-    json: bool,
+/// Faults, printed or written to a file.
+struct Findings {
+    printer: Printer,
     file: Option<BufWriter<File>>,
-    progress: output::Progress,
-    /// The first failure's exit code.
-    failure: Option<u8>,
 }
 
-impl Progress for Printer {
+impl Progress for Findings {
     fn progress(&mut self, phase: Phase, done: u64, total: u64) {
-        self.progress.show(phase, done, total);
+        self.printer.progress(phase, done, total);
     }
 
     fn is_interrupted(&self) -> bool {
-        output::is_interrupted()
+        self.printer.is_interrupted()
     }
 }
 
-impl Report for Printer {
+impl Report for Findings {
     fn finding(&mut self, finding: &Finding) -> Result<()> {
         let Finding { fault, path, key, detail, repaired, left, row } = finding;
         let object = json!({
@@ -180,8 +174,8 @@ impl Report for Printer {
             let written = writeln!(file, "{object}");
             return written.map_err(|error| output::cannot_write(error, "the report"));
         }
-        self.progress.suspend(|| {
-            if self.json {
+        self.printer.progress.suspend(|| {
+            if self.printer.json {
                 return output::json(&object);
             }
             let end = match (repaired, left) {
@@ -195,8 +189,7 @@ impl Report for Printer {
     }
 
     fn failure(&mut self, error: Error) {
-        self.progress.suspend(|| report(&error));
-        self.failure.get_or_insert(error.kind().exit_code());
+        self.printer.tell_failure(&error);
     }
 }
 

@@ -8,11 +8,10 @@ use serde_json::json;
 
 use super::arguments::{exclude, flag};
 use super::commands::Arguments;
-use super::{output, report};
+use super::output;
+use super::printer::Printer;
 use crate::error::{Error, Result};
-use crate::maintenance::{
-    Import, ImportOptions, ImportReport, Imported, ImportedFile, Phase, Progress,
-};
+use crate::maintenance::{Import, ImportOptions, ImportReport, Imported, ImportedFile};
 use crate::store::Store;
 
 pub(super) fn command() -> Command {
@@ -37,12 +36,7 @@ pub(super) fn run(store: &Store, arguments: &Arguments<'_>) -> Result<ExitCode> 
     };
     let dry_run = options.dry_run;
     let import = Import::new(store, directory, options)?;
-    let mut printer = Printer {
-        json: arguments.flag("json"),
-        lists: dry_run,
-        progress: output::Progress::new(),
-        failure: None,
-    };
+    let mut printer = Printer::new(arguments.flag("json"), dry_run);
     let imported = import.run(&mut printer);
     printer.progress.finish();
     let imported = imported?;
@@ -66,29 +60,7 @@ pub(super) fn run(store: &Store, arguments: &Arguments<'_>) -> Result<ExitCode> 
              {soft_deleted} soft-deleted, {skipped} skipped, {failed} failed"
         ))?;
     }
-    Ok(match printer.failure {
-        _ if is_interrupted => output::interrupted(),
-        Some(code) => ExitCode::from(code),
-        None => ExitCode::SUCCESS,
-    })
-}
-
-struct Printer {
-    json: bool,
-    lists: bool,
-    progress: output::Progress,
-    /// The first failure's exit code.
-    failure: Option<u8>,
-}
-
-impl Progress for Printer {
-    fn progress(&mut self, phase: Phase, done: u64, total: u64) {
-        self.progress.show(phase, done, total);
-    }
-
-    fn is_interrupted(&self) -> bool {
-        output::is_interrupted()
-    }
+    Ok(printer.exit_code(is_interrupted, ExitCode::SUCCESS))
 }
 
 impl ImportReport for Printer {
@@ -107,7 +79,6 @@ impl ImportReport for Printer {
     }
 
     fn failure(&mut self, error: Error) {
-        self.progress.suspend(|| report(&error));
-        self.failure.get_or_insert(error.kind().exit_code());
+        self.tell_failure(&error);
     }
 }

@@ -9,11 +9,10 @@ use serde_json::json;
 
 use super::arguments::{exclude, flag, flag_value, max_remove};
 use super::commands::Arguments;
+use super::printer::Printer;
 use super::{output, tell};
 use crate::error::Result;
-use crate::maintenance::{
-    EmptyOptions, Phase, Progress, PurgeOptions, PurgeReport, empty_trash, purge,
-};
+use crate::maintenance::{EmptyOptions, PurgeOptions, PurgeReport, empty_trash, purge};
 use crate::name::FileId;
 use crate::store::Store;
 
@@ -69,11 +68,7 @@ pub(super) fn run(store: &Store, arguments: &Arguments<'_>) -> Result<ExitCode> 
     options.max_remove = arguments.max_remove();
     options.exclude = arguments.exclude()?;
     options.max_missing = matches.get_one::<u8>("max-missing").copied().unwrap_or(50);
-    let mut printer = Printer {
-        json: arguments.flag("json"),
-        lists: options.dry_run,
-        progress: output::Progress::new(),
-    };
+    let mut printer = Printer::new(arguments.flag("json"), options.dry_run);
     let purged = purge(store, &options, &mut printer);
     printer.progress.finish();
     let purged = purged?;
@@ -131,23 +126,6 @@ fn empty(store: &Store, arguments: &Arguments<'_>) -> Result<ExitCode> {
         }
     }
     Ok(if emptied.is_interrupted { output::interrupted() } else { ExitCode::SUCCESS })
-}
-
-struct Printer {
-    json: bool,
-    /// What is due is printed.
-    lists: bool,
-    progress: output::Progress,
-}
-
-impl Progress for Printer {
-    fn progress(&mut self, phase: Phase, done: u64, total: u64) {
-        self.progress.show(phase, done, total);
-    }
-
-    fn is_interrupted(&self) -> bool {
-        output::is_interrupted()
-    }
 }
 
 impl PurgeReport for Printer {

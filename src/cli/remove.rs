@@ -7,9 +7,10 @@ use serde_json::json;
 
 use super::arguments::{flag, max_remove};
 use super::commands::Arguments;
+use super::printer::Printer;
 use super::{output, report, tell};
 use crate::error::{Error, ErrorKind, Result};
-use crate::maintenance::{Phase, Progress, Remove, RemoveOptions, RemoveReport, Target};
+use crate::maintenance::{Remove, RemoveOptions, RemoveReport, Target};
 use crate::name::{DirId, FileId};
 use crate::store::{Deleted, Store};
 
@@ -77,7 +78,7 @@ pub(super) fn run(store: &Store, arguments: &Arguments<'_>) -> Result<ExitCode> 
 }
 
 fn one(remove: &Remove<'_>, target: &Target, arguments: &Arguments<'_>) -> Result<()> {
-    let mut printer = Printer { json: arguments.flag("json"), progress: output::Progress::new() };
+    let mut printer = Printer::new(arguments.flag("json"), true);
     let deleted = remove.run(target, &mut printer);
     printer.progress.finish();
     let Deleted { rows, files, left } = deleted?;
@@ -101,21 +102,6 @@ fn one(remove: &Remove<'_>, target: &Target, arguments: &Arguments<'_>) -> Resul
         tell(&format!("rm {target}: interrupted after {rows} rows"));
     }
     Ok(())
-}
-
-struct Printer {
-    json: bool,
-    progress: output::Progress,
-}
-
-impl Progress for Printer {
-    fn progress(&mut self, phase: Phase, done: u64, total: u64) {
-        self.progress.show(phase, done, total);
-    }
-
-    fn is_interrupted(&self) -> bool {
-        output::is_interrupted()
-    }
 }
 
 impl RemoveReport for Printer {

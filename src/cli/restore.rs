@@ -8,9 +8,10 @@ use serde_json::json;
 
 use super::arguments::flag;
 use super::commands::Arguments;
-use super::{output, report};
+use super::output;
+use super::printer::Printer;
 use crate::error::{Error, Result};
-use crate::maintenance::{Phase, Progress, RestoreOptions, RestoreReport, restore};
+use crate::maintenance::{RestoreOptions, RestoreReport, restore};
 use crate::store::Store;
 
 pub(super) fn command() -> Command {
@@ -53,12 +54,7 @@ pub(super) fn run(store: &Store, arguments: &Arguments<'_>) -> Result<ExitCode> 
         only: only.collect(),
         dry_run: arguments.flag("dry-run"),
     };
-    let mut printer = Printer {
-        json: arguments.flag("json"),
-        lists: options.dry_run,
-        progress: output::Progress::new(),
-        failure: None,
-    };
+    let mut printer = Printer::new(arguments.flag("json"), options.dry_run);
     let restored = restore(store, &options, &mut printer);
     printer.progress.finish();
     let restored = restored?;
@@ -77,29 +73,7 @@ pub(super) fn run(store: &Store, arguments: &Arguments<'_>) -> Result<ExitCode> 
             restored.rows, restored.files, restored.failed
         ))?;
     }
-    Ok(match printer.failure {
-        _ if restored.is_interrupted => output::interrupted(),
-        Some(code) => ExitCode::from(code),
-        None => ExitCode::SUCCESS,
-    })
-}
-
-struct Printer {
-    json: bool,
-    lists: bool,
-    progress: output::Progress,
-    /// The first failure's exit code.
-    failure: Option<u8>,
-}
-
-impl Progress for Printer {
-    fn progress(&mut self, phase: Phase, done: u64, total: u64) {
-        self.progress.show(phase, done, total);
-    }
-
-    fn is_interrupted(&self) -> bool {
-        output::is_interrupted()
-    }
+    Ok(printer.exit_code(restored.is_interrupted, ExitCode::SUCCESS))
 }
 
 impl RestoreReport for Printer {
@@ -121,7 +95,6 @@ impl RestoreReport for Printer {
     }
 
     fn failure(&mut self, error: Error) {
-        self.progress.suspend(|| report(&error));
-        self.failure.get_or_insert(error.kind().exit_code());
+        self.tell_failure(&error);
     }
 }

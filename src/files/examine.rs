@@ -10,8 +10,8 @@ use nix::fcntl::{AtFlags, OFlag};
 use nix::sys::stat::{FchmodatFlags, Mode, fchmodat, fstat, fstatat};
 use nix::unistd::{UnlinkatFlags, linkat, unlinkat};
 
+use super::directories::Directories;
 use super::remove::Remover;
-use super::stage::Directories;
 use super::walk::changed;
 use super::{Ahead, Mount, Opened, is_regular, open_directory};
 use crate::error::{Error, ErrorKind, Result};

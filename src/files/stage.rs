@@ -8,10 +8,11 @@ use std::sync::Arc;
 
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, openat, renameat};
-use nix::sys::stat::{Mode, fchmod, fstat, fstatat, mkdirat};
+use nix::sys::stat::{Mode, fchmod, fstat, fstatat};
 use nix::unistd::{UnlinkatFlags, fsync, linkat, unlinkat};
 
 use super::alive::{Bare, bare_at, deepest};
+use super::directories::Directories;
 use super::kept::{kept_name, pass_on};
 use super::{Mount, failed, open_directory};
 use crate::config::Durability;
@@ -142,75 +143,9 @@ impl Mount {
     }
 }
 
-/// Directories made for one write. Removed again, where they are still empty,
-/// if dropped before the write is published.
-#[derive(Debug)]
-pub(super) struct Directories {
-    root: OwnedFd,
-    /// Paths from the root, parents first.
-    created: Vec<String>,
-}
-
-impl Directories {
-    pub(super) fn new(root: OwnedFd) -> Self {
-        Directories { root, created: Vec::new() }
-    }
-
-    /// What was made is not removed again.
-    pub(super) fn stay(&mut self) {
-        self.created.clear();
-    }
-
-    /// `mkdir -p`
-    pub(super) fn make(&mut self, mount: &Mount, path: &str) -> nix::Result<OwnedFd> {
-        let there = deepest(&self.root, path)?;
-        self.make_below(mount, path, there)
-    }
-
-    /// The same from the deepest directory on that is there.
-    fn make_below(
-        &mut self,
-        mount: &Mount,
-        path: &str,
-        (found, mut directory): (&str, OwnedFd),
-    ) -> nix::Result<OwnedFd> {
-        let ends = path.match_indices('/').map(|(slash, _)| slash).chain([path.len()]);
-        let mut start = if found.is_empty() { 0 } else { found.len() + 1 };
-        for end in ends.filter(|end| *end > found.len()) {
-            let segment = &path[start..end];
-            start = end + 1;
-            match mkdirat(&directory, segment, mount.dir_mode) {
-                Ok(()) => {
-                    self.created.push(path[..end].to_owned());
-                    if mount.durability == Durability::Full {
-                        fsync(&directory)?;
-                    }
-                    directory = open_directory(&directory, segment)?;
-                    // The umask took bits away.
-                    fchmod(&directory, mount.dir_mode)?;
-                }
-                Err(Errno::EEXIST) => directory = open_directory(&directory, segment)?,
-                Err(errno) => return Err(errno),
-            }
-        }
-        Ok(directory)
-    }
-}
-
 fn cannot_create(id: &FileId, errno: Errno) -> Error {
     let reason = "cannot create a file in the file's directory";
     failed(ErrorKind::Storage, "store", id, reason, errno)
-}
-
-impl Drop for Directories {
-    fn drop(&mut self) {
-        for path in self.created.iter().rev() {
-            let (parent, name) = path.rsplit_once('/').unwrap_or(("", path));
-            // Not empty, or gone: somebody else's business by now.
-            let _ = open_directory(&self.root, parent)
-                .and_then(|parent| unlinkat(&parent, name, UnlinkatFlags::RemoveDir));
-        }
-    }
 }
 
 impl Staged {

@@ -14,7 +14,7 @@ use nix::fcntl::{AtFlags, OFlag, openat, renameat};
 use nix::sys::stat::{Mode, fstatat};
 use nix::unistd::{UnlinkatFlags, linkat, unlinkat};
 
-use super::stage::Directories;
+use super::directories::Directories;
 use super::{Mount, open_beneath, open_directory};
 use crate::debris::TRASH;
 use crate::error::{Error, ErrorKind, Result};
