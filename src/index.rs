@@ -54,6 +54,7 @@ pub(crate) const PAGE: usize = 5000;
 pub(crate) struct Index {
     pool: Pool,
     table: String,
+    database: String,
     /// The statements, fitted to the table's shape when it is first used.
     sql: OnceCell<Sql>,
     /// Whether an index has the rows in the byte order of their names.
@@ -67,6 +68,7 @@ impl Index {
         Ok(Index {
             pool: Pool::new(options)?,
             table: options.table.clone(),
+            database: options.dsn.database().to_owned(),
             sql: OnceCell::new(),
             is_ordered: OnceCell::new(),
             siblings: OnceCell::new(),
@@ -82,6 +84,11 @@ impl Index {
     /// The table's name.
     pub(crate) fn table(&self) -> &str {
         &self.table
+    }
+
+    /// The name of the database that it is in.
+    pub(crate) fn database(&self) -> &str {
+        &self.database
     }
 
     /// For an operation that begins now: it is repeated no later than

@@ -63,6 +63,7 @@ pub(super) fn run(store: &Store, arguments: &Arguments<'_>) -> Result<ExitCode> 
             "rows": restored.rows,
             "files": restored.files,
             "failed": restored.failed,
+            "elsewhere": restored.elsewhere,
             "dry_run": options.dry_run,
             "interrupted": restored.is_interrupted,
         }))?;
@@ -72,6 +73,12 @@ pub(super) fn run(store: &Store, arguments: &Arguments<'_>) -> Result<ExitCode> 
             "{} rows, {} files {would}restored, {} failed",
             restored.rows, restored.files, restored.failed
         ))?;
+        if restored.elsewhere > 0 {
+            output::line(&format!(
+                "{} rows of other tables or databases are left in the trash",
+                restored.elsewhere
+            ))?;
+        }
     }
     Ok(printer.exit_code(restored.is_interrupted, ExitCode::SUCCESS))
 }

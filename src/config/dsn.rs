@@ -109,6 +109,16 @@ impl Dsn {
         self.dialect
     }
 
+    /// The database's name, or SQLite's file: what stays the same when hosts and logins
+    /// change.
+    pub(crate) fn database(&self) -> &str {
+        let path = self.servers.first().map_or("", Url::path);
+        match self.dialect {
+            Dialect::Sqlite => path,
+            Dialect::MySql | Dialect::Postgres => path.trim_start_matches('/'),
+        }
+    }
+
     pub(crate) fn servers(&self) -> &[Url] {
         &self.servers
     }

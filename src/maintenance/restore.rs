@@ -35,6 +35,8 @@ pub struct RestoredFiles {
     /// What could not be put back, because something is in its place or for an
     /// error.
     pub failed: u64,
+    /// Rows of another table or database that went from this root: not put back.
+    pub elsewhere: u64,
     /// It was ended before its end.
     pub is_interrupted: bool,
 }
@@ -162,8 +164,10 @@ impl Run<'_> {
     fn entry(&mut self, journal: &str, line: u64, entry: Removed) -> Result<()> {
         let name = entry.row.as_ref().map(|row| row.name.clone());
         let what = entry.path.clone().or(name).unwrap_or_default();
-        if entry.row.is_some() && entry.table != self.process.index().table() {
-            // Of another table on this root.
+        let index = self.process.index();
+        let is_own = (&*entry.table, &*entry.database) == (index.table(), index.database());
+        if entry.row.is_some() && !is_own {
+            self.outcome.elsewhere += 1;
             return Ok(());
         }
         let outcome = match self.options.dry_run {

@@ -38,8 +38,9 @@ pub(crate) struct Removed {
     pub(crate) size: Option<i64>,
     /// The file's own time, in seconds since the epoch.
     pub(crate) mtime: Option<i64>,
-    /// Which table the row is of.
+    /// Which table the row is of, and of which database.
     pub(crate) table: String,
+    pub(crate) database: String,
     /// The row with all its columns.
     pub(crate) row: Option<Record>,
 }
@@ -59,6 +60,7 @@ pub(crate) struct Trash {
     folder: OnceCell<TrashFolder>,
     command: &'static str,
     table: String,
+    database: String,
     /// What time it is on the file server.
     now: SystemTime,
 }
@@ -80,8 +82,8 @@ pub(super) struct Planned {
 
 impl Process {
     pub(crate) fn trash(&self, command: &'static str, now: SystemTime) -> Arc<Trash> {
-        let table = self.index.table().to_owned();
-        Arc::new(Trash { folder: OnceCell::new(), command, table, now })
+        let (table, database) = (self.index.table().to_owned(), self.index.database().to_owned());
+        Arc::new(Trash { folder: OnceCell::new(), command, table, database, now })
     }
 }
 
@@ -126,6 +128,7 @@ impl Trash {
                 size: status.map(|FileStat { st_size, .. }| st_size),
                 mtime: status.map(|FileStat { st_mtime, .. }| st_mtime),
                 table: self.table.clone(),
+                database: self.database.clone(),
                 row,
             })),
         )?;
