@@ -161,8 +161,16 @@ fn other_table(db: TestDb) {
     take_all(&cli);
     let taken = cli.rows();
     // Files without a row are nobody's: they come back whoever asks.
-    cli.ends(&["restore", "--table", "other", "--json"], 0);
+    let dsn = format!("sqlite:{}/other.sqlite", cli.dir.path().display());
+    cli.text(&["schema", "--create", "--dsn", &dsn]);
+    for other in [["--table", "other"], ["--dsn", &dsn]] {
+        let restored = cli.ends(&[&["restore", "--json"][..], &other].concat(), 0);
+        assert_eq!((&restored[0]["rows"], &restored[0]["elsewhere"]), (&json!(0), &json!(3)));
+        let text = cli.text(&[&["restore", "-n"][..], &other].concat());
+        assert!(text.contains("3 rows of other tables or databases"), "{text}");
+    }
     assert_eq!((cli.rows_of("other"), cli.rows()), (vec![], taken));
+    assert_eq!(cli.text(&["ls", "--dsn", &dsn]), "");
     cli.ends(&["restore", "--json"], 0);
     assert_eq!(cli.state(), before);
 }
