@@ -14,6 +14,7 @@ mod restore;
 pub use crate::index::Record;
 pub use empty::{Emptied, EmptyOptions, empty_trash};
 pub use exclude::Exclude;
+pub use fit::require_own_file;
 pub use fsck::{Accepted, Checked, Fault, Finding, Fsck, FsckOptions, Report};
 pub use import::{Import, ImportOptions, ImportReport, Imported, ImportedFile};
 pub use progress::{Phase, Progress};

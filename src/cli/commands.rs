@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::{fsck, import, output, purge, remove, restore};
 use crate::error::{Error, ErrorKind, Result};
-use crate::maintenance::Exclude;
+use crate::maintenance::{Exclude, require_own_file};
 use crate::name::{DirId, FileId};
 use crate::store::{CreateOptions, OpenFile, Store};
 
@@ -99,6 +99,7 @@ fn put(store: &Store, arguments: &Arguments<'_>) -> Result<ExitCode> {
         None => Box::new(io::stdin()),
         Some(path) => Box::new(open_source(path)?),
     };
+    require_own_file(store, "put", &id)?;
     let info = store.create(&id, &mut source, &options)?;
     if arguments.flag("json") {
         output::json(&output::File::from(&info))?;
@@ -200,6 +201,7 @@ fn ls(store: &Store, arguments: &Arguments<'_>) -> Result<ExitCode> {
 
 fn mv(store: &Store, arguments: &Arguments<'_>) -> Result<ExitCode> {
     let to = FileId::parse(arguments.text("to").unwrap_or_default())?;
+    require_own_file(store, "mv", &to)?;
     if arguments.flag("dry-run") {
         return would_move(store, &arguments.id()?, &to, arguments.flag("json"));
     }

@@ -5,8 +5,9 @@ use std::path::Path;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::{Mount, Remover};
+use crate::name::FileId;
 use crate::runtime;
-use crate::store::Process;
+use crate::store::{Process, Store};
 
 /// So many live rows are looked at.
 const SAMPLE: usize = 64;
@@ -46,6 +47,25 @@ pub(crate) fn require(process: &Process, operation: &'static str) -> Result<Fit>
         }
     );
     Err(Error::new(ErrorKind::Unavailable, operation, process.root_shown(), reason))
+}
+
+/// Refuses to write where a live row of another name speaks of the file: its bytes
+/// would be lost. For who writes by hand; doors that serve a site are set up once.
+///
+/// # Errors
+///
+/// [`ErrorKind::InvalidConfig`], and those of database and mount.
+pub fn require_own_file(store: &Store, operation: &'static str, id: &FileId) -> Result<()> {
+    let process = store.process()?;
+    let paths = [id.as_str().to_owned()];
+    // In other tables the site may have the very same row: while it is renamed.
+    let claimed = runtime::block_on(async { process.claimed_among(&paths, false).await })?;
+    if claimed.is_empty() {
+        return Ok(());
+    }
+    let reason = "the file is that of a live row already, which has another name: do root and \
+                  name_prefix fit? Nothing was changed";
+    Err(Error::new(ErrorKind::InvalidConfig, operation, id.as_str(), reason))
 }
 
 /// Looks at a sample, and gives the path of one that does not fit.
