@@ -18,6 +18,7 @@ pub(super) fn register(trials: &mut Trials) {
     group.per_database("a_wrong_import_is_undone_without_bytes", undo);
     group.per_database("rows_under_wrong_names_take_no_live_file_along", wrong_names);
     group.per_database("fsck_with_the_wrong_table_takes_nothing", wrong_table);
+    group.per_database("nothing_is_stored_over_another_rows_file", stored_over);
 }
 
 const ONE: &str = "var/one/storage";
@@ -211,4 +212,24 @@ fn wrong_table(db: TestDb) {
     assert!(found(&objects).len() >= 5, "{:?}", summary(&objects));
     cli.ends(&["restore", "--json"], 0);
     assert_eq!(cli.files(), before);
+}
+
+/// Whoever writes by hand.
+fn stored_over(db: TestDb) {
+    let cli = sites(db);
+    let told = ["live row already", "do root and name_prefix fit?"];
+    for (root, prefix) in [(TWO, ONE), (TWO, ""), (TWO, "var/onw/storage")] {
+        let arguments = at(&cli, &["put", "images/29.jpg", "/dev/null"], root, prefix);
+        cli.refuses(&words(&arguments), 2, &told);
+        for dry in [&["-n"][..], &[]] {
+            let mv = [&["mv", "images/28.jpg", "images/29.jpg"], dry].concat();
+            let arguments = at(&cli, &mv, root, prefix);
+            cli.refuses(&words(&arguments), 2, &told);
+        }
+    }
+    // A table under two names has the same rows.
+    cli.text(&["schema", "--create", "--table", "other"]);
+    cli.add_row_to("other", &format!("{TWO}/images/29.jpg"), 1, super::now());
+    let arguments = at(&cli, &["put", "images/29.jpg", "/dev/null"], TWO, TWO);
+    cli.text(&words(&arguments));
 }
