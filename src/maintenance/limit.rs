@@ -24,9 +24,13 @@ pub(crate) fn require(
     if planned <= most {
         return Ok(());
     }
+    let look = match operation {
+        "check" => "without --repair",
+        _ => "with --dry-run",
+    };
     let reason = format!(
         "would remove {planned} rows or files, more than {most}: nothing was changed; \
-         look at what it is with --dry-run, then raise the limit with --max-remove {planned}"
+         look first at what it is ({look}), then raise the limit with --max-remove {planned}"
     );
     Err(Error::new(ErrorKind::InvalidInput, operation, subject, reason))
 }
