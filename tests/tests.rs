@@ -25,6 +25,7 @@ mod php_fpm;
 mod purge;
 #[cfg(feature = "failpoints")]
 mod races;
+mod safe;
 mod store;
 #[allow(dead_code, unreachable_pub, reason = "not every trial needs every part")]
 mod support;
@@ -58,6 +59,7 @@ fn main() -> ExitCode {
     purge::register(&mut trials);
     #[cfg(feature = "failpoints")]
     races::register(&mut trials);
+    safe::register(&mut trials);
     bundle::register(&mut trials);
     demo::register(&mut trials);
 

@@ -69,7 +69,7 @@ pub fn require_own_file(store: &Store, operation: &'static str, id: &FileId) -> 
 }
 
 /// Looks at a sample, and gives the path of one that does not fit.
-fn look(process: &Process, operation: &'static str) -> Result<(Fit, String)> {
+pub(crate) fn look(process: &Process, operation: &'static str) -> Result<(Fit, String)> {
     let prefix = process.name_prefix();
     let beneath = prefix.beneath(None)?;
     let sample = runtime::block_on(async { process.index().live_sample(&beneath, SAMPLE).await })?;
@@ -101,15 +101,10 @@ fn look(process: &Process, operation: &'static str) -> Result<(Fit, String)> {
 
 /// `.../var/site2/storage` is not the root of `var/site1/storage` where that lies
 /// beside it.
-fn require_own_site(process: &Process, operation: &'static str) -> Result<()> {
+pub(crate) fn require_own_site(process: &Process, operation: &'static str) -> Result<()> {
     let root = runtime::block_on(process.real_root())?.to_owned();
-    let prefix = process.name_prefix().as_str();
-    let (Some((above, here)), Some(("", wanted))) = (site(&root), site(prefix)) else {
-        return Ok(());
-    };
-    if here == wanted {
-        return Ok(());
-    }
+    let wanted = process.name_prefix().as_str();
+    let Some(above) = above_another_site(&root, wanted) else { return Ok(()) };
     let right = format!("{above}{wanted}");
     let asked = right.clone();
     let is_there = move |_: &Mount| Ok(Path::new(&asked).is_dir());
@@ -117,20 +112,23 @@ fn require_own_site(process: &Process, operation: &'static str) -> Result<()> {
         return Ok(());
     }
     let reason = format!(
-        "the name_prefix is {prefix:?}, whose storage directory is {right:?}: the root is another \
+        "the name_prefix is {wanted:?}, whose directory is {right:?}: the root is another \
          site's; nothing was changed"
     );
     Err(Error::new(ErrorKind::InvalidConfig, operation, root, reason))
 }
 
-/// Splits what ends in `var/<site>/storage` before that.
-fn site(path: &str) -> Option<(&str, &str)> {
-    let path = path.trim_end_matches('/');
-    let mut slashes = path.rmatch_indices('/').map(|(slash, _)| slash + 1);
-    let (_, _, third) = (slashes.next()?, slashes.next()?, slashes.next().unwrap_or(0));
-    let tail = &path[third..];
-    let is_storage = tail.starts_with("var/") && tail.ends_with("/storage");
-    is_storage.then(|| path.split_at(third))
+/// What is before the end of a root that is the directory of a site, and of another
+/// one than the prefix says: `/mnt/` of `/mnt/var/a/storage` for `var/b/storage`.
+fn above_another_site<'r>(root: &'r str, prefix: &str) -> Option<&'r str> {
+    let root = root.trim_end_matches('/');
+    let wanted: Vec<&str> = prefix.split('/').collect();
+    let segments: Vec<&str> = root.split('/').collect();
+    let here = &segments[segments.len().checked_sub(wanted.len())?..];
+    let ([var, site, rest @ ..], [of, its, same @ ..]) = (&*wanted, here) else { return None };
+    let is_beside = *var == "var" && of == var && site != its && rest == same;
+    let length: usize = here.iter().map(|segment| segment.len() + 1).sum();
+    is_beside.then(|| &root[..=root.len() - length])
 }
 
 #[cfg(test)]
@@ -138,10 +136,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_storage_directory_is_known_by_its_tail() {
-        assert_eq!(site("/mnt/nfs/var/a/storage/"), Some(("/mnt/nfs/", "var/a/storage")));
-        assert_eq!(site("var/a/storage"), Some(("", "var/a/storage")));
-        assert_eq!(site("/mnt/nfs/storage"), None);
-        assert_eq!(site("storage"), None);
+    fn another_site_is_known_by_its_place() {
+        let above = above_another_site;
+        assert_eq!(above("/mnt/nfs/var/a/storage/", "var/b/storage"), Some("/mnt/nfs/"));
+        assert_eq!(above("/mnt/var/a", "var/b"), Some("/mnt/"));
+        assert_eq!(above("/var/a/storage", "var/b/storage"), Some("/"));
+        for (root, prefix) in [
+            ("/mnt/var/a/storage", "var/a/storage"),
+            ("/mnt/var/a/storage", "var/b"),
+            ("/mnt/var/a", "var/b/storage"),
+            ("/mnt/storage", "var/b/storage"),
+            ("/mnt/var/a/storage", "storage"),
+            ("/mnt/var/a/storage", ""),
+            ("/", "var/a/storage"),
+        ] {
+            assert_eq!(above(root, prefix), None, "{root} for {prefix}");
+        }
     }
 }

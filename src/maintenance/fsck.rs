@@ -27,7 +27,8 @@ use std::time::Duration;
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::{kept_for, shown};
 use crate::index::Record;
-use crate::maintenance::{Exclude, Phase, Progress, limit};
+use crate::maintenance::fit::Fit;
+use crate::maintenance::{Exclude, Phase, Progress, fit, limit};
 use crate::name::DirId;
 use crate::store::{Disposal, Process, Store, Trash};
 
@@ -36,7 +37,7 @@ use aliases::Aliases;
 use candidates::Candidate;
 pub use fault::Fault;
 use scan::{Checking, Scan, Scanned, require_same_mount};
-use tree::Tree;
+use tree::{Suspect, Tree};
 
 /// How to check.
 #[derive(Debug, Clone)]
@@ -213,7 +214,13 @@ impl<'s> Fsck<'s> {
     /// - [`ErrorKind::Storage`]: more than `max_errors` errors.
     pub fn run(&self, report: &mut dyn Report) -> Result<Checked> {
         let process = self.store.process()?;
-        let scanned = Scan::run(&process, &self.options, report)?;
+        if !self.options.repair.is_empty() {
+            fit::require_own_site(&process, "check")?;
+        }
+        let mut scanned = Scan::run(&process, &self.options, report)?;
+        if self.options.dir.is_some() && !self.options.repair.is_empty() {
+            scanned.tree.suspects.extend(self.suspect_whole(&process)?);
+        }
         self.settle(process, scanned, report)
     }
 
@@ -237,9 +244,17 @@ impl<'s> Fsck<'s> {
             aliases.complete(&process, self.options.dir.as_ref())?;
         }
         let trash = process.trash("fsck", checking.now);
+        let looking = FsckOptions { repair: Vec::new(), ..self.options.clone() };
+        let looking = Repairs {
+            process: Arc::clone(&process),
+            options: &looking,
+            checking: &checking,
+            trash: Arc::clone(&trash),
+        };
         let repairs = Repairs { process, options: &self.options, checking: &checking, trash };
         let total = kept.total() + candidates.total();
-        let mut second = SecondPass { repairs, aliases, tree, checked, report, done: 0, total };
+        let mut second =
+            SecondPass { repairs, looking, aliases, tree, checked, report, done: 0, total };
         second.suspects()?;
         let paired = second.forms(forms)?;
         let mut spared = HashSet::new();
@@ -283,6 +298,19 @@ impl<'s> Fsck<'s> {
         limit::require("check", self.subject(), planned, most)
     }
 
+    /// Whether the store as a whole does not fit, of which a part by itself may not
+    /// show enough.
+    fn suspect_whole(&self, process: &Process) -> Result<Option<Suspect>> {
+        let (Fit { looked, fitting }, _) = fit::look(process, "check")?;
+        let is_plausible = (looked - fitting) * 100 <= looked * u64::from(self.options.max_missing);
+        Ok((!is_plausible).then(|| Suspect {
+            path: Vec::new(),
+            why: format!(
+                "of {looked} live rows of the whole store {fitting} have a file that fits"
+            ),
+        }))
+    }
+
     fn subject(&self) -> String {
         self.store.root().to_string_lossy().into_owned()
     }
@@ -312,6 +340,8 @@ impl Repairs<'_> {
 /// The second pass under way.
 struct SecondPass<'r> {
     repairs: Repairs<'r>,
+    /// For directories that do not fit: repairs nothing.
+    looking: Repairs<'r>,
     aliases: Aliases,
     tree: Tree,
     checked: Checked,
@@ -376,11 +406,12 @@ impl SecondPass<'_> {
             // Told of as a whole.
             return Ok(None);
         }
+        let repairs = if is_suspect { &self.looking } else { &self.repairs };
         let text = std::str::from_utf8(path);
         let verdict = match (fault, text) {
             (Fault::NotUtf8, _) => Ok(self.not_utf8(path)),
             (Fault::InterruptedOverwrite, Ok(path)) => {
-                let verdict = self.repairs.check_kept(path);
+                let verdict = repairs.check_kept(path);
                 if !matches!(&verdict, Ok(None | Some(Verdict { state: State::Repaired, .. }))) {
                     spared.extend(kept_for(path.as_bytes()).map(<[u8]>::to_vec));
                 }
@@ -390,11 +421,11 @@ impl SecondPass<'_> {
                 let is_spared = kept_for(path).is_some_and(|kept_for| spared.contains(kept_for));
                 match is_spared || self.aliases.name(text) {
                     true => Ok(None),
-                    false => self.file(*fault, text),
+                    false => self.file(repairs, *fault, text),
                 }
             }
             (_, Err(_)) if key.is_empty() => Ok(None),
-            _ => self.repairs.check_row(*fault, key),
+            _ => repairs.check_row(*fault, key),
         };
         let suspect = "its directory does not fit the table, see not-mounted";
         Ok(verdict?.map(|verdict| match verdict.state {
@@ -403,13 +434,13 @@ impl SecondPass<'_> {
         }))
     }
 
-    fn file(&self, fault: Fault, path: &str) -> Result<Option<Verdict>> {
+    fn file(&self, repairs: &Repairs<'_>, fault: Fault, path: &str) -> Result<Option<Verdict>> {
         if self.aliases.are_too_many() {
             let reason = "too many rows have names that are aliases: repair those first";
             let detail = "no row names it".to_owned();
             return Ok(Some(Verdict::new(detail, State::Left(reason))));
         }
-        self.repairs.check_file(fault, path)
+        repairs.check_file(fault, path)
     }
 
     fn not_utf8(&self, path: &[u8]) -> Option<Verdict> {

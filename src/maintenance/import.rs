@@ -14,7 +14,7 @@ use std::thread;
 
 use walkdir::{DirEntry, WalkDir};
 
-use super::{Exclude, Phase, Progress};
+use super::{Exclude, Phase, Progress, fit};
 use crate::debris;
 use crate::error::{Error, ErrorKind, Result};
 use crate::index::BATCH;
@@ -152,6 +152,8 @@ impl<'s> Import<'s> {
         })?;
         let total =
             Survey::new(&process, self.options.new_storage).run(self.walk(), self, report)?;
+        // Rows that have another size take that of the file: it had better be theirs.
+        fit::require(&process, "import")?;
         let mut imported = Imported::default();
         let mut batch = Vec::with_capacity(BATCH);
         for entry in self.walk() {

@@ -29,6 +29,9 @@ use seen::{Remembered, Seen};
 /// So few due rows without a file are what an interrupted delete leaves.
 const FEW: u64 = 20;
 
+/// Seconds by which clocks of those who write rows and files differ.
+const SLACK: i64 = 60;
+
 /// How to purge.
 #[derive(Debug, Clone)]
 pub struct PurgeOptions {
@@ -115,7 +118,8 @@ pub fn purge(
     fit::require(&process, "purge")?;
     let now = runtime::block_on(process.on_mount("purge", |mount| mount.server_time([])))
         .or_else(|error| if options.dry_run { Ok(SystemTime::now()) } else { Err(error) })?;
-    let run = Run { process: Arc::clone(&process), options, now: seconds(now) };
+    let newest = runtime::block_on(async { process.index().newest().await })?.unwrap_or_default();
+    let run = Run { process: Arc::clone(&process), options, now: seconds(now), newest };
     let judged = run.judge(report)?;
     let rows = runtime::block_on(async { process.index().count("").await })?;
     let most = limit::most(options.max_remove, rows);
@@ -131,6 +135,8 @@ struct Run<'p> {
     process: Arc<Process>,
     options: &'p PurgeOptions,
     now: u64,
+    /// When the last of all rows was written.
+    newest: i64,
 }
 
 #[derive(Default)]
@@ -239,7 +245,7 @@ impl Run<'_> {
             })?;
             let Some(last) = page.last() else { return Ok(()) };
             after = Some(last.key.clone());
-            let mut names = Vec::new();
+            let mut due_rows = Vec::new();
             for keyed in &page {
                 let Keyed { key, row } = keyed;
                 let Some(id) = prefix.id(&row.name) else { continue };
@@ -253,17 +259,47 @@ impl Run<'_> {
                     next.add(since, row.mtime, key)?;
                 }
                 if self.now.saturating_sub(since) >= self.options.grace.as_secs() {
-                    names.push(keyed.name());
+                    due_rows.push((keyed.name(), row.mtime));
                 } else {
                     purged.kept += 1;
                 }
             }
+            let timely = due_rows.len();
+            let names = self.without_newer(due_rows)?;
+            purged.kept += (timely - names.len()) as u64;
             purged.due += names.len() as u64;
             if !due(&names, purged)? {
                 purged.is_interrupted = true;
                 return Ok(());
             }
         }
+    }
+}
+
+impl Run<'_> {
+    /// Leaves out rows whose file was written after all that the table knows: it was
+    /// stored again, and the row for that is not written yet, or in the table that is
+    /// in use, of which this is an old copy.
+    fn without_newer(&self, due: Vec<(FileName, i64)>) -> Result<Vec<FileName>> {
+        let (newest, prefix) = (self.newest, self.process.name_prefix().clone());
+        let look = move |mount: &Mount, pulse: &Pulse| {
+            let mut remover = Remover::new(mount, None)?;
+            let mut names = Vec::with_capacity(due.len());
+            for (name, mtime) in due {
+                pulse.beat();
+                let id = prefix.id(name.as_str());
+                let file = id.map_or(Ok(None), |id| remover.look(id.as_str()))?;
+                let known = newest.max(mtime.saturating_abs()).saturating_add(SLACK);
+                match file.is_some_and(|file| file.st_mtime > known) {
+                    true => {
+                        log::warn!("ezdfs: the file of {name:?} is newer than any row: it stays")
+                    }
+                    false => names.push(name),
+                }
+            }
+            Ok(names)
+        };
+        runtime::block_on(self.process.on_mount_long("purge", look))
     }
 }
 

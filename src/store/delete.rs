@@ -110,6 +110,8 @@ impl Store {
         let beneath = process.name_prefix.beneath(Some(dir))?;
         let is_ours = process.is_territory(dir)?;
         let inside = format!("{dir}/");
+        // Before the rows are gone.
+        let newest = runtime::block_on(async { process.index.newest().await })?;
         let mut deleted = Deleted::default();
         let mut after = None;
         let mut removal = Removal::default();
@@ -141,7 +143,7 @@ impl Store {
         }
         let mut files = removal.end()?;
         let swept = match is_ours {
-            true => process.sweep(dir)?,
+            true => process.sweep(dir, newest.unwrap_or_default())?,
             // Whose files these are no row has said.
             false => Swept::default(),
         };
@@ -236,8 +238,10 @@ impl Process {
     }
 
     /// Takes away what is left below a directory, but for what has a row, is too
-    /// young by the file server's clock, or is nobody's stored file.
-    fn sweep(self: &Arc<Self>, dir: &DirId) -> Result<Swept> {
+    /// young by the file server's clock, or is nobody's stored file. What is newer than
+    /// the `newest` row stays, too: the table may be an old copy of the one that has
+    /// the file's row.
+    fn sweep(self: &Arc<Self>, dir: &DirId, newest: i64) -> Result<Swept> {
         let path = dir.as_str().to_owned();
         let look = move |mount: &Mount, pulse: &Pulse| mount.leftovers(&path, &|| pulse.beat());
         let look = self.on_mount_long("delete_directory", look);
@@ -250,7 +254,9 @@ impl Process {
         let ask = move |mount: &Mount| mount.server_time([path.as_str()]);
         let now = runtime::block_on(self.on_mount("delete_directory", ask))?;
         let disposal = Disposal::Trash(self.trash("delete_directory", now));
+        let known = Duration::from_secs(newest.max(0).cast_unsigned()) + GRACE;
         let cutoff = now.checked_sub(grace()).unwrap_or(SystemTime::UNIX_EPOCH);
+        let cutoff = cutoff.min(SystemTime::UNIX_EPOCH + known);
         self.sweep_files(&files, cutoff, &disposal, &mut swept)?;
         Ok(swept)
     }

@@ -37,22 +37,11 @@ impl Backend {
 
     /// A new empty database on the run's server.
     pub fn fresh(self, servers: &Servers) -> Result<TestDb> {
-        let (dsn, home) = match self {
-            Self::Sqlite => {
-                let dir = scratch();
-                let file = dir.path().join("ezdfs.sqlite");
-                // SQLite takes an empty file for an empty database.
-                std::fs::write(&file, "")?;
-                (format!("sqlite:{}", file.display()), Home::Sqlite(dir))
-            }
-            Self::MariaDb => return TestDb::mariadb(servers, "utf8mb4", "utf8mb4_unicode_520_ci"),
-            Self::Postgres => {
-                let server = servers.postgres()?;
-                let name = server.create_database()?;
-                (server.dsn(&name), Home::Postgres(server, name))
-            }
-        };
-        Ok(TestDb { backend: self, dsn, home })
+        match self {
+            Self::Sqlite => TestDb::on_sqlite(),
+            Self::MariaDb => TestDb::mariadb(servers, "utf8mb4", "utf8mb4_unicode_520_ci"),
+            Self::Postgres => TestDb::on_postgres(&servers.postgres()?),
+        }
     }
 }
 
@@ -96,6 +85,26 @@ impl TestDb {
         let name = server.create_database()?;
         let (dsn, backend) = (server.dsn(&name), Backend::Postgres);
         Ok(Self { backend, dsn, home: Home::Postgres(Arc::clone(server), name) })
+    }
+
+    /// Another empty database of the kind, on the same server.
+    pub fn another(&self) -> Result<Self> {
+        match &self.home {
+            Home::Sqlite(_) => Self::on_sqlite(),
+            Home::MariaDb(server, _) => {
+                Self::on_mariadb(server, "utf8mb4", "utf8mb4_unicode_520_ci")
+            }
+            Home::Postgres(server, _) => Self::on_postgres(server),
+        }
+    }
+
+    fn on_sqlite() -> Result<Self> {
+        let dir = scratch();
+        let file = dir.path().join("ezdfs.sqlite");
+        // SQLite takes an empty file for an empty database.
+        std::fs::write(&file, "")?;
+        let dsn = format!("sqlite:{}", file.display());
+        Ok(Self { backend: Backend::Sqlite, dsn, home: Home::Sqlite(dir) })
     }
 
     /// Runs statements, separated by semicolons, on a connection of their own.

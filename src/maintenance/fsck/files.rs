@@ -44,8 +44,12 @@ impl Repairs<'_> {
         };
         // A name that ezdfs keeps for itself has no row, but may be of one.
         let Ok(id) = FileId::parse(path) else {
-            let may_be_needed = self.may_be_needed(path).await?;
-            return Ok(if may_be_needed { Looked::Left(NEEDED) } else { Looked::There });
+            let is_kept = kept_for(path.as_bytes()).is_some();
+            return Ok(match self.may_be_needed(path).await? {
+                true => Looked::Left(NEEDED),
+                false if is_kept && changed > self.checking.newest_known => Looked::Left(NEWER),
+                false => Looked::There,
+            });
         };
         let name = self.process.name_prefix().name(&id)?;
         if self.process.index().find(&name).await?.is_some() {
@@ -65,6 +69,10 @@ impl Repairs<'_> {
         let Some(name) = self.owner_of_kept(path).await? else { return Ok(false) };
         let row = self.process.index().find(&name).await?;
         let Some(id) = self.process.name_prefix().id(name.as_str()) else { return Ok(false) };
+        // Whether it is needed is nothing that this table says.
+        if self.process.is_claimed(id.as_str()).await? {
+            return Ok(true);
+        }
         let has_file = self.process.on_mount("check", move |mount| mount.has_entry(id.as_str()));
         Ok(row.is_some_and(|row| row.is_live()) && !has_file.await?)
     }
