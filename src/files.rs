@@ -1,11 +1,11 @@
 //! The bytes: a mounted directory, never left by any path.
 
 mod alive;
+mod aside;
 mod clock;
 mod close;
 mod directories;
 mod examine;
-mod kept;
 mod memory;
 mod nowait;
 mod remove;
@@ -36,9 +36,9 @@ use crate::name::FileId;
 use nowait::LocalDevice;
 
 pub(crate) use alive::{Absence, Bare};
+pub(crate) use aside::{aside_for, is_aside, is_aside_for};
 pub(crate) use close::close_elsewhere;
 pub(crate) use examine::{Examined, RootIdentity};
-pub(crate) use kept::{is_kept, is_kept_for, kept_for};
 pub(crate) use memory::{in_memory, taken_in_memory};
 pub(crate) use remove::{Remover, Taken, is_unchanged_since, modified};
 pub(crate) use stage::{Published, Staged};
@@ -54,13 +54,13 @@ pub(crate) struct Ahead {
     /// So many of its first bytes.
     pub(crate) bytes: usize,
     /// All of it, to be kept, if it is no longer than this.
-    pub(crate) keep: usize,
+    pub(crate) whole: usize,
 }
 
 impl Ahead {
     /// How much that is of a file of this size, where it is all of it.
     pub(crate) fn all_of(self, size: u64) -> Option<usize> {
-        usize::try_from(size).ok().filter(|size| (1..=self.keep).contains(size))
+        usize::try_from(size).ok().filter(|size| (1..=self.whole).contains(size))
     }
 }
 

@@ -109,7 +109,7 @@ fn every_step(db: TestDb, operation: &Operation) {
 fn put_data(db: TestDb) -> Result {
     let site = Site::new(db);
     let (file, old) = (id("images/0"), content::of(1));
-    for step in ["staged", "written", "finished", "old-kept"] {
+    for step in ["staged", "written", "finished", "set-aside"] {
         for how in ["error", "crash"] {
             site.create(file.as_str(), &old)?;
             let mut command = helper::command("put-data", &site, 2)?;

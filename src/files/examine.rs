@@ -125,7 +125,7 @@ impl Mount {
                 .with_errno(errno)
                 .with_source(error)
         };
-        let Opened { file, size, .. } = self.open(id, false, Ahead { bytes: 0, keep: 0 })?;
+        let Opened { file, size, .. } = self.open(id, false, Ahead { bytes: 0, whole: 0 })?;
         let status = fstat(file.as_fd()).map_err(|errno| failed(errno.into()))?;
         let mut bytes = Vec::with_capacity(head);
         file.take(head as u64).read_to_end(&mut bytes).map_err(failed)?;

@@ -80,7 +80,7 @@ mod tests {
     use super::*;
     use crate::config::Options;
 
-    const AHEAD: Ahead = Ahead { bytes: 1, keep: 100 };
+    const AHEAD: Ahead = Ahead { bytes: 1, whole: 100 };
 
     fn id(text: &str) -> FileId {
         FileId::parse(text).unwrap()

@@ -12,8 +12,8 @@ use nix::sys::stat::{Mode, fchmod, fstat, fstatat};
 use nix::unistd::{UnlinkatFlags, fsync, linkat, unlinkat};
 
 use super::alive::{Bare, bare_at, deepest};
+use super::aside::{aside_name, pass_on};
 use super::directories::Directories;
-use super::kept::{kept_name, pass_on};
 use super::{Mount, failed, open_directory};
 use crate::config::Durability;
 use crate::error::{Error, ErrorKind, Result};
@@ -205,8 +205,8 @@ impl Staged {
         Ok(())
     }
 
-    /// Gives the file its name. What had the name is kept until
-    /// [`Published::keep`]; `mtime` is what the row will say.
+    /// Gives the file its name. What had the name is set aside until
+    /// [`Published::confirm`]; `mtime` is what the row will say.
     pub(crate) fn publish(mut self, mtime: i64) -> Result<Published> {
         let name = self.id.file_name();
         let inode = self.inode.ok_or_else(|| {
@@ -215,12 +215,12 @@ impl Staged {
         })?;
         let parent = self.parent.try_clone().map_err(|_| self.not_in_place(Errno::EMFILE))?;
         let parent = Arc::new(parent);
-        let old = KeptFile::link(&parent, name, inode.1, mtime).map_err(|errno| {
+        let old = OldFile::link(&parent, name, inode.1, mtime).map_err(|errno| {
             let reason = "cannot keep the old file";
             failed(ErrorKind::Storage, "store", &self.id, reason, errno)
         })?;
         if let Err(error) = self.take_name(&parent) {
-            old.inspect(KeptFile::remove);
+            old.inspect(OldFile::remove);
             return Err(error);
         }
         self.staging_name.clear();
@@ -236,7 +236,7 @@ impl Staged {
     }
 
     fn take_name(&self, parent: &OwnedFd) -> Result<()> {
-        step!("old-kept");
+        step!("set-aside");
         renameat(parent, self.staging_name.as_str(), parent, self.id.file_name())
             .map_err(|errno| self.not_in_place(errno))
     }
@@ -258,12 +258,12 @@ impl Drop for Staged {
 /// The file that had the name before, under a reserved name. Dropped, it stays
 /// there, where `fsck` knows it: who cannot go on must not lose it.
 #[derive(Debug)]
-struct KeptFile {
+struct OldFile {
     parent: Arc<OwnedFd>,
     reserved: String,
 }
 
-impl KeptFile {
+impl OldFile {
     /// `None` where there is no file, and where the file system or the file's
     /// owner forbids hard links: then a write goes on, but cannot be undone.
     fn link(
@@ -272,9 +272,9 @@ impl KeptFile {
         inode: u64,
         mtime: i64,
     ) -> nix::Result<Option<Self>> {
-        let reserved = kept_name(name, inode, mtime).map_err(|_| Errno::EAGAIN)?;
+        let reserved = aside_name(name, inode, mtime).map_err(|_| Errno::EAGAIN)?;
         match linkat(parent, name, parent, reserved.as_str(), AtFlags::empty()) {
-            Ok(()) => Ok(Some(KeptFile { parent: Arc::clone(parent), reserved })),
+            Ok(()) => Ok(Some(OldFile { parent: Arc::clone(parent), reserved })),
             Err(Errno::ENOENT | Errno::EPERM | Errno::EOPNOTSUPP | Errno::EMLINK) => Ok(None),
             Err(errno) => Err(errno),
         }
@@ -292,22 +292,22 @@ impl KeptFile {
 /// A file that has its name, while its row is not committed yet. Dropped, both
 /// files stay, the old one under its reserved name.
 #[derive(Debug)]
-#[must_use = "keep() or undo()"]
+#[must_use = "confirm() or undo()"]
 pub(crate) struct Published {
     parent: Arc<OwnedFd>,
     name: String,
     inode: (u64, u64),
-    old: Option<KeptFile>,
+    old: Option<OldFile>,
 }
 
 impl Published {
-    /// Whether there is an old file that [`Published::keep`] removes.
-    pub(crate) fn keeps_old_file(&self) -> bool {
+    /// Whether there is an old file that [`Published::confirm`] removes.
+    pub(crate) fn has_old_file(&self) -> bool {
         self.old.is_some()
     }
 
     /// The row is committed: the old file may go.
-    pub(crate) fn keep(self) {
+    pub(crate) fn confirm(self) {
         self.old.as_ref().inspect(|old| old.remove());
     }
 

@@ -17,6 +17,7 @@ mod forms;
 mod judge;
 mod rows;
 mod scan;
+mod second;
 mod tree;
 
 use std::collections::{BTreeMap, HashSet};
@@ -25,7 +26,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::files::{kept_for, shown};
 use crate::index::Record;
 use crate::maintenance::fit::Fit;
 use crate::maintenance::{Exclude, Phase, Progress, fit, limit};
@@ -34,9 +34,9 @@ use crate::store::{Disposal, Process, Store, Trash};
 
 pub use accept::Accepted;
 use aliases::Aliases;
-use candidates::Candidate;
 pub use fault::Fault;
 use scan::{Checking, Scan, Scanned, require_same_mount};
+use second::SecondPass;
 use tree::{Suspect, Tree};
 
 /// How to check.
@@ -231,7 +231,7 @@ impl<'s> Fsck<'s> {
         scanned: Scanned,
         report: &mut dyn Report,
     ) -> Result<Checked> {
-        let Scanned { checking, mut checked, mut aliases, candidates, kept, forms, tree, .. } =
+        let Scanned { checking, mut checked, mut aliases, candidates, aside, forms, tree, .. } =
             scanned;
         checked.foreign = scanned.foreign;
         require_same_mount(&process, &checking)?;
@@ -252,13 +252,13 @@ impl<'s> Fsck<'s> {
             trash: Arc::clone(&trash),
         };
         let repairs = Repairs { process, options: &self.options, checking: &checking, trash };
-        let total = kept.total() + candidates.total();
+        let total = aside.total() + candidates.total();
         let mut second =
             SecondPass { repairs, looking, aliases, tree, checked, report, done: 0, total };
         second.suspects()?;
         let paired = second.forms(forms)?;
         let mut spared = HashSet::new();
-        for candidate in kept.read()?.chain(candidates.read()?) {
+        for candidate in aside.read()?.chain(candidates.read()?) {
             let candidate = candidate?;
             if !paired.contains(&candidate.path) {
                 second.candidate(candidate, &mut spared)?;
@@ -334,165 +334,6 @@ impl Repairs<'_> {
 
     fn disposal(&self) -> Disposal {
         Disposal::Trash(Arc::clone(&self.trash))
-    }
-}
-
-/// The second pass under way.
-struct SecondPass<'r> {
-    repairs: Repairs<'r>,
-    /// For directories that do not fit: repairs nothing.
-    looking: Repairs<'r>,
-    aliases: Aliases,
-    tree: Tree,
-    checked: Checked,
-    report: &'r mut dyn Report,
-    done: u64,
-    total: u64,
-}
-
-impl SecondPass<'_> {
-    /// Reports the directories that do not fit.
-    fn suspects(&mut self) -> Result<()> {
-        let suspects: Vec<_> =
-            self.tree.suspects.iter().map(|one| (one.path.clone(), one.why.clone())).collect();
-        for (path, why) in suspects {
-            let path = if path.is_empty() { b".".to_vec() } else { path };
-            let candidate = Candidate { fault: Fault::NotMounted, key: String::new(), path };
-            let reason = "nothing in it is repaired";
-            self.tell(candidate, Verdict::new(why, State::Left(reason)))?;
-        }
-        Ok(())
-    }
-
-    /// Looks at names in two forms; gives back the paths of those pairs.
-    fn forms(&mut self, forms: forms::Forms) -> Result<HashSet<Vec<u8>>> {
-        let mut paired = HashSet::new();
-        for pair in forms.pairs() {
-            let verdict = match self.is_suspect(pair.row_path.as_bytes()) {
-                true => continue,
-                false => self.repairs.check_form(&pair),
-            };
-            let path = pair.row_path.clone().into_bytes();
-            if matches!(verdict, Ok(Some(_))) {
-                paired.extend([path.clone(), pair.file_path.into_bytes()]);
-            }
-            let candidate = Candidate { fault: Fault::NameForm, key: pair.key, path };
-            self.outcome(candidate, verdict)?;
-        }
-        Ok(paired)
-    }
-
-    /// `spared`: the kept files of names that are to be put back, but were not.
-    /// The others of such a name tell which one it is: they stay as well.
-    fn candidate(&mut self, candidate: Candidate, spared: &mut HashSet<Vec<u8>>) -> Result<()> {
-        self.done += 1;
-        if self.done % 100 == 1 {
-            self.report.progress(Phase::LookingAgain, self.done, self.total);
-        }
-        let verdict = self.look_again(&candidate, spared);
-        self.outcome(candidate, verdict)
-    }
-
-    fn look_again(
-        &self,
-        candidate: &Candidate,
-        spared: &mut HashSet<Vec<u8>>,
-    ) -> Result<Option<Verdict>> {
-        let Candidate { fault, key, path } = candidate;
-        let is_suspect = self.is_suspect(path);
-        if is_suspect
-            && matches!(fault, Fault::MissingFile | Fault::SizeMismatch | Fault::OrphanFile)
-        {
-            // Told of as a whole.
-            return Ok(None);
-        }
-        let repairs = if is_suspect { &self.looking } else { &self.repairs };
-        let text = std::str::from_utf8(path);
-        let verdict = match (fault, text) {
-            (Fault::NotUtf8, _) => Ok(self.not_utf8(path)),
-            (Fault::InterruptedOverwrite, Ok(path)) => {
-                let verdict = repairs.check_kept(path);
-                if !matches!(&verdict, Ok(None | Some(Verdict { state: State::Repaired, .. }))) {
-                    spared.extend(kept_for(path.as_bytes()).map(<[u8]>::to_vec));
-                }
-                verdict
-            }
-            (Fault::OrphanFile | Fault::StaleStaging, Ok(text)) => {
-                let is_spared = kept_for(path).is_some_and(|kept_for| spared.contains(kept_for));
-                match is_spared || self.aliases.name(text) {
-                    true => Ok(None),
-                    false => self.file(repairs, *fault, text),
-                }
-            }
-            (_, Err(_)) if key.is_empty() => Ok(None),
-            _ => repairs.check_row(*fault, key),
-        };
-        let suspect = "its directory does not fit the table, see not-mounted";
-        Ok(verdict?.map(|verdict| match verdict.state {
-            State::Found if is_suspect => Verdict::new(verdict.detail, State::Left(suspect)),
-            _ => verdict,
-        }))
-    }
-
-    fn file(&self, repairs: &Repairs<'_>, fault: Fault, path: &str) -> Result<Option<Verdict>> {
-        if self.aliases.are_too_many() {
-            let reason = "too many rows have names that are aliases: repair those first";
-            let detail = "no row names it".to_owned();
-            return Ok(Some(Verdict::new(detail, State::Left(reason))));
-        }
-        repairs.check_file(fault, path)
-    }
-
-    fn not_utf8(&self, path: &[u8]) -> Option<Verdict> {
-        let asked = shown(path);
-        let detail = format!("a name that is not UTF-8 ({} bytes)", path.len());
-        let reason = "it may have a row that ezdfs cannot know: rename or remove it by hand";
-        (!asked.is_empty()).then(|| Verdict::new(detail, State::Left(reason)))
-    }
-
-    fn is_suspect(&self, path: &[u8]) -> bool {
-        self.tree.is_suspect(path)
-    }
-
-    fn outcome(&mut self, candidate: Candidate, verdict: Result<Option<Verdict>>) -> Result<()> {
-        match verdict {
-            Ok(None) => Ok(()),
-            Ok(Some(verdict)) => self.tell(candidate, verdict),
-            Err(error) => {
-                // Of a dead mount nothing else can be said.
-                require_same_mount(&self.repairs.process, self.repairs.checking)?;
-                count_error(&mut self.checked, self.repairs.options, error, self.report)
-            }
-        }
-    }
-
-    fn tell(&mut self, candidate: Candidate, verdict: Verdict) -> Result<()> {
-        let Candidate { fault, key, path } = candidate;
-        let options = self.repairs.options;
-        if !options.only.is_empty() && !options.only.contains(&fault) {
-            return Ok(());
-        }
-        let path = shown(&path);
-        let is_repaired = verdict.state == State::Repaired;
-        if !is_repaired && options.accepted.has(fault, &path) {
-            self.checked.accepted += 1;
-            return Ok(());
-        }
-        self.checked.found[fault.position()] += 1;
-        self.checked.repaired[fault.position()] += u64::from(is_repaired);
-        let finding = Finding {
-            fault,
-            path,
-            key: (!key.is_empty()).then_some(key),
-            detail: verdict.detail,
-            repaired: is_repaired,
-            left: match verdict.state {
-                State::Left(reason) => Some(reason.to_owned()),
-                State::Found | State::Repaired => None,
-            },
-            row: verdict.row.map(Box::new),
-        };
-        self.report.finding(&finding)
     }
 }
 

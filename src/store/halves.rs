@@ -105,7 +105,7 @@ impl Store {
         let staged = written.take()?;
         let publish = |_: &Mount| {
             // No row is known, so none is this write's.
-            staged.publish(0)?.keep();
+            staged.publish(0)?.confirm();
             Ok(())
         };
         runtime::block_on(process.on_mount("store", publish))?;

@@ -29,7 +29,7 @@ const FIRST_PAUSE: Duration = Duration::from_millis(20);
 
 /// What is read of a file before its caller gets it: enough to learn that its
 /// handle is stale.
-pub(super) const FIRST_BYTE: Ahead = Ahead { bytes: 1, keep: 0 };
+pub(super) const FIRST_BYTE: Ahead = Ahead { bytes: 1, whole: 0 };
 
 /// A file that is open for reading, with what its row says.
 #[derive(Debug)]

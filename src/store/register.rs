@@ -104,8 +104,8 @@ impl Process {
     /// final, and the bytes of the row that was acknowledged would be lost.
     async fn is_interrupted(&self, id: &FileId, row: &Row) -> Result<bool> {
         let id = id.clone();
-        let kept = self.on_mount("import", move |mount| mount.kept_files(&id)).await?;
-        Ok(kept.of_row(row).is_some())
+        let aside = self.on_mount("import", move |mount| mount.set_aside(&id)).await?;
+        Ok(aside.of_row(row).is_some())
     }
 
     /// Looks at each file once more while nobody else can write its row: it was

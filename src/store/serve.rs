@@ -166,7 +166,7 @@ impl Process {
         let (file, stamp) = self.open_row(id, &name, row, READ_AHEAD).await?;
         let file = SharedFile::from(file);
         if ahead {
-            file.keep_in_memory(&self.content_budget);
+            file.copy_to_memory(&self.content_budget);
         }
         self.cache.keep_file(key, stamp, opened_at, file.kept());
         self.close_idle_files();

@@ -14,7 +14,7 @@ use crate::files::{self, Ahead};
 /// What is read of a file before a web server gets it: all of most pictures, so
 /// that its event loop has them from memory and does not wait for the mount.
 /// The kernel sends larger files by itself, for less than reading them takes.
-pub(super) const READ_AHEAD: Ahead = Ahead { bytes: 128 << 10, keep: 64 << 10 };
+pub(super) const READ_AHEAD: Ahead = Ahead { bytes: 128 << 10, whole: 64 << 10 };
 
 /// A file that is asked for so often while it is kept open is worth its memory.
 const OFTEN: u32 = 4;
@@ -60,12 +60,12 @@ impl SharedFile {
     /// Counts a use; what is used often is kept in memory, if there is room.
     pub(super) fn note_use(&self, budget: &Arc<Budget>) {
         if self.kept.uses.fetch_add(1, Ordering::Relaxed) >= OFTEN {
-            self.keep_in_memory(budget);
+            self.copy_to_memory(budget);
         }
     }
 
     /// Has the file's next users find it in memory, if there is room.
-    pub(super) fn keep_in_memory(&self, budget: &Arc<Budget>) {
+    pub(super) fn copy_to_memory(&self, budget: &Arc<Budget>) {
         if let Some(bytes) = &self.bytes
             && !self.kept.is_in_memory()
             && let Some(grant) = budget.grant(files::taken_in_memory(bytes.len()))

@@ -188,7 +188,7 @@ impl Ending {
             Ok(())
         };
         match commit.await {
-            Ok(()) => self.keep(published).await,
+            Ok(()) => self.confirm(published).await,
             Err(error) => self.settle(published, error).await,
         }
     }
@@ -198,7 +198,7 @@ impl Ending {
     /// writer waits for.
     async fn settle(&self, published: Published, error: Error) -> Result<()> {
         match self.outcome().await {
-            Ok(Outcome::Committed) => self.keep(published).await,
+            Ok(Outcome::Committed) => self.confirm(published).await,
             Ok(Outcome::RolledBack(lock)) => self.undo(published, Some(lock), error).await,
             // A server that said no has rolled back; that the lock cannot be had
             // (no server takes writes) keeps other writers away as well.
@@ -243,10 +243,10 @@ impl Ending {
 
     /// The row is committed: that the old file cannot be removed in time takes
     /// nothing from that.
-    async fn keep(&self, published: Published) -> Result<()> {
-        if published.keeps_old_file() {
+    async fn confirm(&self, published: Published) -> Result<()> {
+        if published.has_old_file() {
             let remove = move |_: &Mount| {
-                published.keep();
+                published.confirm();
                 Ok(())
             };
             if let Err(error) = self.process.on_mount("store", remove).await {

@@ -7,7 +7,7 @@ const NEW: &[u8] = b"the new bytes, of another length";
 const SAME_LENGTH: &[u8] = b"new, as many!";
 
 const WRITE: &[&str] =
-    &["staged", "written", "finished", "upserted", "old-kept", "published", "committed"];
+    &["staged", "written", "finished", "upserted", "set-aside", "published", "committed"];
 const SETTLE: &[&str] = &["asked", "relocked", "undone"];
 const DELETE: &[&str] = &["soft-deleted", "locked", "files-removed", "rows-deleted"];
 
@@ -79,7 +79,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
             "written",
             "finished",
             "upserted",
-            "old-kept",
+            "set-aside",
             "published",
             "committed",
             "locked",

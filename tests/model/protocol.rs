@@ -83,7 +83,7 @@ pub(super) fn fault_point(step: Step) -> Option<&'static str> {
         Step::Write => "written",
         Step::Finish => "finished",
         Step::Upsert => "upserted",
-        Step::KeepOld => "old-kept",
+        Step::KeepOld => "set-aside",
         Step::Publish => "published",
         Step::Commit => "committed",
         Step::Ask => "asked",

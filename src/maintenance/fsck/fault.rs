@@ -34,7 +34,7 @@ pub enum Fault {
     /// A file whose bytes are not those of the list of checksums.
     Checksum,
     /// An overwrite that died before its commit: the file in place is not the
-    /// row's, which is kept beside it.
+    /// row's, which is set aside beside it.
     InterruptedOverwrite,
     /// What an interrupted write left behind besides.
     StaleStaging,

@@ -4,7 +4,7 @@
 use super::scan::require_same_mount;
 use super::{Fault, Repairs, State, Verdict};
 use crate::error::{ErrorKind, Result};
-use crate::files::{is_kept_for, kept_for};
+use crate::files::{aside_for, is_aside_for};
 use crate::index::PAGE;
 use crate::name::{DirId, FileId, FileName};
 use crate::runtime;
@@ -44,10 +44,10 @@ impl Repairs<'_> {
         };
         // A name that ezdfs keeps for itself has no row, but may be of one.
         let Ok(id) = FileId::parse(path) else {
-            let is_kept = kept_for(path.as_bytes()).is_some();
+            let is_aside = aside_for(path.as_bytes()).is_some();
             return Ok(match self.may_be_needed(path).await? {
                 true => Looked::Left(NEEDED),
-                false if is_kept && changed > self.checking.newest_known => Looked::Left(NEWER),
+                false if is_aside && changed > self.checking.newest_known => Looked::Left(NEWER),
                 false => Looked::There,
             });
         };
@@ -64,9 +64,9 @@ impl Repairs<'_> {
         Ok(Looked::There)
     }
 
-    /// Whether this is an old file that was kept for a live row that has none now.
+    /// Whether this is an old file that was set aside for a live row that has none now.
     async fn may_be_needed(&self, path: &str) -> Result<bool> {
-        let Some(name) = self.owner_of_kept(path).await? else { return Ok(false) };
+        let Some(name) = self.owner_of_aside(path).await? else { return Ok(false) };
         let row = self.process.index().find(&name).await?;
         let Some(id) = self.process.name_prefix().id(name.as_str()) else { return Ok(false) };
         // Whether it is needed is nothing that this table says.
@@ -79,13 +79,13 @@ impl Repairs<'_> {
 
     /// Looks whether this path is the file that a live row speaks of, set aside for
     /// one that was not committed; puts it back if it is to be.
-    pub(super) fn check_kept(&self, path: &str) -> Result<Option<Verdict>> {
-        let Some(name) = runtime::block_on(self.owner_of_kept(path))? else { return Ok(None) };
+    pub(super) fn check_aside(&self, path: &str) -> Result<Option<Verdict>> {
+        let Some(name) = runtime::block_on(self.owner_of_aside(path))? else { return Ok(None) };
         let Some(id) = self.process.name_prefix().id(name.as_str()) else { return Ok(None) };
         let row = runtime::block_on(async { self.process.index().find(&name).await })?;
-        let kept = self.process.mount().kept_files(&id)?;
+        let aside = self.process.mount().set_aside(&id)?;
         let reserved = path.rsplit('/').next().unwrap_or(path);
-        if row.and_then(|row| kept.of_row(&row).map(|kept| kept == reserved)) != Some(true) {
+        if row.and_then(|row| aside.of_row(&row).map(|aside| aside == reserved)) != Some(true) {
             return Ok(None);
         }
         let detail = format!("kept for {:?}, whose row speaks of it", id.as_str());
@@ -97,17 +97,17 @@ impl Repairs<'_> {
         Ok(Some(Verdict::new(detail, state)))
     }
 
-    /// The name that a kept file is labelled with: that of the file in place, or
+    /// The name that a file set aside is labelled with: that of the file in place, or
     /// where there is none, of a row of the directory.
-    async fn owner_of_kept(&self, path: &str) -> Result<Option<FileName>> {
+    async fn owner_of_aside(&self, path: &str) -> Result<Option<FileName>> {
         let prefix = self.process.name_prefix();
         let asked = path.to_owned();
         let owner =
-            self.process.on_mount("check", move |mount| mount.owner_of_kept(&asked)).await?;
+            self.process.on_mount("check", move |mount| mount.owner_of_aside(&asked)).await?;
         if let Some(id) = owner {
             return prefix.name(&id).map(Some);
         }
-        if kept_for(path.as_bytes()).is_none() {
+        if aside_for(path.as_bytes()).is_none() {
             return Ok(None);
         }
         let dir = path.rsplit_once('/').map(|(dir, _)| DirId::parse(dir)).transpose()?;
@@ -119,7 +119,7 @@ impl Repairs<'_> {
             after = Some(last.key.clone());
             let is_owner = |name: &&str| {
                 let file_name = &name[beneath.len()..];
-                !file_name.contains('/') && is_kept_for(path, file_name)
+                !file_name.contains('/') && is_aside_for(path, file_name)
             };
             if let Some(name) = page.iter().map(|keyed| keyed.row.name.as_str()).find(is_owner) {
                 return Ok(Some(FileName::stored(name)));
@@ -134,8 +134,8 @@ impl Repairs<'_> {
         runtime::block_on(async {
             let (locked, row) = self.lock(name).await?;
             let put_back = move |mount: &crate::files::Mount| {
-                let kept = mount.kept_files(&id)?;
-                let is_right = row.is_some_and(|row| kept.of_row(&row) == Some(reserved.as_str()));
+                let aside = mount.set_aside(&id)?;
+                let is_right = row.is_some_and(|row| aside.of_row(&row) == Some(reserved.as_str()));
                 match is_right {
                     true => mount.put_back(&path, &id).map(|()| true),
                     false => Ok(false),

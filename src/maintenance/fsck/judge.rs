@@ -39,8 +39,8 @@ pub(super) struct Evidence<'e> {
     pub(super) other: Option<&'e Keyed>,
     /// `None` where the name can have no file, and an error where it is missing.
     pub(super) file: Option<&'e Result<Examined>>,
-    /// Whether an old file is kept for the name: which the row speaks of, or may.
-    pub(super) has_kept_file: bool,
+    /// Whether an old file is set aside for the name: which the row speaks of, or may.
+    pub(super) has_file_aside: bool,
     pub(super) cutoff: SystemTime,
 }
 
@@ -56,7 +56,7 @@ pub(super) fn other_key(fault: Fault, key: &str, row: &Row) -> Option<String> {
 }
 
 const NO_FILE: &str = "its file is missing";
-const KEPT: &str = "an old file is kept beside it: repair interrupted-overwrite first";
+const ASIDE: &str = "an old file is kept beside it: repair interrupted-overwrite first";
 
 /// Whether the row has this fault.
 pub(super) fn judge(fault: Fault, evidence: &Evidence<'_>) -> Option<Judged> {
@@ -67,7 +67,7 @@ pub(super) fn judge(fault: Fault, evidence: &Evidence<'_>) -> Option<Judged> {
         Fault::SizeMismatch if row.is_live() => {
             let found = found.filter(|found| found.size != row.size)?;
             let remedy = match found.changed > evidence.cutoff {
-                _ if evidence.has_kept_file => Err(KEPT),
+                _ if evidence.has_file_aside => Err(ASIDE),
                 true => Err("the file is younger than the grace period"),
                 false => Ok(Remedy::Size(found.size)),
             };
@@ -98,7 +98,7 @@ fn missing(evidence: &Evidence<'_>) -> Option<Verdict> {
     match evidence.file? {
         Ok(_) => None,
         Err(error) if error.os_errno() == Errno::ENOENT as i32 => {
-            let remedy = if evidence.has_kept_file { Err(KEPT) } else { Ok(Remedy::Delete) };
+            let remedy = if evidence.has_file_aside { Err(ASIDE) } else { Ok(Remedy::Delete) };
             Some(("the row is live, its file is missing".to_owned(), remedy))
         }
         // The directory stays; no door gives it as a file.

@@ -126,13 +126,13 @@ impl Repairs<'_> {
             Some(id) => Some(examine(&self.process, fault, id).await?),
             None => None,
         };
-        let has_kept_file = match &id {
-            Some(id) => has_kept_file(&self.process, fault, id, row).await?,
+        let has_file_aside = match &id {
+            Some(id) => has_file_aside(&self.process, fault, id, row).await?,
             None => false,
         };
         let cutoff = self.checking.cutoff;
         let file = file.as_ref();
-        Ok(judge(fault, &Evidence { key, row, other, file, has_kept_file, cutoff }))
+        Ok(judge(fault, &Evidence { key, row, other, file, has_file_aside, cutoff }))
     }
 }
 
@@ -149,17 +149,17 @@ async fn examine(process: &Process, fault: Fault, id: &FileId) -> Result<Result<
     }
 }
 
-/// Whether a file is kept that the row speaks of; or, where the row's own file is
+/// Whether a file is set aside that the row speaks of; or, where the row's own file is
 /// missing, any.
-async fn has_kept_file(process: &Process, fault: Fault, id: &FileId, row: &Row) -> Result<bool> {
+async fn has_file_aside(process: &Process, fault: Fault, id: &FileId, row: &Row) -> Result<bool> {
     if !matches!(fault, Fault::MissingFile | Fault::SizeMismatch) {
         return Ok(false);
     }
     let id = id.clone();
-    let kept = process.on_mount("check", move |mount| mount.kept_files(&id)).await?;
+    let aside = process.on_mount("check", move |mount| mount.set_aside(&id)).await?;
     Ok(match fault {
-        Fault::MissingFile => !kept.is_empty(),
-        _ => kept.of_row(row).is_some(),
+        Fault::MissingFile => !aside.is_empty(),
+        _ => aside.of_row(row).is_some(),
     })
 }
 

@@ -11,7 +11,7 @@ use super::tree::Tree;
 use super::{Checked, Fault, FsckOptions, Report, count_error};
 use crate::debris::{self, Debris};
 use crate::error::{Error, ErrorKind, Result};
-use crate::files::{Mount, RootIdentity, Walked, WalkedFile, is_kept};
+use crate::files::{Mount, RootIdentity, Walked, WalkedFile, is_aside};
 use crate::index::{Keyed, Sorted};
 use crate::maintenance::Phase;
 use crate::name::FileName;
@@ -41,9 +41,9 @@ pub(super) struct Scanned {
     pub(super) checking: Checking,
     pub(super) checked: Checked,
     pub(super) candidates: Candidates,
-    /// Old files that writes have kept: to be looked at first, because what is
+    /// Old files that writes have set aside: to be looked at first, because what is
     /// wrong with their rows may be that they lie here.
-    pub(super) kept: Candidates,
+    pub(super) aside: Candidates,
     pub(super) aliases: Aliases,
     pub(super) forms: Forms,
     pub(super) tree: Tree,
@@ -100,7 +100,7 @@ impl<'a> Scan<'a> {
             checked: Checked::default(),
             candidates: Candidates::new(&options.only),
             // Known in any case: see `Repairs::repairs`.
-            kept: Candidates::new(&[]),
+            aside: Candidates::new(&[]),
             aliases: Aliases::new(&prefix),
             forms: Forms::default(),
             tree: Tree::new(options.max_missing, options.dir.is_none()),
@@ -245,13 +245,13 @@ impl<'a> Scan<'a> {
             self.foreign(&path);
             return Ok(());
         }
-        let Scanned { checking, checked, candidates, kept, tree, forms, .. } = &mut self.scanned;
+        let Scanned { checking, checked, candidates, aside, tree, forms, .. } = &mut self.scanned;
         if changed > checking.cutoff {
             checked.young += 1;
             return Ok(());
         }
-        if is_kept(name) {
-            kept.add(Fault::InterruptedOverwrite, "", &path)?;
+        if is_aside(name) {
+            aside.add(Fault::InterruptedOverwrite, "", &path)?;
         }
         if debris == Some(Debris::Staging) {
             return candidates.add(Fault::StaleStaging, "", &path);

@@ -1,4 +1,4 @@
-//! Old files, kept while the write that replaces them may still fail. Each has a
+//! Old files, set aside while the write that replaces them may still fail. Each has a
 //! reserved name that tells whose it is and which write it made way for.
 
 use std::os::fd::{AsFd, OwnedFd};
@@ -29,7 +29,7 @@ struct Label<'n> {
 
 /// A new reserved name for the old file of this name, which another inode is to
 /// replace, whose row will have this time.
-pub(super) fn kept_name(name: &str, inode: u64, mtime: i64) -> Result<String> {
+pub(super) fn aside_name(name: &str, inode: u64, mtime: i64) -> Result<String> {
     reserved_name(&format!("old-{}-{inode:x}-{mtime:x}", hash(name)))
 }
 
@@ -38,15 +38,15 @@ fn hash(name: &str) -> String {
 }
 
 /// Whether this is the reserved name of some file's old one.
-pub(crate) fn is_kept(reserved: &[u8]) -> bool {
+pub(crate) fn is_aside(reserved: &[u8]) -> bool {
     std::str::from_utf8(reserved).is_ok_and(|reserved| label(reserved).is_some())
 }
 
-/// What all that is kept for one name has in common: the directory and the md5
-/// of the name. `None` where the path is of no kept file.
-pub(crate) fn kept_for(path: &[u8]) -> Option<&[u8]> {
+/// What all that is set aside for one name has in common: the directory and the md5
+/// of the name. `None` where the path is of no file set aside.
+pub(crate) fn aside_for(path: &[u8]) -> Option<&[u8]> {
     let start = path.iter().rposition(|byte| *byte == b'/').map_or(0, |slash| slash + 1);
-    is_kept(&path[start..]).then(|| &path[..start + RESERVED_PREFIX.len() + "old-".len() + 32])
+    is_aside(&path[start..]).then(|| &path[..start + RESERVED_PREFIX.len() + "old-".len() + 32])
 }
 
 fn label(reserved: &str) -> Option<Label<'_>> {
@@ -58,9 +58,9 @@ fn label(reserved: &str) -> Option<Label<'_>> {
     (owner.len() == 32).then_some(Label { owner, inode, mtime })
 }
 
-/// What is kept for one name.
+/// What is set aside for one name.
 #[derive(Debug, Default)]
-pub(crate) struct KeptFiles {
+pub(crate) struct SetAside {
     /// The size of the file in place, if there is one.
     in_place: Option<u64>,
     /// What the file in place replaced, what that replaced, and so on: writes may
@@ -78,7 +78,7 @@ struct Old {
     mtime: i64,
 }
 
-impl KeptFiles {
+impl SetAside {
     pub(crate) fn is_empty(&self) -> bool {
         self.chain.is_empty() && self.others.is_empty()
     }
@@ -110,21 +110,21 @@ impl KeptFiles {
 }
 
 impl Mount {
-    /// What is kept for a file's name.
-    pub(crate) fn kept_files(&self, id: &FileId) -> Result<KeptFiles> {
+    /// What is set aside for a file's name.
+    pub(crate) fn set_aside(&self, id: &FileId) -> Result<SetAside> {
         let look = |root: &OwnedFd| {
             Family::read(&open_directory(root, id.parent())?, &hash(id.file_name()))
         };
         match look(&self.root()?) {
             Ok(family) => Ok(family.sort_out()),
-            Err(Errno::ENOENT | Errno::ENOTDIR | Errno::ELOOP) => Ok(KeptFiles::default()),
+            Err(Errno::ENOENT | Errno::ENOTDIR | Errno::ELOOP) => Ok(SetAside::default()),
             Err(errno) => Err(failed(id.as_str(), "cannot look for kept files", errno)),
         }
     }
 
-    /// The id of the file in place that a kept file's path is labelled with.
-    /// `None` where there is none, or the path is not a kept file's.
-    pub(crate) fn owner_of_kept(&self, path: &str) -> Result<Option<FileId>> {
+    /// The id of the file in place that a file set aside path is labelled with.
+    /// `None` where there is none, or the path is not a file set aside.
+    pub(crate) fn owner_of_aside(&self, path: &str) -> Result<Option<FileId>> {
         let (parent, reserved) = path.rsplit_once('/').unwrap_or(("", path));
         let Some(Label { owner, .. }) = label(reserved) else { return Ok(None) };
         let root = self.root()?;
@@ -148,8 +148,8 @@ impl Mount {
     }
 }
 
-/// Whether a kept file's path is labelled with a file of this name.
-pub(crate) fn is_kept_for(path: &str, file_name: &str) -> bool {
+/// Whether a file set aside path is labelled with a file of this name.
+pub(crate) fn is_aside_for(path: &str, file_name: &str) -> bool {
     let reserved = path.rsplit('/').next().unwrap_or(path);
     label(reserved).is_some_and(|label| label.owner == hash(file_name))
 }
@@ -160,21 +160,21 @@ fn failed(path: &str, reason: &'static str, errno: Errno) -> Error {
         .with_source(errno)
 }
 
-/// A file, if it is in place, and what is kept for it.
+/// A file, if it is in place, and what is set aside for it.
 struct Family {
     in_place: Option<(String, FileStat)>,
-    kept: Vec<(String, FileStat)>,
+    aside: Vec<(String, FileStat)>,
 }
 
 impl Family {
     /// Of the name in this directory that has this md5.
     fn read(directory: &OwnedFd, owner: &str) -> nix::Result<Self> {
-        let mut family = Family { in_place: None, kept: Vec::new() };
+        let mut family = Family { in_place: None, aside: Vec::new() };
         for entry in open(directory)?.iter() {
             let entry = entry?;
             let Ok(name) = entry.file_name().to_str() else { continue };
-            let is_kept = label(name).is_some_and(|label| label.owner == owner);
-            if !is_kept && hash(name) != owner {
+            let is_aside = label(name).is_some_and(|label| label.owner == owner);
+            if !is_aside && hash(name) != owner {
                 continue;
             }
             let status = match fstatat(directory, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
@@ -182,7 +182,7 @@ impl Family {
                 outcome => outcome?,
             };
             match is_regular(&status) {
-                true if is_kept => family.kept.push((name.to_owned(), status)),
+                true if is_aside => family.aside.push((name.to_owned(), status)),
                 true => family.in_place = Some((name.to_owned(), status)),
                 false => {}
             }
@@ -190,7 +190,7 @@ impl Family {
         Ok(family)
     }
 
-    fn sort_out(mut self) -> KeptFiles {
+    fn sort_out(mut self) -> SetAside {
         let mut chain = Vec::new();
         let mut successor = self.in_place.as_ref().map(|(_, status)| *status);
         // Its bytes were written before the old file was set aside.
@@ -199,23 +199,23 @@ impl Family {
                 && at(by.st_mtime, by.st_mtime_nsec) <= changed(old)
         };
         while let Some(by) = successor {
-            let next = self.kept.iter().position(|(name, old)| replaced(name, old, &by));
+            let next = self.aside.iter().position(|(name, old)| replaced(name, old, &by));
             successor = next.map(|next| {
-                let (reserved, status) = self.kept.swap_remove(next);
+                let (reserved, status) = self.aside.swap_remove(next);
                 let mtime = label(&reserved).map_or(0, |label| label.mtime);
                 chain.push(Old { reserved, size: status.st_size.cast_unsigned(), mtime });
                 status
             });
         }
         let size = |status: &FileStat| status.st_size.cast_unsigned();
-        let others = self.kept.into_iter().map(|(name, status)| (name, size(&status))).collect();
-        KeptFiles { in_place: self.in_place.map(|(_, status)| size(&status)), chain, others }
+        let others = self.aside.into_iter().map(|(name, status)| (name, size(&status))).collect();
+        SetAside { in_place: self.in_place.map(|(_, status)| size(&status)), chain, others }
     }
 }
 
-/// For a write that is undone after another was begun upon it: whoever kept its
-/// file, to put it back should the other write fail, had better put back what
-/// was there before. `None` where nothing was.
+/// For a write that is undone after another was begun upon it: whoever set its
+/// file aside, to put it back should the other write fail, had better put back
+/// what was there before. `None` where nothing was.
 ///
 /// To be called under the row's lock, which the other must take to put anything
 /// back.
@@ -237,7 +237,7 @@ pub(super) fn pass_on(
         match old {
             None => unlinkat(directory, reserved, UnlinkatFlags::NoRemoveDir)?,
             Some(old) => {
-                let link = kept_name(name, 0, 0).map_err(|_| Errno::EAGAIN)?;
+                let link = aside_name(name, 0, 0).map_err(|_| Errno::EAGAIN)?;
                 linkat(directory, old, directory, link.as_str(), AtFlags::empty())?;
                 renameat(directory, link.as_str(), directory, reserved)?;
             }
