@@ -11,7 +11,6 @@ use crate::error::{Error, ErrorKind, Result};
 
 /// They are looked for once in a process.
 pub(super) struct Siblings {
-    names: Vec<String>,
     pub(super) statements: Vec<Sql>,
 }
 
@@ -19,17 +18,17 @@ impl Index {
     /// The names of the other tables, and views, in this one's database or schema
     /// that have its columns and may be read, in the form in which the option
     /// `table` takes them.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the judgements come next"))]
-    pub(crate) async fn siblings(&self) -> Result<&[String]> {
-        Ok(&self.look_for_siblings().await?.names)
+    #[cfg(test)]
+    pub(crate) async fn siblings(&self) -> Result<Vec<String>> {
+        let siblings = self.look_for_siblings().await?;
+        Ok(siblings.statements.iter().map(|sql| sql.table().to_owned()).collect())
     }
 
     pub(super) async fn look_for_siblings(&self) -> Result<&Siblings> {
         self.siblings
             .get_or_try_init(async || {
                 let statements = self.find_siblings().await?;
-                let names = statements.iter().map(|sql| sql.table().to_owned()).collect();
-                Ok(Siblings { names, statements })
+                Ok(Siblings { statements })
             })
             .await
     }

@@ -219,7 +219,9 @@ impl<'s> Fsck<'s> {
         }
         let mut scanned = Scan::run(&process, &self.options, report)?;
         if self.options.dir.is_some() && !self.options.repair.is_empty() {
-            scanned.tree.suspects.extend(self.suspect_whole(&process)?);
+            if let Some(whole) = self.suspect_whole(&process)? {
+                scanned.tree.suspects = vec![whole];
+            }
         }
         self.settle(process, scanned, report)
     }
