@@ -65,7 +65,10 @@ impl Oracle<'_> {
         }
         for (id, cells) in &self.before.rows {
             if !self.ordered.rows.contains(id) {
-                wrong.extend(self.live_file(id, cells, after));
+                // Of a row that was to go alone nothing speaks any more.
+                if !self.ordered.alone.contains(id) {
+                    wrong.extend(self.live_file(id, cells, after));
+                }
                 wrong.extend(self.row(id, cells, after));
             }
         }
@@ -84,8 +87,11 @@ impl Oracle<'_> {
             let is_young = self.steps.iter().all(Step::is_patient)
                 && self.plan.young.iter().any(|young| *path == format!("share/{young}"))
                 && !self.ordered.files.contains(path);
+            // Of a copy that is the root itself.
+            let is_root =
+                self.config.root.len() > "share".len() && path.starts_with(&self.config.root);
             let same = self.before.files.get(path) == after.files.get(path);
-            if !same && (is_young || is_foreign.into_iter().any(is_meant)) {
+            if !same && (is_young || !is_root && is_foreign.into_iter().any(is_meant)) {
                 wrong.push(format!("young or foreign, and not left alone: {path}"));
             }
         }
@@ -136,7 +142,7 @@ impl Oracle<'_> {
             let kept = self.before.files.get(&format!("share/{}", one.kept));
             let is_kept = after.files.get(&format!("share/{}", one.kept)) == kept;
             let is_back = now == kept;
-            let is_there = is_back || (is_kept && now == Some(file));
+            let is_there = is_back || self.is_said_to_be_new(id) || (is_kept && now == Some(file));
             return (!is_there).then(|| format!("an interrupted overwrite lost a file: {path}"));
         }
         (now != Some(file)).then(|| format!("a live row's file is gone or changed: {path}"))
@@ -161,13 +167,16 @@ impl Oracle<'_> {
         self.steps.iter().any(is_forced) && !self.config.is_right_for(&id.2)
     }
 
-    /// Whether a file was to be deleted by its own name, of which another database has
-    /// a row: an old copy, or because an import was told that its storage is a new one.
-    fn is_named(&self, id: &RowId) -> bool {
+    /// Whether another table's storage was said to be a new one, to be imported.
+    fn is_said_to_be_new(&self, id: &RowId) -> bool {
         let is_said = |step: &Step| matches!(step, Step::Import { new_storage: true, .. });
-        let is_copy = self.config.database == STALE;
-        id.0 != self.config.database
-            && (is_copy || self.steps.iter().any(is_said))
+        !self.has_right_table(id) && self.steps.iter().any(is_said)
+    }
+
+    /// Whether a file was to be deleted by its own name, of which another table has a
+    /// row as well: a copy, or because an import was told to give it one.
+    fn is_named(&self, id: &RowId) -> bool {
+        !self.has_right_table(id)
             && self.config.is_right_for(&id.2)
             && self.ordered.files.contains(&format!("share/{}", id.2))
     }

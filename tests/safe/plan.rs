@@ -187,6 +187,9 @@ impl Draw<'_> {
         if !matches!(fate, Fate::Orphan | Fate::Nothing) {
             self.row(database, table, row.clone());
         }
+        if site == 0 && fate == Fate::Live {
+            self.in_both_tables(&row);
+        }
         if database == MAIN && ago > COPIED {
             self.copied(table, &row, fate);
         } else if database == MAIN && fate == Fate::Live && self.random.below(3) == 0 {
@@ -203,6 +206,19 @@ impl Draw<'_> {
                 }
                 self.file(name, bytes, ago);
             }
+        }
+    }
+
+    /// A site on its way from one table to another has some rows in both, which need not
+    /// say the same.
+    fn in_both_tables(&mut self, row: &Row) {
+        match self.random.below(6) {
+            0 | 1 => self.row(MAIN, "other_dfs", row.clone()),
+            2 => {
+                let mtime = -row.mtime;
+                self.row(MAIN, "other_dfs", Row { mtime, expired: true, ..row.clone() });
+            }
+            _ => {}
         }
     }
 

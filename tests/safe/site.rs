@@ -186,7 +186,8 @@ fn add_files(from: &Path, prefix: &str, files: &mut BTreeMap<String, Content>) -
     let walk = WalkDir::new(from).into_iter().filter_entry(|entry| !is_trash(entry.file_name()));
     for entry in walk {
         let entry = entry?;
-        if entry.file_type().is_dir() {
+        // What a bare mount point has is not a part of the share.
+        if entry.file_type().is_dir() || entry.file_name() == ".keep" {
             continue;
         }
         let path = entry.path().strip_prefix(from)?.to_string_lossy();
