@@ -22,7 +22,7 @@ DENY    := build/tools/bin/cargo-deny
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help build install deps demo test faults test-nfs lint audit header bench bench-quick bench-scale clean
+.PHONY: help build install deps demo test faults test-nfs lint audit header bench bench-quick bench-scale bench-fsck clean
 
 help:
 	@echo 'make demo      show and upload pictures, private nginx and php-fpm; Ctrl-C stops it (DEMO_PORT=8080)'
@@ -36,6 +36,7 @@ help:
 	@echo 'make header    regenerate include/ezdfs.h'
 	@echo 'make bench     measure against nginx, PHP and Varnish, write docs/benchmarks.md; 15 minutes'
 	@echo 'make bench-quick, bench-scale   the targets alone; tables of many rows (SIZES=...)'
+	@echo 'make bench-fsck   the time and memory of a whole check (BUILDS="new old" in turn)'
 	@echo 'make deps      install the Debian packages that the other targets need'
 	@echo 'make clean     remove what was built'
 
@@ -144,6 +145,11 @@ bench-scale:
 	@tests/deps.sh bench
 	@$(MAKE) --no-print-directory build
 	benches/scale.py $(SIZES)
+
+# A whole store, 300,000 files and rows on SQLite; BUILDS="new old" compares builds of the command.
+BUILDS ?= build/ezdfs
+bench-fsck: build/ezdfs
+	benches/fsck.py $(BUILDS)
 
 # Keeps build/tools, which depends on nothing here.
 clean:
