@@ -299,8 +299,6 @@ typedef struct ezdfs_create_options {
   int64_t mtime;
 } ezdfs_create_options;
 
-
-
 #ifdef __cplusplus
 extern "C" {
 #endif // __cplusplus

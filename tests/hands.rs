@@ -11,6 +11,7 @@ mod grants;
 #[cfg(feature = "failpoints")]
 mod held;
 mod lists;
+mod orders;
 mod overwrites;
 mod permissions;
 mod pruning;
@@ -42,6 +43,7 @@ pub(crate) fn register(trials: &mut Trials) {
     clean::register(trials);
     permissions::register(trials);
     lists::register(trials);
+    orders::register(trials);
     debris::register(trials);
     grants::register(trials);
     telling::register(trials);

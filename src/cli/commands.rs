@@ -121,6 +121,7 @@ fn open_source(path: &Path) -> Result<File> {
 
 fn get(store: &Store, arguments: &Arguments<'_>) -> Result<ExitCode> {
     let id = arguments.id()?;
+    arguments.path().map_or(Ok(()), |path| output::require_outside(store, path))?;
     let opened = store.open(&id)?;
     let target = arguments.text("file").unwrap_or("-");
     let failed = |error| output::cannot_write(error, target);

@@ -1,6 +1,7 @@
 //! What the command prints.
 
 use std::io::{self, Write};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,6 +16,7 @@ use signal_hook::flag;
 use crate::error::{Error, ErrorKind, Result};
 use crate::maintenance::Phase;
 use crate::metadata::FileInfo;
+use crate::store::Store;
 
 /// A stored file in JSON.
 #[derive(Serialize)]
@@ -36,6 +38,20 @@ impl<'a> From<&'a FileInfo> for File<'a> {
             scope: &info.scope,
         }
     }
+}
+
+/// Refuses to write what a command tells into the store's own tree, where it might
+/// replace a stored file.
+pub(super) fn require_outside(store: &Store, path: &Path) -> Result<()> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = folder.unwrap_or(Path::new(".")).canonicalize();
+    let (Ok(folder), Ok(root)) = (folder, store.root().canonicalize()) else { return Ok(()) };
+    if !folder.starts_with(&root) {
+        return Ok(());
+    }
+    let subject = path.to_string_lossy();
+    let reason = format!("lies in the root {}, where stored files are", root.display());
+    Err(Error::new(ErrorKind::InvalidInput, "write", subject, reason))
 }
 
 /// Prints one JSON object on a line of its own.

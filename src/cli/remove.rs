@@ -54,14 +54,17 @@ pub(super) fn run(store: &Store, arguments: &Arguments<'_>) -> Result<ExitCode> 
     let remove = Remove::new(store, options)?;
     let values = |name| arguments.matches.get_many::<String>(name).into_iter().flatten();
     let mut code = None;
-    for target in
-        values("key").map(|key| Ok(Target::Key(key.clone()))).chain(values("id").map(|text| {
-            match arguments.flag("recursive") {
-                true => DirId::parse(text).map(Target::Directory),
-                false => FileId::parse(text).map(Target::File),
-            }
-        }))
-    {
+    let ids = values("id").map(|text| match arguments.flag("recursive") {
+        true => DirId::parse(text).map(Target::Directory),
+        false => FileId::parse(text).map(Target::File),
+    });
+    let targets = values("key").map(|key| Ok(Target::Key(key.clone()))).chain(ids);
+    let targets: Vec<Result<Target>> = targets.collect();
+    if !options.dry_run {
+        let known: Vec<_> = targets.iter().flatten().cloned().collect();
+        remove.require_few(&known)?;
+    }
+    for target in targets {
         match target.and_then(|target| one(&remove, &target, arguments)) {
             Ok(()) => {}
             Err(error) if error.kind() == ErrorKind::NotFound && arguments.flag("force") => {}

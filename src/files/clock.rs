@@ -25,13 +25,11 @@ impl Mount {
         directories: impl IntoIterator<Item = &'d str>,
     ) -> Result<SystemTime> {
         let root = self.root()?;
-        let mut outcome = Err(Errno::ENOENT);
-        for directory in [""].into_iter().chain(directories) {
-            outcome = open_directory(&root, directory).and_then(|directory| ask(&directory));
-            if outcome.is_ok() {
-                break;
-            }
-        }
+        let ask = |directory| open_directory(&root, directory).and_then(|it| ask(&it));
+        // Where none can be made, the root's error tells the reason.
+        let outcome = ask("").or_else(|errno| {
+            directories.into_iter().find_map(|directory| ask(directory).ok()).ok_or(errno)
+        });
         outcome.map_err(|errno| {
             let reason = "cannot make a file there, to learn what time it is on the server";
             Error::new(ErrorKind::Storage, "clock", self.root.to_string_lossy(), reason)

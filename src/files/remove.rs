@@ -8,7 +8,7 @@ use std::os::fd::OwnedFd;
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, renameat};
 use nix::sys::stat::{FileStat, SFlag, fstatat};
-use nix::unistd::{UnlinkatFlags, unlinkat};
+use nix::unistd::{UnlinkatFlags, linkat, unlinkat};
 
 use super::trash::TrashFolder;
 use super::walk::changed;
@@ -60,6 +60,19 @@ impl Remover {
             }
             let (folder, name_there) = trash.enter(place)?;
             renameat(parent, name, &folder, name_there)
+        })
+    }
+
+    /// Gives a file a second name, in the trash.
+    pub(crate) fn link_to_trash(
+        &mut self,
+        path: &str,
+        trash: &TrashFolder,
+        place: &str,
+    ) -> Result<Taken> {
+        self.take(path, |parent, name| {
+            let (folder, name_there) = trash.enter(place)?;
+            linkat(parent, name, &folder, name_there, AtFlags::empty())
         })
     }
 

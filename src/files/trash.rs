@@ -5,6 +5,7 @@
 use std::fs::File;
 use std::io::{self, BufReader, Write};
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
@@ -18,6 +19,7 @@ use super::directories::Directories;
 use super::{Mount, open_beneath, open_directory};
 use crate::debris::TRASH;
 use crate::error::{Error, ErrorKind, Result};
+use crate::name::{FileName, MAX_NAME_LEN};
 
 /// How journals' names end.
 const JOURNAL: &str = ".jsonl";
@@ -34,6 +36,8 @@ pub(crate) struct TrashFolder {
     date: String,
     journal: Mutex<File>,
     journal_path: String,
+    /// The last line may be half a one.
+    is_torn: AtomicBool,
 }
 
 impl Mount {
@@ -58,7 +62,20 @@ impl Mount {
         let journal =
             open().map_err(|errno| cannot("cannot make a journal", &journal_path, errno))?;
         let journal = Mutex::new(File::from(journal));
-        Ok(TrashFolder { mount: self.clone(), root, date, journal, journal_path })
+        Ok(TrashFolder {
+            mount: self.clone(),
+            root,
+            date,
+            journal,
+            journal_path,
+            is_torn: AtomicBool::new(false),
+        })
+    }
+
+    /// Whether there is anything in the trash; with a marker only that tells whether
+    /// the root is mounted.
+    pub(crate) fn has_trash(&self) -> Result<bool> {
+        Ok(self.marker.is_none() && !self.trash_entries()?.is_empty())
     }
 
     /// The journals, the newest first.
@@ -181,7 +198,12 @@ impl TrashFolder {
                 1 => self.date.clone(),
                 number => format!("{}.{number}", self.date),
             };
-            let place = format!("{TRASH}/{date}/{path}");
+            let mut place = format!("{TRASH}/{date}/{path}");
+            if place.len() > MAX_NAME_LEN {
+                // The journal knows which file it is.
+                let name = FileName::stored(path).hash();
+                place = format!("{TRASH}/{date}/.ezdfs-long-names/{name}");
+            }
             match open_beneath(&self.root, &place, OFlag::O_PATH | OFlag::O_NOFOLLOW) {
                 Ok(_) | Err(Errno::ELOOP) => {}
                 Err(Errno::ENOENT | Errno::ENOTDIR) => return Ok(place),
@@ -199,7 +221,12 @@ impl TrashFolder {
     /// Adds a line to the journal.
     pub(crate) fn note(&self, line: &str) -> Result<()> {
         let mut journal = self.journal.lock().unwrap_or_else(PoisonError::into_inner);
-        journal.write_all(format!("{line}\n").as_bytes()).map_err(|error| self.cannot_note(error))
+        // What a failed write has left must not swallow this line.
+        let start = if self.is_torn.swap(true, Ordering::Relaxed) { "\n" } else { "" };
+        let written = journal.write_all(format!("{start}{line}\n").as_bytes());
+        written.map_err(|error| self.cannot_note(error))?;
+        self.is_torn.store(false, Ordering::Relaxed);
+        Ok(())
     }
 
     /// Makes sure that the server has the journal.

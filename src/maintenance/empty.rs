@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::time::{Duration, SystemTime};
 
-use super::{Phase, Progress, limit};
+use super::{Phase, Progress, fit, limit};
 use crate::debris::TRASH;
 use crate::error::Result;
 use crate::files::{Mount, Walked};
@@ -19,8 +19,8 @@ pub struct EmptyOptions {
     pub grace: Duration,
     /// Only look and count.
     pub dry_run: bool,
-    /// So many files may go; `None` for 1,000 or one per cent of the rows, whichever
-    /// is more.
+    /// So many files may go; as many as there are, if it is `None`: they were judged
+    /// when they were taken away.
     pub max_remove: Option<u64>,
 }
 
@@ -51,6 +51,7 @@ pub fn empty_trash(
 ) -> Result<Emptied> {
     let process = store.process()?;
     let mount = process.mount();
+    fit::require_mounted(&process, "purge")?;
     let now = mount.server_time([])?;
     let before = now.checked_sub(options.grace).unwrap_or(SystemTime::UNIX_EPOCH);
     // A folder has all that went on its date: the whole day must be over.
@@ -67,8 +68,9 @@ pub fn empty_trash(
         run.emptied.files = planned;
         return Ok(run.emptied);
     }
-    let rows = runtime::block_on(async { process.index().count("").await })?;
-    limit::require("purge", TRASH, planned, limit::most(options.max_remove, rows))?;
+    if let Some(most) = options.max_remove {
+        limit::require("purge", TRASH, planned, most)?;
+    }
     for folder in &folders {
         run.folder(folder)?;
         if run.emptied.is_interrupted {

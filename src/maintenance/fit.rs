@@ -68,6 +68,19 @@ pub fn require_own_file(store: &Store, operation: &'static str, id: &FileId) -> 
     Err(Error::new(ErrorKind::InvalidConfig, operation, id.as_str(), reason))
 }
 
+/// Refuses a mount that is not there: a bare root, unless the table has no rows.
+/// Where the trash is, something is mounted.
+pub(crate) fn require_mounted(process: &Process, operation: &'static str) -> Result<()> {
+    runtime::block_on(async {
+        let look = |mount: &Mount| Ok(mount.is_bare()? && !mount.has_trash()?);
+        let is_bare = process.on_mount(operation, look).await?;
+        match is_bare && !process.has_no_rows().await? {
+            true => process.on_mount(operation, Mount::require_alive).await,
+            false => Ok(()),
+        }
+    })
+}
+
 /// Looks at a sample, and gives the path of one that does not fit.
 pub(crate) fn look(process: &Process, operation: &'static str) -> Result<(Fit, String)> {
     let prefix = process.name_prefix();

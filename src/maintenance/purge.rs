@@ -170,7 +170,9 @@ impl Run<'_> {
                 let look = |path: &String| {
                     pulse.beat();
                     // What an interrupted run has taken away is no missing file.
-                    Ok((remover.look(path)?.is_some(), mount.is_in_trash(path, &folders)?))
+                    // What cannot be looked at is told of when it cannot be removed.
+                    let is_there = remover.look(path).map_or(true, |file| file.is_some());
+                    Ok((is_there, mount.is_in_trash(path, &folders)?))
                 };
                 paths.iter().map(look).collect::<Result<Vec<_>>>()
             };

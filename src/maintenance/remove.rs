@@ -1,6 +1,7 @@
 //! Removing what an operator names: files and whole directories, rows alone, rows
 //! by their keys.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use super::{Phase, Progress, fit, limit};
@@ -9,7 +10,7 @@ use crate::files::Mount;
 use crate::index::{BATCH, Keyed, PAGE};
 use crate::name::{DirId, FileId, FileName};
 use crate::runtime;
-use crate::store::{Deleted, Process, Pulse, Store, Trash};
+use crate::store::{Deleted, Disposal, Process, Pulse, Store, Trash};
 
 /// What is to be removed.
 #[derive(Debug, Clone)]
@@ -74,10 +75,38 @@ impl<'s> Remove<'s> {
     /// fit each other, or the mount is dead.
     pub fn new(store: &'s Store, options: RemoveOptions) -> Result<Self> {
         let process = store.process()?;
-        if !options.row_only {
+        if options.row_only {
+            // Its journal is to be found when the share is there.
+            fit::require_mounted(&process, "rm")?;
+        } else {
             fit::require(&process, "rm")?;
         }
         Ok(Remove { store, process, options })
+    }
+
+    /// Refuses more than `max_remove`, of all that is to be removed: rows, and files
+    /// without one.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidInput`](crate::ErrorKind::InvalidInput)
+    pub fn require_few(&self, targets: &[Target]) -> Result<()> {
+        let Remove { process, options, .. } = self;
+        let mut planned = 0;
+        for target in targets {
+            let Target::Directory(dir) = target else {
+                planned += 1;
+                continue;
+            };
+            let beneath = process.name_prefix().beneath(Some(dir))?;
+            planned += runtime::block_on(async { process.index().count(&beneath).await })?;
+            if !options.row_only {
+                planned += rowless(process, dir)?.len() as u64;
+            }
+        }
+        let all = runtime::block_on(async { process.index().count("").await })?;
+        let subject = targets.first().map_or_else(String::new, Target::to_string);
+        limit::require("rm", subject, planned, limit::most(options.max_remove, all))
     }
 
     /// Removes what is named.
@@ -85,8 +114,6 @@ impl<'s> Remove<'s> {
     /// # Errors
     ///
     /// - [`NotFound`](crate::ErrorKind::NotFound): no such row.
-    /// - [`InvalidInput`](crate::ErrorKind::InvalidInput): more rows lie below the
-    ///   directory than `max_remove`.
     /// - As [`Store::delete`] and [`Store::delete_directory`].
     pub fn run(&self, target: &Target, report: &mut dyn RemoveReport) -> Result<Deleted> {
         let RemoveOptions { dry_run, row_only, .. } = self.options;
@@ -96,7 +123,9 @@ impl<'s> Remove<'s> {
             Target::Key(key) => (key.as_str(), key.clone()),
         };
         match target {
-            Target::File(id) if !dry_run && !row_only => self.store.delete(id)?,
+            Target::File(id) if !dry_run && !row_only => {
+                self.store.delete_by(id, &Disposal::UnlinkOwn)?
+            }
             Target::Key(key) if !dry_run && !row_only => self.store.delete_key(key)?,
             _ => {
                 let find = async { self.process.index().find_keyed(&key).await };
@@ -118,13 +147,10 @@ impl<'s> Remove<'s> {
         if options.dry_run {
             return would_remove(process, dir, &beneath, *options, report);
         }
-        let (planned, all) = runtime::block_on(async {
-            Ok((process.index().count(&beneath).await?, process.index().count("").await?))
-        })?;
-        limit::require("rm", dir.as_str(), planned, limit::most(options.max_remove, all))?;
+        let planned = runtime::block_on(async { process.index().count(&beneath).await })?;
         report.progress(Phase::Removing, 0, planned);
         if !options.row_only {
-            return store.delete_directory_unless(dir, &mut |done| {
+            return store.delete_directory_by(dir, &Disposal::UnlinkOwn, &mut |done| {
                 report.progress(Phase::Removing, done, planned);
                 report.is_interrupted()
             });
@@ -159,24 +185,27 @@ fn would_remove(
     if options.row_only {
         return Ok(deleted);
     }
-    let path = dir.as_str().to_owned();
-    let look = move |mount: &Mount, pulse: &Pulse| mount.leftovers(&path, &|| pulse.beat());
-    let leftovers = runtime::block_on(process.on_mount_long("rm", look))?;
-    for paths in leftovers.files.chunks(BATCH) {
-        let known: Vec<_> = paths
-            .iter()
-            .filter_map(|path| process.name_prefix().name(&FileId::parse(path).ok()?).ok())
-            .collect();
-        let rows = runtime::block_on(async { process.index().find_many(&known).await })?;
-        for path in paths {
-            let name = FileId::parse(path).and_then(|id| process.name_prefix().name(&id));
-            if !name.is_ok_and(|name| rows.contains_key(&name.hash())) {
-                report.would_remove(path, None)?;
-                deleted.files += 1;
-            }
-        }
+    for path in rowless(process, dir)? {
+        report.would_remove(&path, None)?;
+        deleted.files += 1;
     }
     Ok(deleted)
+}
+
+/// Files below a directory that have no row.
+fn rowless(process: &Process, dir: &DirId) -> Result<Vec<String>> {
+    let path = dir.as_str().to_owned();
+    let look = move |mount: &Mount, pulse: &Pulse| mount.leftovers(&path, &|| pulse.beat());
+    let mut files = runtime::block_on(process.on_mount_long("rm", look))?.files;
+    let name = |path: &String| process.name_prefix().name(&FileId::parse(path).ok()?).ok();
+    let mut with_rows = HashSet::new();
+    for paths in files.chunks(BATCH) {
+        let names: Vec<_> = paths.iter().filter_map(name).collect();
+        let rows = runtime::block_on(async { process.index().find_many(&names).await })?;
+        with_rows.extend(rows.into_keys());
+    }
+    files.retain(|path| !name(path).is_some_and(|name| with_rows.contains(&name.hash())));
+    Ok(files)
 }
 
 /// Goes through the rows below a prefix, batch by batch, until it is told to stop.

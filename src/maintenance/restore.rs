@@ -6,11 +6,13 @@ use std::io::BufRead;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use super::{Phase, Progress};
+use super::{Fault, Phase, Progress, fit};
+use crate::debris::TRASH;
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::{Mount, TakenBack};
 use crate::index::{PendingWrite, Record};
 use crate::metadata::Row;
+use crate::name::FileId;
 use crate::runtime;
 use crate::store::{Line, Process, Removed, Restored, Store, Trash};
 
@@ -69,6 +71,7 @@ pub fn restore(
 ) -> Result<RestoredFiles> {
     let process = store.process()?;
     let mount = process.mount();
+    fit::require_mounted(&process, "restore")?;
     let journals = mount.journals()?;
     let done = restored_before(mount, &journals)?;
     let now = match options.dry_run {
@@ -90,13 +93,22 @@ pub fn restore(
             }
         }
     }
-    Ok(run.outcome)
+    let outcome = run.outcome;
+    let is_nothing = outcome == RestoredFiles::default();
+    match options.only.first().filter(|_| is_nothing && !options.dry_run) {
+        Some(unknown) => Err(Error::not_found("restore", unknown)),
+        None => Ok(outcome),
+    }
 }
 
 impl RestoreOptions {
     fn takes(&self, entry: &Removed, process: &Process) -> bool {
         let since = self.since.map(|since| humantime::format_rfc3339_seconds(since).to_string());
         if since.is_some_and(|since| entry.time < since) {
+            return false;
+        }
+        // In its place is what the row speaks of: it is there to be looked at.
+        if entry.why == Fault::InterruptedOverwrite.name() && self.only.is_empty() {
             return false;
         }
         let prefix = process.name_prefix();
@@ -143,6 +155,11 @@ fn parse(
     journal: &str,
     line: std::io::Result<String>,
 ) -> Result<std::result::Result<Line, serde_json::Error>> {
+    if let Err(error) = &line
+        && error.kind() == std::io::ErrorKind::InvalidData
+    {
+        return Ok(Err(serde::de::Error::custom("not UTF-8")));
+    }
     let line = line.map_err(|error| {
         Error::new(ErrorKind::Storage, "restore", journal, "cannot read the journal")
             .with_errno(error.raw_os_error().unwrap_or_default())
@@ -209,6 +226,12 @@ impl Run<'_> {
         };
         let mut file = false;
         if let (Some(place), Some(path)) = (&entry.trash, &entry.path) {
+            if !place.starts_with(TRASH) || path.starts_with(TRASH) {
+                return Err(conflict("its journal names no place in the trash"));
+            }
+            if entry.row.is_none() {
+                self.require_own_row(entry, path)?;
+            }
             match self.process.mount().take_back(place, path)? {
                 TakenBack::Yes => file = true,
                 TakenBack::NotThere if pending.is_none() => return Ok(None),
@@ -224,6 +247,21 @@ impl Run<'_> {
             self.process.forget(&[crate::name::FileName::of_row(&record.name, &record.name_hash)]);
         }
         Ok((row || file).then_some((row, file)))
+    }
+
+    /// A file that had no row is not what a row of another size speaks of that its
+    /// name has got meanwhile.
+    fn require_own_row(&self, entry: &Removed, path: &str) -> Result<()> {
+        let Ok(id) = FileId::parse(path) else { return Ok(()) };
+        let name = self.process.name_prefix().name(&id)?;
+        let row = runtime::block_on(async { self.process.index().find(&name).await })?;
+        match row.filter(|row| row.is_live() && Some(row.size.cast_signed()) != entry.size) {
+            None => Ok(()),
+            Some(_) => {
+                let reason = "a live row has its name by now, and speaks of another size";
+                Err(Error::new(ErrorKind::InvalidInput, "restore", path, reason))
+            }
+        }
     }
 
     fn begin(&self, record: &Record, has_file: bool) -> Result<Begun> {

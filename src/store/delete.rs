@@ -47,6 +47,10 @@ impl Store {
     ///   the file is on. Either nothing was touched, or the row is soft-deleted;
     ///   deleting again goes on from there.
     pub fn delete(&self, id: &FileId) -> Result<()> {
+        self.delete_by(id, &Disposal::Unlink)
+    }
+
+    pub(crate) fn delete_by(&self, id: &FileId, disposal: &Disposal) -> Result<()> {
         let name = [self.name(id)?];
         let process = self.process()?;
         runtime::block_on(async {
@@ -62,7 +66,7 @@ impl Store {
             }
         })?;
         step!("soft-deleted");
-        process.remove_deleted(&name, None, &Disposal::Unlink).map(drop)
+        process.remove_deleted(&name, None, disposal).1
     }
 
     /// Deletes a row by its key, live or not, and its file, if that is the file of
@@ -82,7 +86,7 @@ impl Store {
             }
             process.soft_delete(&name).await
         })?;
-        process.remove_deleted(&name, None, &Disposal::Unlink).map(drop)
+        process.remove_deleted(&name, None, &Disposal::UnlinkOwn).1
     }
 
     /// Deletes all files below a directory, in batches, names compared byte
@@ -96,14 +100,15 @@ impl Store {
     /// As [`Store::delete`]; what was deleted before the error stays deleted. A
     /// file that cannot be removed does not keep the others.
     pub fn delete_directory(&self, dir: &DirId) -> Result<Deleted> {
-        self.delete_directory_unless(dir, &mut |_| false)
+        self.delete_directory_by(dir, &Disposal::Unlink, &mut |_| false)
     }
 
     /// The same; ends between two batches where it is told to, by who hears how
     /// many rows are gone.
-    pub(crate) fn delete_directory_unless(
+    pub(crate) fn delete_directory_by(
         &self,
         dir: &DirId,
+        disposal: &Disposal,
         is_interrupted: &mut dyn FnMut(u64) -> bool,
     ) -> Result<Deleted> {
         let process = self.process()?;
@@ -138,7 +143,7 @@ impl Store {
                     process.soft_delete(names).await
                 })?;
                 step!("soft-deleted");
-                removal.add(process.remove_deleted(names, Some(dir), &Disposal::Unlink))?;
+                removal.add(process.remove_deleted(names, Some(dir), disposal))?;
             }
         }
         let mut files = removal.end()?;
@@ -148,7 +153,7 @@ impl Store {
             false => Swept::default(),
         };
         files.removed += swept.removed;
-        let left = swept.left + process.prune(dir)?;
+        let left = files.claimed + swept.left + process.prune(dir)?;
         Ok(Deleted { files: files.removed, left, ..deleted })
     }
 }
@@ -164,12 +169,11 @@ pub(crate) struct Removal {
 impl Removal {
     /// Counts what a batch came to; only an error that the next batch would
     /// meet as well ends the whole.
-    pub(crate) fn add(&mut self, batch: Result<Files>) -> Result<()> {
-        match batch {
-            Ok(files) => {
-                self.files.removed += files.removed;
-                self.files.claimed += files.claimed;
-            }
+    pub(crate) fn add(&mut self, (files, outcome): (Files, Result<()>)) -> Result<()> {
+        self.files.removed += files.removed;
+        self.files.claimed += files.claimed;
+        match outcome {
+            Ok(()) => {}
             Err(error) if error.kind() == ErrorKind::Storage => {
                 self.failure.get_or_insert(error);
             }

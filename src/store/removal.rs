@@ -46,7 +46,7 @@ struct Doomed {
 
 impl Process {
     /// Removes the files of those of these names that are soft-deleted still,
-    /// then their rows; says how many files. Begins again where the database
+    /// then their rows; says how many files, in any case. Begins again where the database
     /// asks for it, or was lost: what was done then is not done twice. Below
     /// `prune`, directories that become empty are removed as well.
     pub(crate) fn remove_deleted(
@@ -54,16 +54,17 @@ impl Process {
         names: &[FileName],
         prune: Option<&DirId>,
         disposal: &Disposal,
-    ) -> Result<Files> {
-        runtime::block_on(async {
-            let counts = Arc::new(Counts::default());
+    ) -> (Files, Result<()>) {
+        let counts = Arc::new(Counts::default());
+        let outcome = runtime::block_on(async {
             let mut attempts = self.index.attempts();
             while let Err(error) = self.remove_deleted_once(names, prune, disposal, &counts).await {
                 attempts.pause_or_fail(error).await?;
             }
-            let count = |count: &AtomicU64| count.load(Ordering::Relaxed);
-            Ok(Files { removed: count(&counts.removed), claimed: count(&counts.claimed) })
-        })
+            Ok(())
+        });
+        let count = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        (Files { removed: count(&counts.removed), claimed: count(&counts.claimed) }, outcome)
     }
 
     async fn remove_deleted_once(
@@ -74,7 +75,7 @@ impl Process {
         counts: &Arc<Counts>,
     ) -> Result<()> {
         // Before the lock: who holds a connection must not wait for another.
-        let everywhere = matches!(disposal, Disposal::Trash(_));
+        let everywhere = !matches!(disposal, Disposal::Unlink);
         let claimed = self.claimed_files(names, everywhere).await?;
         let (mut pending, names) = self.index.begin_purge(names).await?;
         step!("locked");
@@ -125,7 +126,7 @@ impl Process {
         let remove = move |mount: &Mount, pulse: &Pulse| {
             let mut removed = Removed::default();
             let mut remover = Remover::new(mount, prune)?;
-            let planned = plan(mount, &mut remover, doomed, &disposal, pulse)?;
+            let planned = plan(mount, &mut remover, doomed, &disposal, pulse, &mut removed)?;
             for (name, step) in planned {
                 pulse.beat();
                 match step.carry_out(mount, &mut remover, &disposal) {
@@ -190,7 +191,7 @@ impl Step {
         match (self, how) {
             (Step::Unlink(path), _) => remover.unlink(path),
             (Step::Trash(planned), Disposal::Trash(trash)) => trash.take(mount, remover, planned),
-            (Step::Trash(_), Disposal::Unlink) | (Step::Nothing, _) => Ok(Taken::NoFile),
+            (Step::Trash(_), _) | (Step::Nothing, _) => Ok(Taken::NoFile),
         }
     }
 }
@@ -202,6 +203,7 @@ fn plan(
     doomed: Vec<Doomed>,
     disposal: &Disposal,
     pulse: &Pulse,
+    removed: &mut Removed,
 ) -> Result<Vec<(FileName, Step)>> {
     let Disposal::Trash(trash) = disposal else {
         let step = |path: Option<String>| path.map_or(Step::Nothing, Step::Unlink);
@@ -210,8 +212,11 @@ fn plan(
     let mut steps = Vec::with_capacity(doomed.len());
     for Doomed { name, path, record } in doomed {
         pulse.beat();
-        let planned = trash.plan(mount, remover, "soft-deleted", path.as_deref(), record)?;
-        steps.push((name, planned.map_or(Step::Nothing, Step::Trash)));
+        match trash.plan(mount, remover, "soft-deleted", path.as_deref(), record) {
+            Ok(planned) => steps.push((name, planned.map_or(Step::Nothing, Step::Trash))),
+            // It does not keep the others.
+            Err(error) => drop(removed.failure.get_or_insert(error)),
+        }
     }
     trash.sync()?;
     Ok(steps)

@@ -106,7 +106,7 @@ fn take_rowless(
         return Ok(Rowless::Young);
     }
     let taken = match disposal {
-        Disposal::Unlink => remover.unlink(path)?,
+        Disposal::Unlink | Disposal::UnlinkOwn => remover.unlink(path)?,
         Disposal::Trash(trash) => match trash.plan(mount, &mut remover, why, Some(path), None)? {
             Some(planned) => {
                 // What the journal does not have after a power cut, nobody puts back.

@@ -70,6 +70,9 @@ pub(crate) struct Trash {
 pub(crate) enum Disposal {
     /// For good: their deletion was asked for.
     Unlink,
+    /// The same for commands, which may be pointed at a wrong table: not what a row
+    /// of another table of the database speaks of.
+    UnlinkOwn,
     Trash(Arc<Trash>),
 }
 
@@ -134,6 +137,16 @@ impl Trash {
         )?;
         let planned = file.zip(place);
         Ok(planned.map(|((path, _), place)| Planned { path: path.to_owned(), place }))
+    }
+
+    /// Notes a file that is about to be replaced, and keeps it in the trash beside.
+    pub(crate) fn keep(&self, mount: &Mount, why: &str, path: &str) -> Result<()> {
+        let mut remover = Remover::new(mount, None)?;
+        if let Some(planned) = self.plan(mount, &mut remover, why, Some(path), None)? {
+            self.sync()?;
+            remover.link_to_trash(&planned.path, self.folder(mount)?, &planned.place)?;
+        }
+        Ok(())
     }
 
     /// Makes sure that the server has what is noted: before rows are deleted.

@@ -89,7 +89,7 @@ impl Store {
             let row = Row::new(&new_name, to, written.size, info.mtime, &info.mime_type);
             let old = Renamed { name: old_name.clone(), info };
             if process.put_in_place(&new_name, &row, Some(&old), written)? {
-                process.remove_deleted(&[old_name], None, &Disposal::Unlink)?;
+                process.remove_deleted(&[old_name], None, &Disposal::UnlinkOwn).1?;
                 return Ok(FileInfo::new(to.clone(), &row));
             }
         }

@@ -110,6 +110,6 @@ fn nothing_in_place(db: TestDb) {
 fn all(db: TestDb) {
     let (cli, _) = site(db);
     cli.check(&["all"], 0);
-    assert_eq!((cli.read(PATH), cli.trashed()), (OLD.to_vec(), vec![]));
+    assert_eq!((cli.read(PATH), cli.trashed()), (OLD.to_vec(), vec![PATH.to_owned()]));
     assert_eq!(found(&cli.check(&[], 0)), []);
 }

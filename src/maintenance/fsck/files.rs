@@ -1,6 +1,8 @@
 //! The second pass over files: those without a row, what interrupted writes have
 //! left, and names in another form.
 
+use std::sync::Arc;
+
 use super::scan::require_same_mount;
 use super::{Fault, Repairs, State, Verdict};
 use crate::error::{ErrorKind, Result};
@@ -89,7 +91,9 @@ impl Repairs<'_> {
             return Ok(None);
         }
         let detail = format!("kept for {:?}, whose row speaks of it", id.as_str());
+        let is_claimed = runtime::block_on(self.process.is_claimed(id.as_str()))?;
         let state = match self.repairs(Fault::InterruptedOverwrite) {
+            _ if is_claimed => State::Left(CLAIMED),
             false => State::Found,
             true if self.put_back(path, reserved, &id, &name)? => State::Repaired,
             true => return Ok(None),
@@ -131,13 +135,18 @@ impl Repairs<'_> {
     fn put_back(&self, path: &str, reserved: &str, id: &FileId, name: &FileName) -> Result<bool> {
         require_same_mount(&self.process, self.checking)?;
         let (path, reserved, id) = (path.to_owned(), reserved.to_owned(), id.clone());
+        let trash = Arc::clone(&self.trash);
         runtime::block_on(async {
             let (locked, row) = self.lock(name).await?;
             let put_back = move |mount: &crate::files::Mount| {
                 let aside = mount.set_aside(&id)?;
                 let is_right = row.is_some_and(|row| aside.of_row(&row) == Some(reserved.as_str()));
                 match is_right {
-                    true => mount.put_back(&path, &id).map(|()| true),
+                    true => {
+                        // What was put in its place was not acknowledged, but who knows.
+                        trash.keep(mount, Fault::InterruptedOverwrite.name(), id.as_str())?;
+                        mount.put_back(&path, &id).map(|()| true)
+                    }
                     false => Ok(false),
                 }
             };
@@ -163,7 +172,9 @@ impl Repairs<'_> {
             return Ok(None);
         }
         let detail = format!("its file is called {file_path:?}, in another form");
+        let is_claimed = runtime::block_on(self.process.is_claimed(file_path))?;
         let state = match self.repairs(Fault::NameForm) {
+            _ if is_claimed => State::Left(CLAIMED),
             false => State::Found,
             true => {
                 require_same_mount(&self.process, self.checking)?;
