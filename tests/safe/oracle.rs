@@ -64,7 +64,7 @@ impl Oracle<'_> {
             wrong.push("something has changed".to_owned());
         }
         for (id, cells) in &self.before.rows {
-            if !self.ordered.rows.contains(id) {
+            if !self.is_ordered(id) {
                 // Of a row that was to go alone nothing speaks any more.
                 if !self.ordered.alone.contains(id) {
                     wrong.extend(self.live_file(id, cells, after));
@@ -106,7 +106,7 @@ impl Oracle<'_> {
                 Some(now) => now == cells || self.is_repaired(id, cells, now),
                 None => false,
             };
-            if !is_whole && !self.ordered.rows.contains(id) {
+            if !is_whole && !self.is_ordered(id) {
                 wrong.push(format!("not whole again: {id:?} {cells:?} {:?}", last.rows.get(id)));
             }
         }
@@ -171,6 +171,11 @@ impl Oracle<'_> {
     fn is_said_to_be_new(&self, id: &RowId) -> bool {
         let is_said = |step: &Step| matches!(step, Step::Import { new_storage: true, .. });
         !self.has_right_table(id) && self.steps.iter().any(is_said)
+    }
+
+    /// Whether a row was to be deleted, under whichever key it was by then.
+    fn is_ordered(&self, (database, table, name, _): &RowId) -> bool {
+        self.ordered.rows.iter().any(|row| (row.0, &row.1, &row.2) == (*database, table, name))
     }
 
     /// Whether a file was to be deleted by its own name, of which another table has a
