@@ -76,7 +76,9 @@ impl Repairs<'_> {
             return Ok(true);
         }
         let has_file = self.process.on_mount("check", move |mount| mount.has_entry(id.as_str()));
-        Ok(row.is_some_and(|row| row.is_live()) && !has_file.await?)
+        // Of a file in place that has no row it is not known whose both are.
+        let Some(row) = row else { return Ok(true) };
+        Ok(row.is_live() && !has_file.await?)
     }
 
     /// Looks whether this path is the file that a live row speaks of, set aside for
