@@ -218,10 +218,11 @@ impl<'s> Fsck<'s> {
             fit::require_own_site(&process, "check")?;
         }
         let mut scanned = Scan::run(&process, &self.options, report)?;
-        if self.options.dir.is_some() && !self.options.repair.is_empty() {
-            if let Some(whole) = self.suspect_whole(&process)? {
-                scanned.tree.suspects = vec![whole];
-            }
+        if self.options.dir.is_some()
+            && !self.options.repair.is_empty()
+            && let Some(whole) = self.suspect_whole(&process)?
+        {
+            scanned.tree.suspects = vec![whole];
         }
         self.settle(process, scanned, report)
     }
