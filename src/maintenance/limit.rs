@@ -3,7 +3,7 @@
 use crate::error::{Error, ErrorKind, Result};
 
 /// So much may always go.
-const AT_LEAST: u64 = 1000;
+pub(crate) const AT_LEAST: u64 = 1000;
 
 /// So many per cent of the rows may.
 const PERCENT: u64 = 1;

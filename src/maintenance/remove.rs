@@ -104,6 +104,10 @@ impl<'s> Remove<'s> {
                 planned += rowless(process, dir)?.len() as u64;
             }
         }
+        if options.max_remove.is_none() && planned <= limit::AT_LEAST {
+            // No need to count a large table for one file.
+            return Ok(());
+        }
         let all = runtime::block_on(async { process.index().count("").await })?;
         let subject = targets.first().map_or_else(String::new, Target::to_string);
         limit::require("rm", subject, planned, limit::most(options.max_remove, all))
