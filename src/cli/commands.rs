@@ -12,7 +12,7 @@ use super::{fsck, import, output, purge, remove, restore};
 use crate::error::{Error, ErrorKind, Result};
 use crate::maintenance::{Exclude, require_own_file};
 use crate::name::{DirId, FileId};
-use crate::store::{CreateOptions, OpenFile, Store};
+use crate::store::{CreateOptions, Disposal, OpenFile, Store};
 
 /// How much is read at a time.
 const CHUNK: usize = 128 * 1024;
@@ -206,7 +206,7 @@ fn mv(store: &Store, arguments: &Arguments<'_>) -> Result<ExitCode> {
     if arguments.flag("dry-run") {
         return would_move(store, &arguments.id()?, &to, arguments.flag("json"));
     }
-    let info = store.rename(&arguments.id()?, &to)?;
+    let info = store.rename_by(&arguments.id()?, &to, &Disposal::UnlinkOwn)?;
     if arguments.flag("json") {
         output::json(&output::File::from(&info))?;
     }

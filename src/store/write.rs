@@ -77,6 +77,16 @@ impl Store {
     /// - [`ErrorKind::NotFound`]: no live row for `from`, or its file is missing.
     /// - As [`Store::create`].
     pub fn rename(&self, from: &FileId, to: &FileId) -> Result<FileInfo> {
+        self.rename_by(from, to, &Disposal::Unlink)
+    }
+
+    /// The same; says how the old file goes.
+    pub(crate) fn rename_by(
+        &self,
+        from: &FileId,
+        to: &FileId,
+        disposal: &Disposal,
+    ) -> Result<FileInfo> {
         let (old_name, new_name) = (self.name(from)?, self.name(to)?);
         let process = self.process()?;
         for _ in 0..RENAME_ATTEMPTS {
@@ -89,7 +99,7 @@ impl Store {
             let row = Row::new(&new_name, to, written.size, info.mtime, &info.mime_type);
             let old = Renamed { name: old_name.clone(), info };
             if process.put_in_place(&new_name, &row, Some(&old), written)? {
-                process.remove_deleted(&[old_name], None, &Disposal::UnlinkOwn).1?;
+                process.remove_deleted(&[old_name], None, disposal).1?;
                 return Ok(FileInfo::new(to.clone(), &row));
             }
         }

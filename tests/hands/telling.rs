@@ -106,7 +106,7 @@ fn limits(db: TestDb) {
     let repair = ["fsck", "--grace", "0s", "--repair", "missing-file", "--repair", "orphan-file"];
     let remove = ["rm", "-r", "images/1"];
     let row_only = ["rm", "-r", "--row-only", "images/1"];
-    for (arguments, planned) in [(&purge[..], 3), (&repair, 4), (&remove, 10), (&row_only, 10)] {
+    for (arguments, planned) in [(&purge[..], 3), (&repair, 4), (&row_only, 10), (&remove, 13)] {
         let less = (planned - 1).to_string();
         let limited = [arguments, &["--max-remove", &less]].concat();
         let (all, raise) = (format!("would remove {planned}"), format!("--max-remove {planned}"));
