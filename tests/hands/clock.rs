@@ -1,16 +1,13 @@
 //! Ages go by the file server's clock: this machine's may be wrong.
 
-use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::LazyLock;
 
 use serde_json::json;
-use tempfile::TempDir;
 
 use super::{found, lines};
 use crate::command::{Cli, stderr};
 use crate::support::db::TestDb;
-use crate::support::process::{run, scratch};
+use crate::support::process::clock_library;
 use crate::support::{Need, Trials};
 
 pub(super) fn register(trials: &mut Trials) {
@@ -19,24 +16,10 @@ pub(super) fn register(trials: &mut Trials) {
     group.per_database("a_wrong_clock_makes_no_old_file_young", old_files);
 }
 
-/// The library of `shifted.c`.
-fn library() -> PathBuf {
-    static BUILT: LazyLock<TempDir> = LazyLock::new(|| {
-        let dir = scratch();
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/hands/shifted.c");
-        let mut cc = Command::new("cc");
-        cc.args(["-shared", "-fPIC", "-O1", "-Wall", "-Wextra", "-Werror", "-o"]);
-        cc.arg(dir.path().join("shifted.so")).arg(source).arg("-ldl");
-        run(&mut cc).expect("compile the library");
-        dir
-    });
-    BUILT.path().join("shifted.so")
-}
-
 /// Runs the command at another time: seconds that its clock is ahead, and that files are older.
 pub(super) fn at_another_time(mut command: Command, clock: i64, age: i64) -> Command {
-    command.env("LD_PRELOAD", library());
-    command.env("EZDFS_TEST_CLOCK_SHIFT", clock.to_string());
+    command.env("LD_PRELOAD", clock_library());
+    command.env("EZDFS_TEST_CLOCK", clock.to_string());
     command.env("EZDFS_TEST_FILE_AGE", age.to_string());
     command
 }

@@ -5,7 +5,6 @@ use std::fmt::Write as _;
 use std::fs::{self, File, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::{Duration, UNIX_EPOCH};
 
 use tempfile::TempDir;
@@ -14,7 +13,7 @@ use walkdir::WalkDir;
 use super::plan::{self, INODE, Interrupted, Plan, Row, SITES, TABLES};
 use crate::support::Result;
 use crate::support::db::{Backend, TestDb};
-use crate::support::process::{run, scratch};
+use crate::support::process::{clock_library, scratch};
 
 const COLUMNS: &str = "name, name_trunk, name_hash, datatype, scope, size, mtime, expired, status";
 
@@ -50,14 +49,9 @@ pub(super) struct Snapshot {
 impl Site {
     pub(super) fn new(db: TestDb) -> Result<Self> {
         let top = scratch();
-        let library = top.path().join("clock.so");
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/safe/clock.c");
-        let mut compiler = Command::new("gcc");
-        compiler.args(["-shared", "-fPIC", "-Wall", "-Wextra", "-Werror", "-O1"]);
-        run(compiler.arg(source).arg("-o").arg(&library).arg("-ldl"))?;
         let databases = [db.another()?, db.another()?];
         let [far, stale] = databases;
-        let site = Site { top, databases: [db, far, stale], library };
+        let site = Site { top, databases: [db, far, stale], library: clock_library() };
         fs::create_dir(site.mnt())?;
         for db in &site.databases {
             for table in TABLES {

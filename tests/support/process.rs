@@ -227,3 +227,17 @@ fn spawn(command: Command) -> io::Result<Child> {
     SPAWNER.send((command, reply)).expect("the spawner lives as long as the process");
     child.recv().expect("the spawner answers every request")
 }
+
+/// The library of `clock.c`, to be preloaded; compiled once in a run.
+pub fn clock_library() -> PathBuf {
+    static BUILT: LazyLock<TempDir> = LazyLock::new(|| {
+        let dir = scratch();
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/clock.c");
+        let mut cc = Command::new("cc");
+        cc.args(["-shared", "-fPIC", "-O1", "-Wall", "-Wextra", "-Werror", "-o"]);
+        run(cc.arg(dir.path().join("clock.so")).arg(source).arg("-ldl"))
+            .expect("compile the library");
+        dir
+    });
+    BUILT.path().join("clock.so")
+}

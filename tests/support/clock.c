@@ -3,7 +3,8 @@
  *
  * EZDFS_TEST_CLOCK seconds are added to what time it is: the clock of this machine is wrong, that of
  * the file server is not. What changed last before EZDFS_TEST_BORN (nanoseconds since the epoch)
- * seems to have changed when its bytes did, which a trial can choose.
+ * seems to have changed when its bytes did, which a trial can choose. EZDFS_TEST_FILE_AGE seconds older
+ * is what is asked about by its name; not by its descriptor, from which the server's time is learnt.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -14,13 +15,15 @@
 #include <time.h>
 #include <unistd.h>
 
-static long long ahead, born;
+static long long ahead, born, age;
 
 __attribute__((constructor)) static void begin(void)
 {
     const char *clock = getenv("EZDFS_TEST_CLOCK"), *before = getenv("EZDFS_TEST_BORN");
+    const char *older = getenv("EZDFS_TEST_FILE_AGE");
     ahead = clock ? atoll(clock) : 0;
     born = before ? atoll(before) : 0;
+    age = older ? atoll(older) : 0;
 }
 
 int clock_gettime(clockid_t clock, struct timespec *now)
@@ -68,7 +71,12 @@ int fstatat(int directory, const char *restrict name, struct stat *restrict file
 {
     int (*real)(int, const char *, struct stat *, int);
     *(void **)&real = dlsym(RTLD_NEXT, "fstatat");
-    return aged(real(directory, name, file, flags), file);
+    int status = aged(real(directory, name, file, flags), file);
+    if (status == 0) {
+        file->st_mtim.tv_sec -= age;
+        file->st_ctim.tv_sec -= age;
+    }
+    return status;
 }
 
 /* The same structure by another name. */
