@@ -2,12 +2,14 @@
 
 mod alive;
 mod aside;
+mod calls;
 mod clock;
 mod close;
 mod directories;
 mod examine;
 mod memory;
 mod nowait;
+mod publish;
 mod remove;
 mod stage;
 mod sweep;
@@ -41,7 +43,8 @@ pub(crate) use close::close_elsewhere;
 pub(crate) use examine::{Examined, RootIdentity};
 pub(crate) use memory::{in_memory, taken_in_memory};
 pub(crate) use remove::{Remover, Taken, is_unchanged_since, modified};
-pub(crate) use stage::{Published, Staged};
+pub(crate) use publish::{Published, Settled};
+pub(crate) use stage::Staged;
 pub(crate) use sweep::Leftovers;
 pub(crate) use trash::{TakenBack, TrashFolder};
 pub(crate) use version::Version;

@@ -16,6 +16,7 @@ mod sql;
 mod survey;
 #[cfg(test)]
 mod trials;
+mod write;
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -41,8 +42,9 @@ pub(crate) use pending::PendingWrite;
 pub use record::Record;
 pub(crate) use register::Registration;
 pub(crate) use schema::Shape;
-pub(crate) use settle::Outcome;
+pub(crate) use settle::{Outcome, Unsettled};
 pub(crate) use sorted::Sorted;
+pub(crate) use write::{Begun, Locks};
 
 /// Rows that one statement deletes or looks up.
 pub(crate) const BATCH: usize = 500;
@@ -126,37 +128,6 @@ impl Index {
         let one = |row: &AnyRow| Ok((found_key(row, 6)?, decode(row, &self.table)));
         let rows: Result<_, sqlx::Error> = rows.iter().map(one).collect();
         rows.map_err(|error| fault::convert(error, "find", &self.table))
-    }
-
-    /// Opens a transaction and writes the row in it, so that the row's lock is
-    /// held until the caller has put the file in place. `instead_of` is a row that
-    /// is soft-deleted in the same transaction; `None` where it is not there as it
-    /// was read.
-    pub(crate) async fn begin_upsert(
-        &self,
-        name: &FileName,
-        row: &Row,
-        instead_of: Option<&Renamed>,
-    ) -> Result<Option<PendingWrite>> {
-        let (mut pending, sql) = self.begin().await?;
-        if let Some(old) = instead_of {
-            if !pending.has_still(sql, old).await? {
-                pending.roll_back().await?;
-                return Ok(None);
-            }
-            pending.soft_delete(sql, &old.name).await?;
-        }
-        pending.upsert(sql, name, row).await?;
-        Ok(Some(pending))
-    }
-
-    /// Writes rows whose files are in place already, in one transaction.
-    pub(crate) async fn upsert_many(&self, rows: &[(FileName, Row)]) -> Result<()> {
-        let (mut pending, sql) = self.begin().await?;
-        for (name, row) in rows {
-            pending.upsert(sql, name, row).await?;
-        }
-        pending.commit().await
     }
 
     async fn begin(&self) -> Result<(PendingWrite, &Sql)> {
@@ -247,17 +218,11 @@ impl Index {
 
     async fn inspect(&self, table: &str) -> Result<Shape> {
         let dialect = self.pool.dialect();
-        let mut attempts = self.attempts();
-        loop {
+        let inspect = || async {
             let mut connection = self.pool.get(Purpose::Read).await?;
-            match schema::inspect(&mut connection, dialect, table).await {
-                Ok(shape) => return Ok(shape),
-                Err(error) => {
-                    drop(connection);
-                    attempts.pause_or_fail(error).await?;
-                }
-            }
-        }
+            schema::inspect(&mut connection, dialect, table).await
+        };
+        self.attempts().repeat(inspect).await
     }
 
     /// Creates the table where there is none.
@@ -277,17 +242,14 @@ impl Index {
         query: impl Fn(&Sql) -> Query<'q>,
     ) -> Result<Vec<AnyRow>> {
         let sql = self.sql().await?;
-        let mut attempts = self.attempts();
-        loop {
-            let mut connection = self.pool.get(Purpose::Read).await?;
-            match connection.fetch_all(operation, subject, query(sql)).await {
-                Ok(rows) => return Ok(rows),
-                Err(error) => {
-                    drop(connection);
-                    attempts.pause_or_fail(error).await?;
-                }
+        let fetch = || {
+            let query = query(sql);
+            async {
+                let mut connection = self.pool.get(Purpose::Read).await?;
+                connection.fetch_all(operation, subject, query).await
             }
-        }
+        };
+        self.attempts().repeat(fetch).await
     }
 
     async fn execute<'q>(
@@ -311,16 +273,15 @@ impl Index {
     ) -> Result<(u64, bool)> {
         let sql = self.sql_for_writing().await?;
         let mut attempts = self.attempts();
-        loop {
-            let mut connection = self.pool.get(Purpose::Write).await?;
-            match connection.execute(operation, subject, query(sql)).await {
-                Ok(rows) => return Ok((rows, attempts.lost_one())),
-                Err(error) => {
-                    drop(connection);
-                    attempts.pause_or_fail(error).await?;
-                }
+        let execute = || {
+            let query = query(sql);
+            async {
+                let mut connection = self.pool.get(Purpose::Write).await?;
+                connection.execute(operation, subject, query).await
             }
-        }
+        };
+        let rows = attempts.repeat(execute).await?;
+        Ok((rows, attempts.lost_one()))
     }
 }
 
@@ -329,6 +290,16 @@ impl Index {
 pub(crate) struct Renamed {
     pub(crate) name: FileName,
     pub(crate) info: FileInfo,
+}
+
+impl Renamed {
+    /// Whether it is what was read, among rows that are locked.
+    pub(crate) fn is_still(&self, locks: &Locks) -> bool {
+        let Renamed { name, info } = self;
+        let seen = (info.size, info.mtime, info.mime_type.as_str());
+        let row = locks.get(&name.digest());
+        row.is_some_and(|row| row.is_live() && (row.size, row.mtime, &*row.datatype) == seen)
+    }
 }
 
 fn bind_all(query: Query<'static>, names: &[FileName]) -> Query<'static> {

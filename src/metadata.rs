@@ -37,11 +37,59 @@ impl Row {
         }
     }
 
+    pub(crate) fn identity(&self) -> Identity {
+        Identity { size: self.size, mtime: self.mtime }
+    }
+
     /// The visibility rule of the new kernels. Legacy soft-deletes by a
     /// negative `mtime` and `expired = 1`.
     pub(crate) fn is_live(&self) -> bool {
         !self.expired && self.mtime > 0
     }
+}
+
+/// What tells one version of a file from every other: row, validator and, where
+/// ezdfs wrote it, the file itself have the same.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Identity {
+    /// Bytes.
+    pub(crate) size: u64,
+    /// Seconds since the epoch; negative of a row that is soft-deleted.
+    pub(crate) mtime: i64,
+}
+
+/// The time that a version is to have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mtime {
+    /// When it was written, or a second after the version that it replaces, which
+    /// may have a time to come: clocks differ, and within a second much is written.
+    Written(i64),
+    /// As its creator says, be it in the past.
+    Given(i64),
+}
+
+impl Mtime {
+    /// The time of what replaces `old`. `is_taken`: whether the row has the size and
+    /// time already, and the file other bytes.
+    pub(crate) fn after(self, old: Option<&Row>, is_taken: bool) -> i64 {
+        let (Mtime::Written(mtime) | Mtime::Given(mtime)) = self;
+        match (self, old) {
+            (Mtime::Written(now), Some(old)) => now.max(second_after(old.mtime.abs())),
+            (Mtime::Given(_), _) if is_taken => second_after(mtime),
+            _ => mtime,
+        }
+    }
+}
+
+/// A second later; another time at the end of what the tables can hold.
+pub(crate) fn second_after(mtime: i64) -> i64 {
+    if mtime < MAX_MTIME { mtime + 1 } else { 1 }
+}
+
+/// The time of a version that is put back after another had its place: no validator
+/// that either was known by is good for it.
+pub(crate) fn time_when_back(row: i64, replaced: i64) -> i64 {
+    second_after(row.max(if replaced < MAX_MTIME { replaced } else { row }))
 }
 
 /// What a caller learns of a stored file.

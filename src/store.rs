@@ -5,6 +5,7 @@ mod alive;
 mod batch;
 mod claims;
 mod delete;
+mod ending;
 mod halves;
 mod list;
 mod mounted;

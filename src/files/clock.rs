@@ -9,7 +9,8 @@ use nix::fcntl::{OFlag, openat};
 use nix::sys::stat::{Mode, fstat};
 use nix::unistd::{fsync, write};
 
-use super::stage::{remove_reserved, reserved_name};
+use super::calls;
+use super::stage::reserved_name;
 use super::{Mount, at, open_directory};
 use crate::error::{Error, ErrorKind, Result};
 
@@ -46,6 +47,6 @@ fn ask(directory: &OwnedFd) -> nix::Result<SystemTime> {
         OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
     let file = openat(directory, name.as_str(), flags, Mode::S_IRUSR | Mode::S_IWUSR)?;
     let status = write(&file, b"t").and_then(|_| fsync(&file)).and_then(|()| fstat(&file));
-    remove_reserved(directory, &name);
+    calls::discard(directory, &name);
     status.map(|status| at(status.st_ctime, status.st_ctime_nsec))
 }

@@ -2,21 +2,20 @@
 //! and take the file's name by rename(2). Readers see the old file or the new.
 
 use std::fs::File;
-use std::io::{self, Read, Write};
-use std::os::fd::{AsFd, OwnedFd};
-use std::sync::Arc;
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::os::fd::OwnedFd;
 
 use nix::errno::Errno;
-use nix::fcntl::{AtFlags, OFlag, openat, renameat};
-use nix::sys::stat::{Mode, fchmod, fstat, fstatat};
-use nix::unistd::{UnlinkatFlags, fsync, linkat, unlinkat};
+use nix::fcntl::{OFlag, openat};
+use nix::sys::stat::{FileStat, Mode, fchmod, fstat};
+use nix::unistd::fsync;
 
 use super::alive::{Bare, bare_at, deepest};
-use super::aside::{aside_name, pass_on};
 use super::directories::Directories;
-use super::{Mount, failed, open_directory};
+use super::{Mount, READING, calls, failed, open_directory};
 use crate::config::Durability;
 use crate::error::{Error, ErrorKind, Result};
+use crate::metadata::MAX_MTIME;
 use crate::name::{FileId, RESERVED_PREFIX};
 use crate::territory::area_end;
 
@@ -30,18 +29,19 @@ const RACED_RETRIES: usize = 2;
 /// A file being written under a staging name. Dropped, it is removed.
 #[derive(Debug)]
 pub(crate) struct Staged {
-    id: FileId,
-    parent: OwnedFd,
-    staging_name: String,
+    pub(super) id: FileId,
+    pub(super) parent: OwnedFd,
+    pub(super) staging_name: String,
     /// `None` once closed.
     file: Option<File>,
     written: u64,
-    /// Device and inode, once closed.
-    inode: Option<(u64, u64)>,
-    mode: Mode,
-    durability: Durability,
+    /// What it was when it was closed.
+    pub(super) finished: Option<FileStat>,
+    /// Where the umask has taken bits away.
+    missing_mode: Option<Mode>,
+    pub(super) durability: Durability,
     /// Last, so that the staging file is gone from them when they are dropped.
-    directories: Directories,
+    pub(super) directories: Directories,
 }
 
 impl Mount {
@@ -116,9 +116,7 @@ impl Mount {
         let staging_name = reserved_name("stage").map_err(|_| Errno::EAGAIN)?;
         let flags =
             OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-        // Private until complete; the mode proper follows in `finish`.
-        let private = Mode::S_IRUSR | Mode::S_IWUSR;
-        let file = openat(&parent, staging_name.as_str(), flags, private)?;
+        let file = openat(&parent, staging_name.as_str(), flags, self.file_mode)?;
         Ok((parent, staging_name, file))
     }
 
@@ -129,14 +127,17 @@ impl Mount {
         outcome: nix::Result<(OwnedFd, String, OwnedFd)>,
     ) -> Result<Staged> {
         let (parent, staging_name, file) = outcome.map_err(|errno| cannot_create(id, errno))?;
+        // What creating it has told; a server is not asked.
+        let status = fstat(&file).map_err(|errno| cannot_create(id, errno))?;
+        let has_mode = Mode::from_bits_truncate(status.st_mode & 0o7777) == self.file_mode;
         Ok(Staged {
             id: id.clone(),
             parent,
             staging_name,
             file: Some(File::from(file)),
             written: 0,
-            inode: None,
-            mode: self.file_mode,
+            finished: None,
+            missing_mode: (!has_mode).then_some(self.file_mode),
             durability: self.durability,
             directories,
         })
@@ -191,7 +192,9 @@ impl Staged {
         };
         let written = self.written;
         let storage = |reason, errno| failed(ErrorKind::Storage, "store", &self.id, reason, errno);
-        fchmod(&file, self.mode).map_err(|errno| storage("cannot set the mode", errno))?;
+        if let Some(mode) = self.missing_mode {
+            fchmod(&file, mode).map_err(|errno| storage("cannot set the mode", errno))?;
+        }
         if self.durability == Durability::Full {
             fsync(&file).map_err(|errno| storage("cannot sync the file", errno))?;
         }
@@ -201,153 +204,55 @@ impl Staged {
             let reason = format!("wrote {written} bytes, the file has {}", status.st_size);
             return Err(Error::new(ErrorKind::Storage, "store", self.id.as_str(), reason));
         }
-        self.inode = Some((status.st_dev, status.st_ino));
+        self.finished = Some(status);
         Ok(())
     }
 
-    /// Gives the file its name. What had the name is set aside until
-    /// [`Published::confirm`]; `mtime` is what the row will say.
-    pub(crate) fn publish(mut self, mtime: i64) -> Result<Published> {
-        let name = self.id.file_name();
-        let inode = self.inode.ok_or_else(|| {
-            let reason = "was not finished before it was put in place";
-            Error::new(ErrorKind::Internal, "store", self.id.as_str(), reason)
-        })?;
-        let parent = self.parent.try_clone().map_err(|_| self.not_in_place(Errno::EMFILE))?;
-        let parent = Arc::new(parent);
-        let old = OldFile::link(&parent, name, inode.1, mtime).map_err(|errno| {
-            let reason = "cannot keep the old file";
-            failed(ErrorKind::Storage, "store", &self.id, reason, errno)
-        })?;
-        if let Err(error) = self.take_name(&parent) {
-            old.inspect(OldFile::remove);
-            return Err(error);
-        }
-        self.staging_name.clear();
-        self.directories.stay();
-        let published = Published { parent, name: name.to_owned(), inode, old };
-        if self.durability == Durability::Full
-            && let Err(errno) = fsync(&published.parent)
-        {
-            published.undo();
-            return Err(self.not_in_place(errno));
-        }
-        Ok(published)
+    /// When the server had its last byte; `None` where that is nothing that a row can
+    /// say, or it is not finished.
+    pub(crate) fn mtime(&self) -> Option<i64> {
+        let mtime = self.finished.as_ref()?.st_mtime;
+        (1..=MAX_MTIME).contains(&mtime).then_some(mtime)
     }
 
-    fn take_name(&self, parent: &OwnedFd) -> Result<()> {
-        step!("set-aside");
-        renameat(parent, self.staging_name.as_str(), parent, self.id.file_name())
-            .map_err(|errno| self.not_in_place(errno))
-    }
-
-    fn not_in_place(&self, errno: Errno) -> Error {
-        let reason = "cannot put the file in place";
-        failed(ErrorKind::Storage, "store", &self.id, reason, errno)
+    /// Whether it has the bytes of the file that has its name now.
+    pub(crate) fn has_bytes_in_place(&self) -> Result<bool> {
+        let open = |name: &str| {
+            let flags = READING | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+            openat(&self.parent, name, flags, Mode::empty()).map(File::from)
+        };
+        let storage = |reason, errno| failed(ErrorKind::Storage, "store", &self.id, reason, errno);
+        let own = open(&self.staging_name)
+            .map_err(|errno| storage("cannot read what was staged", errno))?;
+        let there = match open(self.id.file_name()) {
+            Err(Errno::ENOENT | Errno::ELOOP) => return Ok(false),
+            there => there.map_err(|errno| storage("cannot read the old file", errno))?,
+        };
+        have_same_bytes(own, there).map_err(|error| self.cannot_write(error))
     }
 }
 
 impl Drop for Staged {
     fn drop(&mut self) {
         if !self.staging_name.is_empty() {
-            remove_reserved(&self.parent, &self.staging_name);
+            calls::discard(&self.parent, &self.staging_name);
         }
     }
 }
 
-/// The file that had the name before, under a reserved name. Dropped, it stays
-/// there, where `fsck` knows it: who cannot go on must not lose it.
-#[derive(Debug)]
-struct OldFile {
-    parent: Arc<OwnedFd>,
-    reserved: String,
-}
-
-impl OldFile {
-    /// `None` where there is no file, and where the file system or the file's
-    /// owner forbids hard links: then a write goes on, but cannot be undone.
-    fn link(
-        parent: &Arc<OwnedFd>,
-        name: &str,
-        inode: u64,
-        mtime: i64,
-    ) -> nix::Result<Option<Self>> {
-        let reserved = aside_name(name, inode, mtime).map_err(|_| Errno::EAGAIN)?;
-        match linkat(parent, name, parent, reserved.as_str(), AtFlags::empty()) {
-            Ok(()) => Ok(Some(OldFile { parent: Arc::clone(parent), reserved })),
-            Err(Errno::ENOENT | Errno::EPERM | Errno::EOPNOTSUPP | Errno::EMLINK) => Ok(None),
-            Err(errno) => Err(errno),
+fn have_same_bytes(one: File, other: File) -> io::Result<bool> {
+    let (mut one, mut other) = (BufReader::new(one), BufReader::new(other));
+    loop {
+        let (left, right) = (one.fill_buf()?, other.fill_buf()?);
+        let length = left.len().min(right.len());
+        if left[..length] != right[..length] || left.is_empty() != right.is_empty() {
+            return Ok(false);
         }
-    }
-
-    fn put_back(&self, name: &str) -> nix::Result<()> {
-        renameat(&self.parent, self.reserved.as_str(), &self.parent, name)
-    }
-
-    fn remove(&self) {
-        remove_reserved(&self.parent, &self.reserved);
-    }
-}
-
-/// A file that has its name, while its row is not committed yet. Dropped, both
-/// files stay, the old one under its reserved name.
-#[derive(Debug)]
-#[must_use = "confirm() or undo()"]
-pub(crate) struct Published {
-    parent: Arc<OwnedFd>,
-    name: String,
-    inode: (u64, u64),
-    old: Option<OldFile>,
-}
-
-impl Published {
-    /// Whether there is an old file that [`Published::confirm`] removes.
-    pub(crate) fn has_old_file(&self) -> bool {
-        self.old.is_some()
-    }
-
-    /// The row is committed: the old file may go.
-    pub(crate) fn confirm(self) {
-        self.old.as_ref().inspect(|old| old.remove());
-    }
-
-    /// The row is not committed: puts the old file back, or removes the new
-    /// one. Where another writer has replaced it meanwhile, that one gets the
-    /// old file, to put it back in its turn. To be called under the row's lock.
-    /// Says whether that was done; if not, all files stay.
-    pub(crate) fn undo(self) -> bool {
-        let undone = self.try_undo();
-        if let Err(errno) = undone {
-            log::error!("ezdfs: cannot undo the write of {:?}: {errno}", self.name);
+        if length == 0 {
+            return Ok(true);
         }
-        undone.is_ok()
-    }
-
-    fn try_undo(&self) -> nix::Result<()> {
-        let old = self.old.as_ref();
-        if inode(&self.parent, &self.name)? != Some(self.inode) {
-            let reserved = old.map(|old| old.reserved.as_str());
-            pass_on(&self.parent, &self.name, self.inode, reserved)?;
-            old.inspect(|old| old.remove());
-            return Ok(());
-        }
-        match old.map(|old| old.put_back(&self.name)) {
-            // None any more where another's undoing has found that it was
-            // no file of a row.
-            None | Some(Err(Errno::ENOENT)) => {
-                unlinkat(&self.parent, self.name.as_str(), UnlinkatFlags::NoRemoveDir)
-            }
-            Some(done) => done,
-        }
-    }
-}
-
-/// Device and inode of a name, `None` where it does not exist.
-pub(super) fn inode(parent: &OwnedFd, name: &str) -> nix::Result<Option<(u64, u64)>> {
-    match fstatat(parent.as_fd(), name, AtFlags::AT_SYMLINK_NOFOLLOW) {
-        Ok(status) => Ok(Some((status.st_dev, status.st_ino))),
-        Err(Errno::ENOENT) => Ok(None),
-        Err(errno) => Err(errno),
+        one.consume(length);
+        other.consume(length);
     }
 }
 
@@ -358,39 +263,4 @@ pub(super) fn reserved_name(purpose: &str) -> Result<String> {
             .with_source(error)
     })?;
     Ok(format!("{RESERVED_PREFIX}{purpose}-{random:016x}"))
-}
-
-/// What cannot be removed now is left to `fsck`, which knows it by its name.
-pub(super) fn remove_reserved(parent: &OwnedFd, name: &str) {
-    if let Err(errno) = unlinkat(parent, name, UnlinkatFlags::NoRemoveDir)
-        && errno != Errno::ENOENT
-    {
-        log::warn!("ezdfs: cannot remove {name:?}: {errno}");
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::fs;
-
-    use super::*;
-    use crate::config::Options;
-
-    #[test]
-    fn what_cannot_go_on_loses_no_file() {
-        let root = tempfile::tempdir().unwrap();
-        let mut options = Options::builder();
-        options.set("dsn", "sqlite:/x").unwrap();
-        options.set("root", root.path().to_str().unwrap()).unwrap();
-        let mount = Mount::new(&options.build().unwrap());
-        fs::write(root.path().join("a"), b"old").unwrap();
-        let mut staged = mount.stage(&FileId::parse("a").unwrap(), |_| Ok(false)).unwrap();
-        staged.append(b"new").unwrap();
-        staged.finish().unwrap();
-        drop(staged.publish(1).unwrap());
-        let files = fs::read_dir(root.path()).unwrap();
-        let mut files: Vec<_> = files.map(|file| fs::read(file.unwrap().path()).unwrap()).collect();
-        files.sort();
-        assert_eq!(files, [b"new", b"old"]);
-    }
 }

@@ -186,6 +186,11 @@ impl Guard {
         }
     }
 
+    /// Whether this connection's server is a Galera node.
+    pub(super) fn certifies(&self) -> bool {
+        false
+    }
+
     /// Marks the beginning of a transaction: until [`Guard::release`] the
     /// connection is not fit for anybody else.
     pub(super) fn hold(&mut self) {
@@ -203,6 +208,17 @@ impl Guard {
         query: Query<'_>,
     ) -> Result<Vec<AnyRow>> {
         self.run(operation, subject, async |c| query.fetch_all(c).await).await
+    }
+
+    /// The rows of statements that take no parameters, in one round trip.
+    pub(super) async fn fetch_unprepared(
+        &mut self,
+        operation: &'static str,
+        subject: &str,
+        statements: impl SqlSafeStr + Send,
+    ) -> Result<Vec<AnyRow>> {
+        let statements = statements.into_sql_str();
+        self.run(operation, subject, async |c| c.fetch_all(statements).await).await
     }
 
     /// Says how many rows were affected.

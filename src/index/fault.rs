@@ -166,24 +166,40 @@ impl Attempts {
         Attempts { began, within: deadline, failures: 0, lost: false, read_only: false }
     }
 
-    /// Whether an earlier attempt may have been successful unheard.
-    pub(super) fn lost_one(&self) -> bool {
-        self.lost
-    }
-
-    /// Waits a little before the next attempt.
+    /// Does it, COMMIT included, until it succeeds or there is no more hope.
     ///
     /// # Errors
     ///
-    /// The error handed in, where it would come again or did so long enough.
-    pub(crate) async fn pause_or_fail(&mut self, error: Error) -> Result<()> {
-        if self.may_repeat(&error) { self.pause(error).await } else { Err(error) }
+    /// The last one, where it would come again or did so long enough.
+    pub(crate) async fn repeat<T, F>(&mut self, mut work: impl FnMut() -> F) -> Result<T>
+    where
+        F: Future<Output = Result<T>>,
+    {
+        loop {
+            match work().await {
+                Err(error) if self.may_repeat(&error) => self.pause(error).await?,
+                outcome => return outcome,
+            }
+        }
     }
 
-    /// The same for an operation that must be done if it can be: repeats it as
-    /// long as the database is unavailable in any way.
-    pub(crate) async fn insist_or_fail(&mut self, error: Error) -> Result<()> {
-        if error.kind().is_temporary() { self.pause(error).await } else { Err(error) }
+    /// The same for what must be done if it can be: repeats it as long as the
+    /// database is unavailable in any way.
+    pub(crate) async fn insist<T, F>(&mut self, mut work: impl FnMut() -> F) -> Result<T>
+    where
+        F: Future<Output = Result<T>>,
+    {
+        loop {
+            match work().await {
+                Err(error) if error.kind().is_temporary() => self.pause(error).await?,
+                outcome => return outcome,
+            }
+        }
+    }
+
+    /// Whether an earlier attempt may have been successful unheard.
+    pub(super) fn lost_one(&self) -> bool {
+        self.lost
     }
 
     fn may_repeat(&mut self, error: &Error) -> bool {

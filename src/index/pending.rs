@@ -1,10 +1,10 @@
 //! A transaction that has begun, and what is done in it.
 
 use super::connect::{Guard, Query};
-use super::sql::Sql;
-use super::{Index, Renamed, bind_all, decode};
+use super::sql::{Column, Sql};
+use super::{Index, bind_all, decode, fault};
 use crate::error::{Error, ErrorKind, Result};
-use crate::metadata::Row;
+use crate::metadata::{Row, second_after};
 use crate::name::FileName;
 
 /// A row that is written but not committed. Dropped without [`commit`], it is
@@ -17,15 +17,64 @@ pub(crate) struct PendingWrite {
 }
 
 impl PendingWrite {
+    /// Whether other servers take writes of this row meanwhile, and the first COMMIT
+    /// makes the others fail: the lock is one among this server's clients.
+    pub(crate) fn is_certified(&self) -> bool {
+        self.connection.certifies()
+    }
+
+    /// Writes a row in full, over `old` if there is one. False where somebody else
+    /// has inserted one since it was looked for: then the transaction is of no more
+    /// use.
+    pub(super) async fn write(
+        &mut self,
+        index: &Index,
+        name: &FileName,
+        row: &Row,
+        old: Option<&Row>,
+    ) -> Result<bool> {
+        let sql = index.sql().await?;
+        if old.is_some() {
+            return self.upsert(sql, name, row).await.map(|()| true);
+        }
+        match self.connection.execute("store", name.as_str(), sql.insert(name, row)).await {
+            Err(error) if fault::is_duplicate(&error) => Ok(false),
+            inserted => Ok(inserted? > 0),
+        }
+    }
+
     pub(super) async fn upsert(&mut self, sql: &Sql, name: &FileName, row: &Row) -> Result<()> {
         let subject = name.as_str();
         let affected = self.connection.execute("store", subject, sql.upsert(name, row)).await?;
-        if affected == 0 {
-            // The kernels' fallback UPDATE reports success where it met no row.
-            let reason = "the database accepted the row and stored none";
-            return Err(Error::new(ErrorKind::Unavailable, "store", subject, reason));
+        if affected == 0 { Err(stored_none(subject)) } else { Ok(()) }
+    }
+
+    /// Gives a row another time.
+    pub(crate) async fn set_mtime(
+        &mut self,
+        index: &Index,
+        name: &FileName,
+        mtime: i64,
+    ) -> Result<()> {
+        let set = index.sql().await?.set(Column::Mtime).bind(mtime).bind(name.hash());
+        self.connection.execute("store", name.as_str(), set).await.map(drop)
+    }
+
+    /// Writes a row twice with no net change, or inserts and deletes it: no other
+    /// transaction that began before the COMMIT of this one can be certified after it.
+    pub(super) async fn touch(
+        &mut self,
+        index: &Index,
+        name: &FileName,
+        row: Option<&Row>,
+    ) -> Result<()> {
+        match row {
+            Some(row) => {
+                self.set_mtime(index, name, second_after(row.mtime)).await?;
+                self.set_mtime(index, name, row.mtime).await
+            }
+            None => self.delete(index, std::slice::from_ref(name)).await,
         }
-        Ok(())
     }
 
     /// The row of a query that finds one or none.
@@ -49,19 +98,8 @@ impl PendingWrite {
         self.fetch(operation, name.as_str(), query).await
     }
 
-    /// Locks a row and looks whether it is what was read.
-    pub(super) async fn has_still(
-        &mut self,
-        sql: &Sql,
-        Renamed { name, info }: &Renamed,
-    ) -> Result<bool> {
-        let row = self.lock(sql, "rename", name).await?;
-        let seen = (info.size, info.mtime, info.mime_type.as_str());
-        Ok(row.is_some_and(|row| row.is_live() && (row.size, row.mtime, &*row.datatype) == seen))
-    }
-
-    pub(super) async fn soft_delete(&mut self, sql: &Sql, name: &FileName) -> Result<()> {
-        let query = sql.soft_delete(1).bind(name.hash());
+    pub(crate) async fn soft_delete(&mut self, index: &Index, name: &FileName) -> Result<()> {
+        let query = index.sql().await?.soft_delete(1).bind(name.hash());
         match self.connection.execute("rename", name.as_str(), query).await? {
             0 => Err(Error::not_found("rename", name.as_str())),
             _ => Ok(()),
@@ -92,4 +130,10 @@ impl PendingWrite {
         self.connection.release();
         Ok(())
     }
+}
+
+/// The kernels' fallback UPDATE reports success where it met no row.
+pub(super) fn stored_none(subject: &str) -> Error {
+    let reason = "the database accepted the row and stored none";
+    Error::new(ErrorKind::Unavailable, "store", subject, reason)
 }

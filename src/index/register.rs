@@ -46,7 +46,8 @@ impl PendingWrite {
         Ok(self.lock(sql, "import", name).await?.as_ref() == Some(before))
     }
 
-    /// Writes a row in full.
+    /// Writes a row in full: where there was none there is one by now, see
+    /// [`Index::begin_register`].
     pub(crate) async fn register(
         &mut self,
         index: &Index,

@@ -9,23 +9,31 @@ use crate::name::FileName;
 /// How a write ended.
 pub(crate) enum Outcome {
     Committed,
-    /// It never will be. Nobody else can write the row while this is held.
-    RolledBack(PendingWrite),
+    /// It never will be. This is the row, which nobody else of the server can write
+    /// while its lock is held.
+    RolledBack(Option<Row>, PendingWrite),
+}
+
+/// A write whose end is not known: the row that it was to make, and which one it was
+/// to take away with that.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Unsettled<'w> {
+    pub(crate) name: &'w FileName,
+    pub(crate) row: &'w Row,
+    pub(crate) instead_of: Option<&'w Renamed>,
+    /// Nothing was heard of its COMMIT.
+    pub(crate) unheard: bool,
 }
 
 impl Index {
-    /// Whether a write was committed, which [`Index::begin_upsert`] began with
-    /// these arguments.
+    /// Whether a write was committed.
     ///
     /// A row that is not there may be about to come: the server may not have read
     /// the commit yet. Therefore it is looked for once more under its lock, which
-    /// that transaction holds until it ends.
-    pub(crate) async fn outcome(
-        &self,
-        name: &FileName,
-        row: &Row,
-        instead_of: Option<&Renamed>,
-    ) -> Result<Outcome> {
+    /// that transaction holds until it ends. Where locks do not reach other servers, it
+    /// is written as well: a commit that comes after that cannot be certified.
+    pub(crate) async fn outcome(&self, write: Unsettled<'_>) -> Result<Outcome> {
+        let Unsettled { name, row, instead_of, unheard } = write;
         if self.find(name).await?.as_ref() == Some(row) {
             let old = match instead_of {
                 Some(old) => self.find(&old.name).await?,
@@ -36,24 +44,39 @@ impl Index {
             }
         }
         step!("asked");
+        let (found, mut lock, is_committed) = self.lock_or_reserve(write).await?;
+        step!("relocked");
+        if is_committed {
+            lock.roll_back().await?;
+            return Ok(Outcome::Committed);
+        }
+        if unheard && lock.is_certified() {
+            lock.touch(self, name, found.as_ref()).await?;
+            lock.commit().await?;
+            let (lock, mut locks) = self.begin_locked(&[name]).await?;
+            return Ok(Outcome::RolledBack(locks.remove(&name.digest()), lock));
+        }
+        Ok(Outcome::RolledBack(found, lock))
+    }
+
+    async fn lock_or_reserve(
+        &self,
+        Unsettled { name, row, instead_of, .. }: Unsettled<'_>,
+    ) -> Result<(Option<Row>, PendingWrite, bool)> {
         loop {
             let (mut locked, found) = self.lock(&name.hash()).await?;
             if found.is_some() {
-                step!("relocked");
                 let old = match instead_of {
                     Some(old) => locked.find_keyed(&old.name.hash()).await?.map(|it| it.row),
                     None => None,
                 };
-                return match found.as_ref() == Some(row) && has_gone(old.as_ref()) {
-                    true => Ok(Outcome::Committed),
-                    false => Ok(Outcome::RolledBack(locked.into_pending())),
-                };
+                let is_committed = found.as_ref() == Some(row) && has_gone(old.as_ref());
+                return Ok((found, locked.into_pending(), is_committed));
             }
             locked.roll_back().await?;
             // Waits for whoever is inserting it; `None` where it came meanwhile.
             if let Some(pending) = self.reserve(name, row).await? {
-                step!("relocked");
-                return Ok(Outcome::RolledBack(pending));
+                return Ok((None, pending, false));
             }
         }
     }

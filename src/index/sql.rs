@@ -19,6 +19,7 @@ use crate::name::FileName;
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Column {
     Size,
+    Mtime,
     Datatype,
     NameHash,
 }
@@ -31,8 +32,9 @@ pub(super) struct Sql {
     /// Those of a [`Row`], and the key.
     columns: String,
     find: Arc<str>,
-    upsert: Arc<str>,
+    insert: Arc<str>,
     insert_new: Arc<str>,
+    upsert: Arc<str>,
     delete: Arc<str>,
     expired_is_boolean: bool,
     status_is_boolean: Option<bool>,
@@ -45,14 +47,15 @@ impl Sql {
     pub(super) fn new(dialect: Dialect, table: &str, shape: &Shape) -> Self {
         let columns = columns(dialect, shape);
         let hash = hash_parameter(dialect, shape.hash_is_padded, 1);
-        let (upsert, insert_new) = inserts(dialect, table, shape);
+        let (insert, insert_new) = inserts(dialect, table, shape);
         Sql {
             dialect,
             table: table.to_owned(),
             find: Arc::from(format!("SELECT {columns} FROM {table} WHERE name_hash = {hash}")),
             columns,
-            upsert: Arc::from(upsert),
+            insert: Arc::from(insert),
             insert_new: Arc::from(insert_new),
+            upsert: Arc::from(upsert(dialect, table, shape)),
             delete: Arc::from(format!("DELETE FROM {table} WHERE name_hash = {hash}")),
             expired_is_boolean: shape.expired_is_boolean,
             status_is_boolean: shape.status_is_boolean,
@@ -79,6 +82,19 @@ impl Sql {
         }
     }
 
+    /// Begins a transaction and locks the rows of these names, always in the same
+    /// order. Unprepared, to be sent at once: the hashes stand in it.
+    pub(super) fn begin_locking(&self, names: &[&FileName]) -> AssertSqlSafe<String> {
+        let Sql { columns, table, .. } = self;
+        let hash = |name: &&FileName| format!("'{:032x}'", u128::from_be_bytes(name.digest()));
+        let hashes = names.iter().map(hash).collect::<Vec<_>>().join(", ");
+        let (begin, lock) = (self.begin(), self.lock());
+        AssertSqlSafe(format!(
+            "{begin}; SELECT {columns} FROM {table} WHERE name_hash IN ({hashes}) \
+             ORDER BY name_hash{lock}"
+        ))
+    }
+
     /// To bind: the hash.
     pub(super) fn find(&self) -> Query<'static> {
         kept(&self.find)
@@ -91,6 +107,12 @@ impl Sql {
         prepared(format!("SELECT {columns} FROM {table} WHERE name_hash IN ({hashes})"))
     }
 
+    /// Affects no row where there is one of this hash, or, on MySQL, fails.
+    pub(super) fn insert(&self, name: &FileName, row: &Row) -> Query<'static> {
+        bind_row(kept(&self.insert), name, row)
+    }
+
+    /// Overwrites a row in full.
     pub(super) fn upsert(&self, name: &FileName, row: &Row) -> Query<'static> {
         bind_row(kept(&self.upsert), name, row)
     }
@@ -150,6 +172,7 @@ impl Sql {
         let Sql { dialect, table, .. } = self;
         let (column, value) = match column {
             Column::Size => ("size", parameter(*dialect, 1)),
+            Column::Mtime => ("mtime", parameter(*dialect, 1)),
             Column::Datatype => ("datatype", parameter(*dialect, 1)),
             Column::NameHash => ("name_hash", parameter(*dialect, 1)),
         };
@@ -164,7 +187,7 @@ impl Sql {
         prepared(format!("UPDATE {} SET expired = {expired} WHERE name_hash = {hash}", self.table))
     }
 
-    /// To bind: as the upsert. Affects no row where there is one of this hash,
+    /// The same for a row that is never committed. Affects no row where there is one of this hash,
     /// after waiting for whoever is writing it.
     pub(super) fn insert_new(&self, name: &FileName, row: &Row) -> Query<'static> {
         bind_row(kept(&self.insert_new), name, row)
@@ -215,6 +238,7 @@ fn types(dialect: Dialect) -> (&'static str, &'static str) {
     }
 }
 
+/// Binds [`COLUMNS`].
 fn bind_row(query: Query<'static>, name: &FileName, row: &Row) -> Query<'static> {
     query
         .bind(row.name.clone())
@@ -256,40 +280,59 @@ fn parameter(dialect: Dialect, number: usize) -> String {
     }
 }
 
-/// Two statements that insert a row. The first overwrites all columns of the
-/// row that is there; `expired` is reset: the kernels leave it, so that a file
-/// that legacy had deleted stays invisible when stored again. The second leaves
-/// the row that is there.
-fn inserts(dialect: Dialect, table: &str, shape: &Shape) -> (String, String) {
-    let columns = ["name", "name_trunk", "name_hash", "datatype", "scope", "size", "mtime"];
-    let mut names: Vec<&str> = columns.to_vec();
-    let mut values: Vec<String> = (1..=columns.len()).map(|n| parameter(dialect, n)).collect();
-    names.push("expired");
-    values.push(literal(shape.expired_is_boolean, false).to_owned());
-    if let Some(boolean) = shape.status_is_boolean {
-        names.push("status");
-        values.push(literal(boolean, false).to_owned());
+const COLUMNS: [&str; 7] =
+    ["name", "name_trunk", "name_hash", "datatype", "scope", "size", "mtime"];
+
+/// Columns and values that every writer inserts, without the verb. `expired`, too: the
+/// kernels leave it, so that a file that legacy had deleted stays invisible when
+/// stored again.
+struct Insert {
+    names: Vec<&'static str>,
+    text: String,
+}
+
+impl Insert {
+    fn new(dialect: Dialect, table: &str, shape: &Shape) -> Self {
+        let mut names = COLUMNS.to_vec();
+        let mut values: Vec<_> =
+            (1..=COLUMNS.len()).map(|number| parameter(dialect, number)).collect();
+        names.push("expired");
+        values.push(literal(shape.expired_is_boolean, false).to_owned());
+        if let Some(boolean) = shape.status_is_boolean {
+            names.push("status");
+            values.push(literal(boolean, false).to_owned());
+        }
+        let (columns, values) = (names.join(", "), values.join(", "));
+        Insert { text: format!("INTO {table} ({columns}) VALUES ({values})"), names }
     }
-    let (clause, source) = match dialect {
-        Dialect::MySql => ("ON DUPLICATE KEY UPDATE", "VALUES"),
+}
+
+/// Two statements that insert a row where there is none. MySQL's first fails where
+/// there is one; its second would also cut what does not fit.
+fn inserts(dialect: Dialect, table: &str, shape: &Shape) -> (String, String) {
+    let insert = Insert::new(dialect, table, shape).text;
+    match dialect {
+        Dialect::MySql => (format!("INSERT {insert}"), format!("INSERT IGNORE {insert}")),
         Dialect::Postgres | Dialect::Sqlite => {
-            ("ON CONFLICT (name_hash) DO UPDATE SET", "excluded")
+            let insert = format!("INSERT {insert} ON CONFLICT (name_hash) DO NOTHING");
+            (insert.clone(), insert)
         }
+    }
+}
+
+/// Overwrites all columns of the row that is there; a trigger on INSERT sees it, as it
+/// sees that of the kernels.
+fn upsert(dialect: Dialect, table: &str, shape: &Shape) -> String {
+    let Insert { names, text } = Insert::new(dialect, table, shape);
+    let clause = match dialect {
+        Dialect::MySql => "ON DUPLICATE KEY UPDATE",
+        Dialect::Postgres | Dialect::Sqlite => "ON CONFLICT (name_hash) DO UPDATE SET",
     };
-    let assignments: Vec<String> = names
-        .iter()
-        .filter(|name| **name != "name_hash")
-        .map(|name| match dialect {
-            Dialect::MySql => format!("{name} = {source}({name})"),
-            Dialect::Postgres | Dialect::Sqlite => format!("{name} = {source}.{name}"),
-        })
-        .collect();
-    let insert = format!("INTO {table} ({}) VALUES ({})", names.join(", "), values.join(", "));
-    let insert_new = match dialect {
-        Dialect::MySql => format!("INSERT IGNORE {insert}"),
-        Dialect::Postgres | Dialect::Sqlite => {
-            format!("INSERT {insert} ON CONFLICT (name_hash) DO NOTHING")
-        }
+    let assign = |name: &&str| match dialect {
+        Dialect::MySql => format!("{name} = VALUES({name})"),
+        Dialect::Postgres | Dialect::Sqlite => format!("{name} = excluded.{name}"),
     };
-    (format!("INSERT {insert} {clause} {}", assignments.join(", ")), insert_new)
+    let assignments: Vec<_> =
+        names.iter().filter(|name| **name != "name_hash").map(assign).collect();
+    format!("INSERT {text} {clause} {}", assignments.join(", "))
 }

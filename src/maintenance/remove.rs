@@ -249,11 +249,7 @@ impl<'p> Rows<'p> {
     fn remove(&mut self, rows: &[Keyed]) -> Result<()> {
         let names: Vec<FileName> = rows.iter().map(Keyed::name).collect();
         runtime::block_on(async {
-            let mut attempts = self.process.index().attempts();
-            while let Err(error) = self.remove_once(&names).await {
-                attempts.pause_or_fail(error).await?;
-            }
-            Ok(())
+            self.process.index().attempts().repeat(|| self.remove_once(&names)).await
         })?;
         self.process.forget(&names);
         Ok(())

@@ -267,13 +267,9 @@ impl Run<'_> {
     fn begin(&self, record: &Record, has_file: bool) -> Result<Begun> {
         runtime::block_on(async {
             let index = self.process.index();
-            let mut attempts = index.attempts();
-            loop {
-                match index.begin_restore(record).await {
-                    Ok(Some(pending)) => return Ok(Begun::Inserted(pending)),
-                    Ok(None) => break,
-                    Err(error) => attempts.pause_or_fail(error).await?,
-                }
+            let begun = index.attempts().repeat(|| index.begin_restore(record)).await?;
+            if let Some(pending) = begun {
+                return Ok(Begun::Inserted(pending));
             }
             let Some(there) = index.find_keyed(&record.name_hash).await? else {
                 return Ok(Begun::Occupied);

@@ -14,7 +14,7 @@ use super::{Pulse, Store};
 use crate::error::{Error, Result};
 use crate::files::{Mount, Remover, modified};
 use crate::index::{BATCH, Keyed};
-use crate::metadata::{DEFAULT_MIME, FileInfo, Row, check_mtime};
+use crate::metadata::{DEFAULT_MIME, FileInfo, Identity, Mtime, Row, check_mtime};
 use crate::mime;
 use crate::name::{DirId, FileId};
 use crate::runtime;
@@ -35,20 +35,15 @@ impl Store {
     ) -> Result<FileInfo> {
         let name = self.name(id)?;
         let mime_type = mime_type.map(mime::check).transpose()?.unwrap_or(DEFAULT_MIME);
-        let mtime = check_mtime(id, mtime.unwrap_or_else(now))?;
-        let row = Row::new(&name, id, size, mtime, mime_type);
-        let rows = [(name, row)];
+        let given = mtime.map(|mtime| check_mtime(id, mtime)).transpose()?;
         let process = self.process()?;
-        runtime::block_on(async {
-            let mut attempts = process.index.attempts();
-            while let Err(error) = process.index.upsert_many(&rows).await {
-                attempts.pause_or_fail(error).await?;
-            }
-            Ok(())
-        })?;
-        let [(name, row)] = &rows;
-        process.forget([name]);
-        Ok(FileInfo::new(id.clone(), row))
+        let mtime = given.map_or_else(|| Mtime::Written(now()), Mtime::Given);
+        let row = |old: Option<&Row>| {
+            Row::new(&name, id, size, mtime.after(old, false), mime_type)
+        };
+        let row = runtime::block_on(async { process.index.write(&name, row).await });
+        process.forget([&name]);
+        Ok(FileInfo::new(id.clone(), &row?))
     }
 
     /// Deletes a row, live or not. Does not touch the mount.
@@ -105,8 +100,16 @@ impl Store {
         let staged = written.take()?;
         let publish = |_: &Mount| {
             // No row is known, so none is this write's.
-            staged.publish(0)?.confirm();
-            Ok(())
+            let unknown = Identity::default();
+            let (mut published, placed) = staged.publish(unknown, unknown, false);
+            match placed {
+                Ok(()) => published.confirm().map(drop),
+                Err(error) => {
+                    published.settle(None, false)?;
+                    drop(published.give_up());
+                    Err(error)
+                }
+            }
         };
         runtime::block_on(process.on_mount("store", publish))?;
         Ok(written.size)

@@ -50,13 +50,7 @@ impl Store {
             files.iter().map(|file| self.name(&file.id)).collect::<Result<Vec<FileName>>>()?;
         let process = self.process()?;
         runtime::block_on(async {
-            let mut attempts = process.index.attempts();
-            loop {
-                match process.register(files, &names, dry_run).await {
-                    Ok(outcomes) => return Ok(outcomes),
-                    Err(error) => attempts.pause_or_fail(error).await?,
-                }
-            }
+            process.index.attempts().repeat(|| process.register(files, &names, dry_run)).await
         })
     }
 }

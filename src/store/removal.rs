@@ -57,11 +57,8 @@ impl Process {
     ) -> (Files, Result<()>) {
         let counts = Arc::new(Counts::default());
         let outcome = runtime::block_on(async {
-            let mut attempts = self.index.attempts();
-            while let Err(error) = self.remove_deleted_once(names, prune, disposal, &counts).await {
-                attempts.pause_or_fail(error).await?;
-            }
-            Ok(())
+            let remove = || self.remove_deleted_once(names, prune, disposal, &counts);
+            self.index.attempts().repeat(remove).await
         });
         let count = |count: &AtomicU64| count.load(Ordering::Relaxed);
         (Files { removed: count(&counts.removed), claimed: count(&counts.claimed) }, outcome)

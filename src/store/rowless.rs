@@ -59,13 +59,7 @@ impl Process {
     async fn reserve(&self, id: &FileId) -> Result<Option<PendingWrite>> {
         let name = self.name_prefix.name(id)?;
         let row = Row::new(&name, id, 0, 1, DEFAULT_MIME);
-        let mut attempts = self.index.attempts();
-        loop {
-            match self.index.reserve(&name, &row).await {
-                Ok(reserved) => return Ok(reserved),
-                Err(error) => attempts.pause_or_fail(error).await?,
-            }
-        }
+        self.index.attempts().repeat(|| self.index.reserve(&name, &row)).await
     }
 
     /// Does something on the mount while a row is locked. What hangs is told of

@@ -1,19 +1,19 @@
 //! Writing. Stage the bytes; write the row, which takes its lock, so that one
-//! of two writers waits here; rename; commit. If the commit fails, the old file
-//! goes back.
+//! of two writers waits here; rename; commit. The end, and what is done where the commit
+//! fails, is in [`super::ending`].
 
 use std::io::Read;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use super::mounted::Started;
+use super::ending::Ending;
 use super::trash::Disposal;
 use super::writing::{EmptyRoot, Source, Written};
 use super::{OpenFile, Process, Pulse, Store};
 use crate::error::{Error, ErrorKind, Result};
-use crate::files::{Mount, Published};
-use crate::index::{Outcome, PendingWrite, Renamed, is_refusal};
-use crate::metadata::{FileInfo, Row, check_mtime};
+use crate::files::Mount;
+use crate::index::{Begun, Locks, Renamed};
+use crate::metadata::{FileInfo, Identity, Mtime, Row, check_mtime};
 use crate::mime;
 use crate::name::{FileId, FileName};
 use crate::runtime;
@@ -53,15 +53,23 @@ impl Store {
     ) -> Result<FileInfo> {
         let name = self.name(id)?;
         let mime_type = options.mime_type.map(mime::check).transpose()?;
-        let mtime = check_mtime(id, options.mtime.unwrap_or_else(now))?;
+        let given = options.mtime.map(|mtime| check_mtime(id, mtime)).transpose()?;
         let process = self.process()?;
         runtime::block_on(async { process.index.ready().await })?;
 
         let source = Source::Reader(source);
         let written = process.write(id, source, options.size, EmptyRoot::AskTable)?;
-        let mime_type = mime_type.unwrap_or(written.sniffed);
-        let row = Row::new(&name, id, written.size, mtime, mime_type);
-        process.put_in_place(&name, &row, None, written)?;
+        let written_at = Mtime::Written(written.mtime.unwrap_or_else(now));
+        let write = Write {
+            id: id.clone(),
+            name,
+            mtime: given.map_or(written_at, Mtime::Given),
+            mime_type: mime_type.unwrap_or(written.sniffed).to_owned(),
+            instead_of: None,
+        };
+        let row = process.put_in_place(&write, written)?;
+        // None only where there was a row to take away.
+        let row = row.ok_or_else(|| Error::not_found("store", id.as_str()))?;
         Ok(FileInfo::new(id.clone(), &row))
     }
 
@@ -96,10 +104,18 @@ impl Store {
             }
             let OpenFile { file, size, info, .. } = source;
             let written = process.write(to, Source::File(file), Some(size), EmptyRoot::AskTable)?;
-            let row = Row::new(&new_name, to, written.size, info.mtime, &info.mime_type);
-            let old = Renamed { name: old_name.clone(), info };
-            if process.put_in_place(&new_name, &row, Some(&old), written)? {
-                process.remove_deleted(&[old_name], None, disposal).1?;
+            let write = Write {
+                id: to.clone(),
+                name: new_name.clone(),
+                mtime: Mtime::Given(info.mtime),
+                mime_type: info.mime_type.clone(),
+                instead_of: Some(Renamed { name: old_name.clone(), info }),
+            };
+            if let Some(row) = process.put_in_place(&write, written)? {
+                // Nobody sees the old file any more: deleting again, or purging, ends that.
+                if let Err(error) = process.remove_deleted(&[old_name], None, disposal).1 {
+                    log::warn!("ezdfs: renamed, but the old file is not gone: {error:#}");
+                }
                 return Ok(FileInfo::new(to.clone(), &row));
             }
         }
@@ -108,40 +124,87 @@ impl Store {
     }
 }
 
+/// A file that is to be stored.
+struct Write {
+    id: FileId,
+    name: FileName,
+    mtime: Mtime,
+    mime_type: String,
+    /// A row that goes at the same time.
+    instead_of: Option<Renamed>,
+}
+
+impl Write {
+    fn names(&self) -> impl Iterator<Item = &FileName> {
+        [&self.name].into_iter().chain(self.instead_of.as_ref().map(|old| &old.name))
+    }
+
+    fn row(&self, size: u64, mtime: i64) -> Row {
+        Row::new(&self.name, &self.id, size, mtime, &self.mime_type)
+    }
+}
+
 impl Process {
-    /// Row, file, commit; `instead_of` is a row that goes at the same time. False,
-    /// and nothing has changed, where that is not what it was any more.
+    /// Row, file, commit; begun again where the database asks for that. `None`, and
+    /// nothing has changed, where the row that is to go at the same time is not what it
+    /// was any more.
     fn put_in_place(
         self: &Arc<Self>,
-        name: &FileName,
-        row: &Row,
-        instead_of: Option<&Renamed>,
-        mut written: Written,
-    ) -> Result<bool> {
+        write: &Write,
+        written: Written,
+    ) -> Result<Option<Row>> {
+        let written = tokio::sync::Mutex::new(written);
         let outcome = runtime::block_on(async {
-            let mut attempts = self.index.attempts();
-            let pending = loop {
-                match self.index.begin_upsert(name, row, instead_of).await {
-                    Ok(Some(pending)) => break pending,
-                    Ok(None) => return Ok(false),
-                    Err(error) => attempts.pause_or_fail(error).await?,
-                }
-            };
-            step!("upserted");
-            let staged = written.take()?;
-            let mtime = row.mtime;
-            let publish = move |_: &Mount, _: &Pulse| staged.publish(mtime);
-            let publishing = self.start_on_mount("store", publish).await?;
-            let ending = Ending {
-                process: Arc::clone(self),
-                name: name.clone(),
-                row: row.clone(),
-                instead_of: instead_of.cloned(),
-            };
-            ending.by_the_deadline(pending, publishing).await.map(|()| true)
+            let attempt = || async { self.put_in_place_once(write, &mut *written.lock().await).await };
+            self.index.attempts().repeat(attempt).await
         });
-        self.forget([name].into_iter().chain(instead_of.map(|old| &old.name)));
+        self.forget(write.names());
         outcome
+    }
+
+    async fn put_in_place_once(
+        self: &Arc<Self>,
+        write: &Write,
+        written: &mut Written,
+    ) -> Result<Option<Row>> {
+        let other = write.instead_of.as_ref().map(|old| &old.name);
+        let make = async |locks: &Locks| {
+            if write.instead_of.as_ref().is_some_and(|old| !old.is_still(locks)) {
+                return Ok(None);
+            }
+            let old = locks.get(&write.name.digest());
+            let is_taken = match (write.mtime, old) {
+                (Mtime::Given(mtime), Some(old)) => {
+                    let version = Identity { size: written.size, mtime };
+                    version == old.identity() && !written.has_bytes_in_place().await?
+                }
+                _ => false,
+            };
+            Ok(Some(write.row(written.size, write.mtime.after(old, is_taken))))
+        };
+        let begun = self.index.begin_write(&write.name, other, make).await?;
+        let Some(Begun { mut pending, row, old }) = begun else { return Ok(None) };
+        if let Some(other) = other {
+            pending.soft_delete(&self.index, other).await?;
+        }
+        step!("upserted");
+        let staged = written.take()?;
+        let version = row.identity();
+        let replaced = old.as_ref().map_or(Identity::default(), Row::identity);
+        let is_certified = pending.is_certified();
+        let publish =
+            move |_: &Mount, _: &Pulse| Ok(staged.publish(replaced, version, is_certified));
+        let publishing = self.start_on_mount("store", publish).await?;
+        let ending = Ending {
+            process: Arc::clone(self),
+            name: write.name.clone(),
+            row: row.clone(),
+            old,
+            instead_of: write.instead_of.clone(),
+        };
+        let (ended, staged) = ending.by_the_deadline(pending, publishing).await;
+        written.give_back(staged);
+        ended.map(|()| Some(row))
     }
 
     /// Whether the table knows no file of this store.
@@ -149,127 +212,6 @@ impl Process {
         let beneath = self.name_prefix.beneath(None)?;
         Ok(self.index.list(&beneath, None, 1).await?.is_some_and(|page| page.rows.is_empty()))
     }
-}
-
-/// The end of a write: the row is written and locked, the file on its way to its
-/// place.
-struct Ending {
-    process: Arc<Process>,
-    name: FileName,
-    row: Row,
-    instead_of: Option<Renamed>,
-}
-
-impl Ending {
-    /// A rename that hangs cannot be called back: the caller is told that the
-    /// outcome is unknown, the row's lock is held on until the rename has ended,
-    /// and then the write is ended as any other.
-    async fn by_the_deadline(
-        self,
-        pending: PendingWrite,
-        mut publishing: Started<Published>,
-    ) -> Result<()> {
-        if let Some(published) = publishing.end_within(self.process.mount_timeout).await {
-            return self.commit(pending, published?).await;
-        }
-        let waited = self.process.mount_timeout;
-        let reason = format!("the mount did not answer within {waited:?}");
-        let unknown = outcome_unknown(&self.name, &reason);
-        let end_late = async move {
-            let ended = match publishing.end().await {
-                Ok(published) => self.commit(pending, published).await,
-                Err(error) => Err(error),
-            };
-            self.process.forget([&self.name]);
-            match ended {
-                Ok(()) => log::warn!("ezdfs: the write of {:?} ended late", self.name),
-                Err(error) => log::error!("ezdfs: {error:#}"),
-            }
-        };
-        runtime::in_background(end_late)?;
-        Err(unknown)
-    }
-
-    async fn commit(&self, pending: PendingWrite, published: Published) -> Result<()> {
-        let commit = async {
-            step!("published");
-            pending.commit().await?;
-            step!("committed");
-            Ok(())
-        };
-        match commit.await {
-            Ok(()) => self.confirm(published).await,
-            Err(error) => self.settle(published, error).await,
-        }
-    }
-
-    /// After a commit that failed: asks what became of it. Where the row was not
-    /// committed, undoes the file step under the row's lock, which the next
-    /// writer waits for.
-    async fn settle(&self, published: Published, error: Error) -> Result<()> {
-        match self.outcome().await {
-            Ok(Outcome::Committed) => self.confirm(published).await,
-            Ok(Outcome::RolledBack(lock)) => self.undo(published, Some(lock), error).await,
-            // A server that said no has rolled back; that the lock cannot be had
-            // (no server takes writes) keeps other writers away as well.
-            Err(_) if is_refusal(&error) => self.undo(published, None, error).await,
-            Err(_) => {
-                let reason = "the database went away during the commit";
-                Err(outcome_unknown(&self.name, reason).with_source(error))
-            }
-        }
-    }
-
-    async fn outcome(&self) -> Result<Outcome> {
-        let Ending { process, name, row, instead_of } = self;
-        let mut attempts = process.index.attempts();
-        loop {
-            match process.index.outcome(name, row, instead_of.as_ref()).await {
-                Ok(outcome) => return Ok(outcome),
-                Err(error) => attempts.insist_or_fail(error).await?,
-            }
-        }
-    }
-
-    /// The lock goes with the work: it is held until that has ended.
-    async fn undo(
-        &self,
-        published: Published,
-        lock: Option<PendingWrite>,
-        error: Error,
-    ) -> Result<()> {
-        let undo = move |_: &Mount| {
-            let undone = published.undo();
-            drop(lock);
-            Ok(undone)
-        };
-        if self.process.on_mount("store", undo).await.is_ok_and(|undone| undone) {
-            step!("undone");
-            return Err(error);
-        }
-        let reason = "the commit failed, the old file cannot be put back";
-        Err(outcome_unknown(&self.name, reason).with_source(error))
-    }
-
-    /// The row is committed: that the old file cannot be removed in time takes
-    /// nothing from that.
-    async fn confirm(&self, published: Published) -> Result<()> {
-        if published.has_old_file() {
-            let remove = move |_: &Mount| {
-                published.confirm();
-                Ok(())
-            };
-            if let Err(error) = self.process.on_mount("store", remove).await {
-                log::warn!("ezdfs: {error:#}");
-            }
-        }
-        Ok(())
-    }
-}
-
-fn outcome_unknown(name: &FileName, reason: &str) -> Error {
-    let reason = format!("the outcome is unknown: {reason}");
-    Error::new(ErrorKind::Unavailable, "store", name.as_str(), reason)
 }
 
 pub(super) fn now() -> i64 {

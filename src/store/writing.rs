@@ -48,6 +48,9 @@ pub(super) struct Written {
     /// `None` once taken, or lost to a mount that hangs.
     staged: Option<Staged>,
     pub(super) size: u64,
+    /// When the server had the last byte; `None` where its clock says nothing that a row
+    /// can hold.
+    pub(super) mtime: Option<i64>,
     /// The MIME type that the first bytes look like.
     pub(super) sniffed: &'static str,
 }
@@ -61,7 +64,7 @@ impl Process {
         declared: Option<u64>,
         root: EmptyRoot,
     ) -> Result<Written> {
-        let mut written = Written { process: Arc::clone(self), staged: None, size: 0, sniffed: "" };
+        let mut written = Written { process: Arc::clone(self), staged: None, size: 0, mtime: None, sniffed: "" };
         match source {
             Source::Reader(reader) => {
                 let mut chunks = Chunks { reader, id, declared, read: 0 };
@@ -88,6 +91,24 @@ impl Written {
         self.staged
             .take()
             .ok_or_else(|| Error::new(ErrorKind::Internal, "store", "staging file", "is not there"))
+    }
+
+    /// What was staged, after an attempt to put it in place that was undone.
+    pub(super) fn give_back(&mut self, staged: Option<Staged>) {
+        self.staged = staged;
+    }
+
+    /// Whether it has the bytes that are in place.
+    pub(super) async fn has_bytes_in_place(&mut self) -> Result<bool> {
+        let staged = self.take()?;
+        let compare = |_: &Mount, _: &Pulse| {
+            let is_same = staged.has_bytes_in_place()?;
+            Ok((staged, is_same))
+        };
+        let compared = self.process.on_mount_long("store", compare).await;
+        let (staged, is_same) = compared?;
+        self.staged = Some(staged);
+        Ok(is_same)
     }
 
     /// Makes the staging file and puts the first piece into it; small files are
@@ -123,6 +144,7 @@ impl Written {
         let process = Arc::clone(&self.process);
         let (staged, piece) = runtime::block_on(process.on_mount_long("store", step))?;
         self.size = staged.written();
+        self.mtime = staged.mtime();
         self.staged = Some(staged);
         Ok(piece)
     }

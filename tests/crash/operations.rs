@@ -96,10 +96,9 @@ pub(super) const OPERATIONS: &[Operation] = &[
             run.create("to", OLD);
         },
         arguments: |run| words("mv", &[run.id("from").as_str(), run.id("to").as_str()]),
-        // The rest of it is then done as if nothing had happened.
-        succeeds: error_is_settled,
+        succeeds: has_moved,
         check: rename,
-        repeat: |run| match has_moved(run) {
+        repeat: |run| match has_moved(run.step) {
             // Finishes what is left of the old name.
             true => words("rm -f", &[run.id("from").as_str()]),
             false => words("mv", &[run.id("from").as_str(), run.id("to").as_str()]),
@@ -239,7 +238,11 @@ fn settle(run: &Run<'_>, stage: Stage) {
     match stage {
         Stage::Checked => run.settled(&[("file", OLD)]),
         Stage::Repeated => assert_eq!(seen, NEW),
-        Stage::Faulty if run.step == "undone" => run.settled(&[("file", OLD)]),
+        Stage::Faulty if run.step == "undone" => {
+            assert_eq!(seen, OLD);
+            // Beside it what was staged, if nobody was left to remove it.
+            run.holds(if run.fault == Fault::Crash { 2 } else { 1 });
+        }
         // Nobody could say: both files stay.
         Stage::Faulty => {
             assert_eq!(seen, NEW);
@@ -248,12 +251,13 @@ fn settle(run: &Run<'_>, stage: Stage) {
     }
 }
 
-fn has_moved(run: &Run<'_>) -> bool {
-    matches!(run.step, "committed" | "locked" | "files-removed" | "rows-deleted")
+/// What is then left of the old name is not an error of the rename.
+fn has_moved(step: &str) -> bool {
+    matches!(step, "committed" | "locked" | "files-removed" | "rows-deleted")
 }
 
 fn rename(run: &Run<'_>, stage: Stage) {
-    let moved = has_moved(run) || stage == Stage::Repeated;
+    let moved = has_moved(run.step) || stage == Stage::Repeated;
     let seen = run.seen("to").expect("a file that was there");
     assert_eq!(run.seen("from").is_none(), moved, "{}", run.what());
     match stage {

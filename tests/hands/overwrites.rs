@@ -34,7 +34,8 @@ fn site(db: TestDb) -> (Cli, String) {
     cli.store(PATH, OLD);
     cli.lay("images/1/staged", NEW);
     let inode = fs::metadata(cli.path("images/1/staged")).unwrap().ino();
-    let label = format!("{}-{inode:x}-{:x}", md5("a.jpg"), 1_600_000_000);
+    let row = fs::metadata(cli.path(PATH)).unwrap();
+    let label = format!("{}-{:x}-{:x}-{inode:x}", md5("a.jpg"), row.len(), row.mtime());
     let kept = format!("images/1/.ezdfs-old-{label}-0123456789abcdef");
     fs::hard_link(cli.path(PATH), cli.path(&kept)).unwrap();
     fs::rename(cli.path("images/1/staged"), cli.path(PATH)).unwrap();

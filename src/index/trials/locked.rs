@@ -18,7 +18,7 @@ pub(super) fn a_row_is_found_with_its_key(db: &TestDb) {
         mtime: 1,
         expired: false,
     };
-    run(index.upsert_many(&[(name.clone(), row)]));
+    run(index.write(&name, |_| row.clone()));
     let asked = name.hash();
     let found = |expected: Option<&str>| {
         let key_of = |found: Option<Keyed>| found.map(|keyed| keyed.key);

@@ -140,19 +140,23 @@ impl Repairs<'_> {
         let trash = Arc::clone(&self.trash);
         runtime::block_on(async {
             let (locked, row) = self.lock(name).await?;
+            let Some(row) = row else { return locked.roll_back().await.map(|()| false) };
+            let seen = row.clone();
             let put_back = move |mount: &crate::files::Mount| {
-                let aside = mount.set_aside(&id)?;
-                let is_right = row.is_some_and(|row| aside.of_row(&row) == Some(reserved.as_str()));
-                match is_right {
-                    true => {
-                        // What was put in its place was not acknowledged, but who knows.
-                        trash.keep(mount, Fault::InterruptedOverwrite.name(), id.as_str())?;
-                        mount.put_back(&path, &id).map(|()| true)
-                    }
-                    false => Ok(false),
+                if mount.set_aside(&id)?.of_row(&seen) != Some(&reserved) {
+                    return Ok(None);
                 }
+                let mtime = mount.mtime_when_back(&id, &seen)?;
+                // What was put in its place was not acknowledged, but who knows.
+                trash.keep(mount, Fault::InterruptedOverwrite.name(), id.as_str())?;
+                mount.put_back(&path, &id, mtime).map(|()| Some(mtime))
             };
-            self.process.while_locked("check", Some(locked), put_back).await
+            let mtime = self.process.while_locked("check", Some(locked), put_back).await?;
+            if let Some(mtime) = mtime {
+                // What had its place may be remembered under the old time.
+                self.process.index().advance(name, &row, mtime).await?;
+            }
+            Ok(mtime.is_some())
         })
     }
 
@@ -204,13 +208,9 @@ impl Repairs<'_> {
         &self,
         name: &FileName,
     ) -> Result<(crate::index::PendingWrite, Option<crate::metadata::Row>)> {
-        let mut attempts = self.process.index().attempts();
-        loop {
-            match self.process.index().lock(&name.hash()).await {
-                Ok((locked, row)) => return Ok((locked.into_pending(), row)),
-                Err(error) => attempts.pause_or_fail(error).await?,
-            }
-        }
+        let (index, key) = (self.process.index(), name.hash());
+        let (locked, row) = index.attempts().repeat(|| index.lock(&key)).await?;
+        Ok((locked.into_pending(), row))
     }
 }
 

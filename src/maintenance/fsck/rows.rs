@@ -28,13 +28,7 @@ impl Repairs<'_> {
         }
         require_same_mount(&self.process, self.checking)?;
         runtime::block_on(async {
-            let mut attempts = self.process.index().attempts();
-            loop {
-                match self.repair_row(fault, key).await {
-                    Ok(verdict) => return Ok(verdict),
-                    Err(error) => attempts.pause_or_fail(error).await?,
-                }
-            }
+            self.process.index().attempts().repeat(|| self.repair_row(fault, key)).await
         })
     }
 

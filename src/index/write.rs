@@ -1,0 +1,103 @@
+//! Writing a row under its lock.
+
+use std::collections::HashMap;
+
+use super::connect::Purpose;
+use super::pending::stored_none;
+use super::{Index, PendingWrite, decode, fault, found_key};
+use crate::error::Result;
+use crate::metadata::Row;
+use crate::name::FileName;
+
+/// How often it is looked anew which row there is, where somebody else inserts one
+/// at the same moment.
+const RACED_RETRIES: usize = 4;
+
+/// Rows that are locked, by the digests of their names.
+pub(crate) type Locks = HashMap<[u8; 16], Row>;
+
+/// A row that is written but not committed.
+pub(crate) struct Begun {
+    pub(crate) pending: PendingWrite,
+    pub(crate) row: Row,
+    /// What it is written over, live or not.
+    pub(crate) old: Option<Row>,
+}
+
+impl Index {
+    /// Opens a transaction, locks the rows of a name and of another, and writes what
+    /// `make` makes of these for the first, whose lock is held until the caller has put
+    /// the file in place. `None` where `make` makes nothing.
+    pub(crate) async fn begin_write(
+        &self,
+        name: &FileName,
+        other: Option<&FileName>,
+        mut make: impl AsyncFnMut(&Locks) -> Result<Option<Row>>,
+    ) -> Result<Option<Begun>> {
+        let names: Vec<_> = [name].into_iter().chain(other).collect();
+        for _ in 0..RACED_RETRIES {
+            let (mut pending, mut locks) = self.begin_locked(&names).await?;
+            let Some(row) = make(&locks).await? else {
+                pending.roll_back().await?;
+                return Ok(None);
+            };
+            let old = locks.remove(&name.digest());
+            if pending.write(self, name, &row, old.as_ref()).await? {
+                return Ok(Some(Begun { pending, row, old }));
+            }
+            pending.roll_back().await?;
+        }
+        Err(stored_none(name.as_str()))
+    }
+
+    /// Writes a row whose file is somebody else's business.
+    pub(crate) async fn write(
+        &self,
+        name: &FileName,
+        make: impl Fn(Option<&Row>) -> Row,
+    ) -> Result<Row> {
+        let write = || async {
+            let make = async |locks: &Locks| Ok(Some(make(locks.get(&name.digest()))));
+            let Some(Begun { pending, row, .. }) = self.begin_write(name, None, make).await? else {
+                return Err(stored_none(name.as_str()));
+            };
+            pending.commit().await.map(|()| row)
+        };
+        self.attempts().repeat(write).await
+    }
+
+    /// Gives a row another time, if it is this still.
+    pub(crate) async fn advance(&self, name: &FileName, row: &Row, mtime: i64) -> Result<()> {
+        let advance = || async {
+            let (mut pending, locks) = self.begin_locked(&[name]).await?;
+            if locks.get(&name.digest()) != Some(row) {
+                return pending.roll_back().await;
+            }
+            pending.set_mtime(self, name, mtime).await?;
+            pending.commit().await
+        };
+        self.attempts().repeat(advance).await
+    }
+
+    /// Opens a transaction and locks the rows of these names, live or not, in one
+    /// round trip. Until it ends nobody else writes them.
+    pub(super) async fn begin_locked(
+        &self,
+        names: &[&FileName],
+    ) -> Result<(PendingWrite, Locks)> {
+        let sql = self.sql_for_writing().await?;
+        let subject = names.first().map_or("", |name| name.as_str());
+        let mut connection = self.pool.get(Purpose::Write).await?;
+        connection.hold();
+        let found =
+            connection.fetch_unprepared("store", subject, sql.begin_locking(names)).await?;
+        let mut locks = Locks::new();
+        for row in &found {
+            let key = found_key(row, 6).map_err(|error| fault::convert(error, "store", subject))?;
+            if let Some(name) = names.iter().find(|name| name.hash() == key) {
+                locks.insert(name.digest(), decode(row, subject)?);
+            }
+        }
+        Ok((PendingWrite { connection, table: self.table.clone() }, locks))
+    }
+}
