@@ -1,7 +1,10 @@
 //! The tokio runtime of this process, and state that must not cross a fork.
 
+mod ends;
+
 use std::fmt;
 use std::future::Future;
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use nix::sys::signal::SigSet;
@@ -10,6 +13,10 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinHandle;
 
 use crate::error::{Error, ErrorKind, Result};
+
+pub(crate) use ends::to_its_end;
+#[cfg(feature = "cli")]
+pub(crate) use ends::{ends_due, wait_for_ends};
 
 /// Upper bound of threads that wait for a file system or a name server.
 const MAX_BLOCKING_THREADS: usize = 64;
@@ -76,10 +83,20 @@ fn runtime() -> Result<Arc<Runtime>> {
 }
 
 /// Runs a future that nobody waits for, on a thread that the first one starts.
+/// What must come to its end goes to [`to_its_end`] instead.
 pub(crate) fn in_background<F>(future: F) -> Result<JoinHandle<F::Output>>
 where
     F: Future<Output: Send> + Send + 'static,
 {
+    Ok(driven()?.spawn(future))
+}
+
+/// The runtime, with a thread of its own that drives it.
+fn driven() -> Result<Arc<Runtime>> {
+    #[cfg(test)]
+    if trials::NO_THREADS.get() {
+        return Err(cannot_start(std::io::ErrorKind::WouldBlock.into()));
+    }
     let runtime = runtime()?;
     DRIVER.get_or_try_init(|| {
         let driven = Arc::clone(&runtime);
@@ -90,7 +107,24 @@ where
         let thread = std::thread::Builder::new().name("ezdfs".to_owned());
         thread.spawn(drive).map(drop).map_err(cannot_start)
     })?;
-    Ok(runtime.spawn(future))
+    Ok(runtime)
+}
+
+/// Work that may block, on a thread of the runtime. Where no thread can be made
+/// it is not done, neither now nor later. To be called within the runtime.
+pub(crate) fn spawn_blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<JoinHandle<Option<T>>> {
+    // tokio panics then, and keeps what it was given for the next thread.
+    let work = Arc::new(Mutex::new(Some(work)));
+    let taken = Arc::clone(&work);
+    let take = move || taken.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let given = take.clone();
+    let spawn = move || tokio::task::spawn_blocking(move || given().map(|work| work()));
+    std::panic::catch_unwind(AssertUnwindSafe(spawn)).map_err(|_| {
+        drop(take());
+        cannot_start(std::io::ErrorKind::WouldBlock.into())
+    })
 }
 
 fn cannot_start(error: std::io::Error) -> Error {
@@ -117,4 +151,14 @@ pub(crate) fn block_on<T>(future: impl Future<Output = Result<T>>) -> Result<T> 
         return Err(Error::new(ErrorKind::Internal, "call", "runtime", reason));
     }
     runtime()?.block_on(future)
+}
+
+#[cfg(test)]
+pub(crate) mod trials {
+    use std::cell::Cell;
+
+    thread_local! {
+        /// As if no thread could be made by this one for what is done in the background.
+        pub(crate) static NO_THREADS: Cell<bool> = const { Cell::new(false) };
+    }
 }

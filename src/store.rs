@@ -7,6 +7,7 @@ mod claims;
 mod delete;
 mod ending;
 mod halves;
+mod held;
 mod list;
 mod mounted;
 mod read;

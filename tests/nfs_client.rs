@@ -11,6 +11,7 @@ mod doors;
 mod freshness;
 mod hangs;
 mod kept;
+mod locks;
 mod reading;
 mod traffic;
 mod writing;
@@ -22,5 +23,6 @@ pub(crate) fn register(trials: &mut Trials) {
     writing::register(trials);
     hangs::register(trials);
     kept::register(trials);
+    locks::register(trials);
     traffic::register(trials);
 }

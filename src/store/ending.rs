@@ -53,6 +53,7 @@ impl Ending {
         }
         let waited = self.process.mount_timeout;
         let unknown = self.unknown(&format!("the mount did not answer within {waited:?}"));
+        let what = format!("store {:?}", self.name);
         let end_late = async move {
             let ended = match publishing.end().await {
                 Ok(published) => self.end(pending, published).await.0,
@@ -65,10 +66,8 @@ impl Ending {
                 Err(error) => log::error!("ezdfs: {error:#}"),
             }
         };
-        match runtime::in_background(end_late) {
-            Ok(_) => (Err(unknown), None),
-            Err(error) => (Err(error), None),
-        }
+        runtime::to_its_end(&what, end_late).await;
+        (Err(unknown), None)
     }
 
     async fn end(&self, pending: PendingWrite, (published, placed): Publishing) -> Ended {

@@ -49,7 +49,7 @@ impl Pulse {
 /// what comes of it is dropped on its own thread.
 pub(super) struct Started<T> {
     operation: &'static str,
-    task: JoinHandle<Result<T>>,
+    task: JoinHandle<Option<Result<T>>>,
     pulse: Pulse,
     /// When somebody began to wait for it.
     since: Instant,
@@ -58,9 +58,13 @@ pub(super) struct Started<T> {
 impl<T> Started<T> {
     /// Waits for the end, however long it takes.
     pub(super) async fn end(&mut self) -> Result<T> {
-        (&mut self.task).await.unwrap_or_else(|panic| {
-            Err(Error::new(ErrorKind::Internal, self.operation, "mount", panic.to_string()))
-        })
+        let failed =
+            |reason: String| Err(Error::new(ErrorKind::Internal, self.operation, "mount", reason));
+        match (&mut self.task).await {
+            Ok(Some(outcome)) => outcome,
+            Ok(None) => failed("the work went away".to_owned()),
+            Err(panic) => failed(panic.to_string()),
+        }
     }
 
     /// Waits for the end; `None` where it has shown no sign of life for so long.
@@ -118,11 +122,11 @@ impl Process {
         };
         let (mount, pulse) = (self.mount.clone(), Pulse::default());
         let beating = pulse.clone();
-        let task = tokio::task::spawn_blocking(move || {
+        let task = runtime::spawn_blocking(move || {
             let outcome = work(&mount, &beating);
             drop(slot);
             outcome
-        });
+        })?;
         Ok(Started { operation, task, pulse, since })
     }
 
@@ -144,14 +148,14 @@ pub(super) fn silent(operation: &'static str, waited: Duration) -> Error {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::super::read::FIRST_BYTE;
     use super::*;
     use crate::{CreateOptions, FileId, Options, Store};
 
-    fn store(place: &std::path::Path) -> Store {
+    pub(in crate::store) fn store(place: &std::path::Path) -> Store {
         let database = place.join("db.sqlite");
-        std::fs::write(&database, "").unwrap();
+        std::fs::File::options().create(true).append(true).open(&database).unwrap();
         let mut options = Options::builder();
         options.set("dsn", &format!("sqlite:{}", database.display())).unwrap();
         options.set("root", place.to_str().unwrap()).unwrap();

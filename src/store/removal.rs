@@ -3,12 +3,11 @@
 //! [`super::rowless`]); a file that another row speaks of stays (in
 //! [`super::claims`]); then the file goes.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
 
-use super::mounted::{Started, silent};
+use super::held::Held;
 use super::trash::{Disposal, Planned};
 use super::{Process, Pulse};
 use crate::error::{Error, Result};
@@ -94,14 +93,19 @@ impl Process {
             let record = records.remove(&name.hash().to_ascii_lowercase());
             doomed.push(Doomed { name, path: path.filter(|_| !is_claimed), record });
         }
-        let mut removing = Removing::default();
+        let mut held = Held::new("delete", &subject(&doomed), pending);
         while !doomed.is_empty() {
             let share = doomed.drain(..doomed.len().min(FILES_PER_THREAD)).collect();
-            let started =
-                self.start_removing(share, prune.cloned(), disposal.clone(), Arc::clone(counts));
-            removing.started.push_back(started.await?);
+            let remove = remove_files(share, prune.cloned(), disposal.clone(), Arc::clone(counts));
+            if !held.start(self, remove).await {
+                break;
+            }
         }
-        self.end_removing(pending, removing).await
+        let process = Arc::clone(self);
+        let finish = async move |pending, outcomes| {
+            process.delete_rows(pending, Removed::all(outcomes)).await
+        };
+        held.end(self, finish).await
     }
 
     /// The path of the file of a row. A name that is no id (`a//b`) leads to the
@@ -109,56 +113,6 @@ impl Process {
     pub(super) fn path_of(&self, name: &FileName) -> Option<String> {
         let id = name.has_its_key().then(|| self.name_prefix.id(name.as_str()));
         id.flatten().map(|id| id.as_str().to_owned())
-    }
-
-    /// Where a file cannot be removed its row stays soft-deleted; the first such
-    /// error is told of at the end.
-    async fn start_removing(
-        &self,
-        doomed: Vec<Doomed>,
-        prune: Option<DirId>,
-        disposal: Disposal,
-        counts: Arc<Counts>,
-    ) -> Result<Started<Removed>> {
-        let remove = move |mount: &Mount, pulse: &Pulse| {
-            let mut removed = Removed::default();
-            let mut remover = Remover::new(mount, prune)?;
-            let planned = plan(mount, &mut remover, doomed, &disposal, pulse, &mut removed)?;
-            for (name, step) in planned {
-                pulse.beat();
-                match step.carry_out(mount, &mut remover, &disposal) {
-                    Ok(taken) => {
-                        let count = u64::from(taken == Taken::Yes);
-                        counts.removed.fetch_add(count, Ordering::Relaxed);
-                        removed.names.push(name);
-                    }
-                    Err(error) => {
-                        removed.failure.get_or_insert(error);
-                    }
-                }
-            }
-            Ok(removed)
-        };
-        self.start_on_mount("delete", remove).await
-    }
-
-    /// An unlink that hangs cannot be called back: the caller is told, and the
-    /// rows stay locked until it has ended, so that it meets no newer file.
-    async fn end_removing(
-        self: &Arc<Self>,
-        pending: PendingWrite,
-        mut removing: Removing,
-    ) -> Result<()> {
-        if let Some(removed) = removing.end_within(self.mount_timeout).await {
-            return self.delete_rows(pending, removed).await;
-        }
-        let process = Arc::clone(self);
-        runtime::in_background(async move {
-            if let Err(error) = process.delete_rows(pending, removing.end().await).await {
-                log::error!("ezdfs: {error:#}");
-            }
-        })?;
-        Err(silent("delete", self.mount_timeout))
     }
 
     async fn delete_rows(&self, mut pending: PendingWrite, removed: Removed) -> Result<()> {
@@ -172,6 +126,44 @@ impl Process {
         self.forget(&removed.names);
         outcome?;
         removed.failure.map_or(Ok(()), Err)
+    }
+}
+
+/// A batch, as messages name it.
+fn subject(doomed: &[Doomed]) -> String {
+    match doomed {
+        [] => String::new(),
+        [one] => one.name.as_str().to_owned(),
+        [first, others @ ..] => format!("{} and {} more", first.name.as_str(), others.len()),
+    }
+}
+
+/// Where a file cannot be removed its row stays soft-deleted; the first such
+/// error is told of at the end.
+fn remove_files(
+    doomed: Vec<Doomed>,
+    prune: Option<DirId>,
+    disposal: Disposal,
+    counts: Arc<Counts>,
+) -> impl FnOnce(&Mount, &Pulse) -> Result<Removed> + Send + 'static {
+    move |mount, pulse| {
+        let mut removed = Removed::default();
+        let mut remover = Remover::new(mount, prune)?;
+        let planned = plan(mount, &mut remover, doomed, &disposal, pulse, &mut removed)?;
+        for (name, step) in planned {
+            pulse.beat();
+            match step.carry_out(mount, &mut remover, &disposal) {
+                Ok(taken) => {
+                    let count = u64::from(taken == Taken::Yes);
+                    counts.removed.fetch_add(count, Ordering::Relaxed);
+                    removed.names.push(name);
+                }
+                Err(error) => {
+                    removed.failure.get_or_insert(error);
+                }
+            }
+        }
+        Ok(removed)
     }
 }
 
@@ -228,38 +220,16 @@ struct Removed {
 }
 
 impl Removed {
-    fn add(&mut self, other: Result<Removed>) {
-        let (names, failure) = match other {
-            Ok(other) => (other.names, other.failure),
-            Err(failure) => (Vec::new(), Some(failure)),
-        };
-        self.names.extend(names);
-        self.failure = self.failure.take().or(failure);
-    }
-}
-
-/// The files of one batch, being removed by several threads.
-#[derive(Default)]
-struct Removing {
-    started: VecDeque<Started<Removed>>,
-    removed: Removed,
-}
-
-impl Removing {
-    /// Waits for all; `None` where one of them hangs.
-    async fn end_within(&mut self, patience: Duration) -> Option<Removed> {
-        while let Some(first) = self.started.front_mut() {
-            let ended = first.end_within(patience).await?;
-            self.started.pop_front();
-            self.removed.add(ended);
+    fn all(outcomes: Vec<Result<Removed>>) -> Self {
+        let mut all = Removed::default();
+        for outcome in outcomes {
+            let (names, failure) = match outcome {
+                Ok(removed) => (removed.names, removed.failure),
+                Err(failure) => (Vec::new(), Some(failure)),
+            };
+            all.names.extend(names);
+            all.failure = all.failure.or(failure);
         }
-        Some(std::mem::take(&mut self.removed))
-    }
-
-    async fn end(mut self) -> Removed {
-        while let Some(mut first) = self.started.pop_front() {
-            self.removed.add(first.end().await);
-        }
-        self.removed
+        all
     }
 }

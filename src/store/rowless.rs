@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::Process;
-use super::mounted::silent;
+use super::held::Held;
 use super::trash::Disposal;
 use crate::error::Result;
 use crate::files::{Mount, Remover, Taken, is_unchanged_since};
@@ -50,9 +50,9 @@ impl Process {
                     return Ok(Rowless::HasRow);
                 }
             }
-            let (path, disposal) = (path.to_owned(), disposal.clone());
-            let take = move |mount: &Mount| take_rowless(mount, &path, cutoff, &disposal, why);
-            self.while_locked(why, reserved, take).await
+            let (taken, disposal) = (path.to_owned(), disposal.clone());
+            let take = move |mount: &Mount| take_rowless(mount, &taken, cutoff, &disposal, why);
+            self.while_locked(why, path, reserved, take).await
         })
     }
 
@@ -67,23 +67,22 @@ impl Process {
     pub(crate) async fn while_locked<T: Send + 'static>(
         &self,
         operation: &'static str,
+        path: &str,
         lock: Option<PendingWrite>,
         work: impl FnOnce(&Mount) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let mut started = self.start_on_mount(operation, |mount, _| work(mount)).await?;
-        if let Some(outcome) = started.end_within(self.mount_timeout).await {
-            if let Some(lock) = lock {
-                lock.roll_back().await?;
+        let mut held = Held::new(operation, path, lock);
+        held.start(self, |mount, _| work(mount)).await;
+        let finish = async |lock: Option<PendingWrite>, mut outcomes: Vec<Result<T>>| {
+            if let Some(lock) = lock
+                && let Err(error) = lock.roll_back().await
+            {
+                // Nothing was written; the server rolls back when the connection closes.
+                log::warn!("ezdfs: {error:#}");
             }
-            return outcome;
-        }
-        runtime::in_background(async move {
-            if let Err(error) = started.end().await {
-                log::error!("ezdfs: {error:#}");
-            }
-            drop(lock);
-        })?;
-        Err(silent(operation, self.mount_timeout))
+            outcomes.pop().expect("one was started")
+        };
+        held.end(self, finish).await
     }
 }
 

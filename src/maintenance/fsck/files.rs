@@ -151,7 +151,9 @@ impl Repairs<'_> {
                 trash.keep(mount, Fault::InterruptedOverwrite.name(), id.as_str())?;
                 mount.put_back(&path, &id, mtime).map(|()| Some(mtime))
             };
-            let mtime = self.process.while_locked("check", Some(locked), put_back).await?;
+            let put_back =
+                self.process.while_locked("check", name.as_str(), Some(locked), put_back);
+            let mtime = put_back.await?;
             if let Some(mtime) = mtime {
                 // What had its place may be remembered under the old time.
                 self.process.index().advance(name, &row, mtime).await?;
@@ -191,7 +193,7 @@ impl Repairs<'_> {
                         Some(row) if row.is_live() => mount.give_name(&from, &id),
                         _ => Ok(false),
                     };
-                    self.process.while_locked("repair", Some(locked), give).await
+                    self.process.while_locked("repair", row_path, Some(locked), give).await
                 });
                 match outcome {
                     Ok(true) => State::Repaired,
