@@ -14,10 +14,12 @@ mod secrets;
 mod settings;
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::error::ErrorKind as Usage;
 
 use crate::error::Error;
+use crate::runtime;
 
 /// Runs the command line of this process.
 pub fn run() -> ExitCode {
@@ -27,11 +29,27 @@ pub fn run() -> ExitCode {
         Ok(matches) => matches,
         Err(error) => return refuse(&error),
     };
-    match settings::store(&matches).and_then(|store| commands::run(&store, &matches)) {
-        Ok(code) => code,
-        Err(error) => {
-            report(&error);
-            ExitCode::from(error.kind().exit_code())
+    let outcome = settings::store(&matches).and_then(|store| commands::run(&store, &matches));
+    let code = outcome.unwrap_or_else(|error| {
+        report(&error);
+        ExitCode::from(error.kind().exit_code())
+    });
+    end_what_is_due();
+    code
+}
+
+/// Waits for what hangs on the mount while it keeps rows locked: this process
+/// has the locks, and nobody else could end it. Ctrl-C ends the waiting.
+fn end_what_is_due() {
+    const LOOK_AGAIN: Duration = Duration::from_millis(100);
+    let was_interrupted = output::is_interrupted();
+    for what in runtime::ends_due() {
+        tell(&format!("waits until the mount has answered, the row stays locked: {what}"));
+    }
+    while !runtime::wait_for_ends(LOOK_AGAIN) {
+        // The second Ctrl-C ends the process by itself.
+        if !was_interrupted && output::is_interrupted() {
+            return;
         }
     }
 }

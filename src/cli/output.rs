@@ -73,6 +73,7 @@ pub(super) fn line(text: &str) -> Result<()> {
 pub(super) fn cannot_write(error: io::Error, target: &str) -> Error {
     const KILLED_BY_SIGPIPE: i32 = 128 + 13;
     if error.kind() == io::ErrorKind::BrokenPipe {
+        super::end_what_is_due();
         std::process::exit(KILLED_BY_SIGPIPE);
     }
     let errno = error.raw_os_error().unwrap_or_default();
