@@ -222,3 +222,65 @@ fn afresh(directory: &OwnedFd) -> nix::Result<OwnedFd> {
 fn is_own(name: &str) -> bool {
     name.starts_with(RESERVED_PREFIX)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, File};
+
+    use tempfile::TempDir;
+
+    use super::*;
+
+    /// A directory with the files "old" and "new".
+    fn directory() -> (TempDir, OwnedFd) {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("old"), "old").unwrap();
+        fs::write(dir.path().join("new"), "new").unwrap();
+        let opened = File::open(dir.path()).unwrap().into();
+        (dir, opened)
+    }
+
+    #[test]
+    fn what_was_done_before_is_done() {
+        let (_guard, dir) = directory();
+        for _ in 0..2 {
+            assert_eq!(link(&dir, "old", &dir, "second"), Ok(()));
+        }
+        let moved = inode(&dir, "new").unwrap();
+        for _ in 0..2 {
+            assert_eq!(rename(&dir, "new", &dir, "old", moved), Ok(()));
+        }
+        assert_eq!(unlink(&dir, "old"), Ok(true));
+        assert_eq!(unlink(&dir, "old"), Ok(false));
+    }
+
+    #[test]
+    fn what_was_not_done_is_a_failure() {
+        let (_guard, dir) = directory();
+        let exists = Err(Failure::NotDone(Errno::EEXIST));
+        assert_eq!(link(&dir, "old", &dir, "new"), exists);
+        let missing = Err(Failure::NotDone(Errno::ENOENT));
+        assert_eq!(link(&dir, "missing", &dir, "another"), missing);
+        assert_eq!(rename(&dir, "missing", &dir, ".ezdfs-own", None), missing);
+        let unknown = Err(Failure::Unknown(Errno::ENOENT));
+        assert_eq!(rename(&dir, "missing", &dir, "new", Some((0, 0))), unknown);
+    }
+
+    #[test]
+    fn a_directory_made_before_is_somebody_elses() {
+        let (_guard, dir) = directory();
+        let mode = Mode::from_bits_truncate(0o700);
+        assert_eq!(make_directory(&dir, "made", mode), Ok(true));
+        assert_eq!(make_directory(&dir, "made", mode), Ok(false));
+    }
+
+    #[test]
+    fn a_file_with_a_random_name_is_ours() {
+        let (guard, dir) = directory();
+        let mode = Mode::S_IRUSR | Mode::S_IWUSR;
+        create_new(&dir, ".ezdfs-own", OFlag::empty(), mode).unwrap();
+        let again = create_new(&dir, ".ezdfs-own", OFlag::empty(), mode).unwrap();
+        nix::unistd::write(&again, b"bytes").unwrap();
+        assert_eq!(fs::read(guard.path().join(".ezdfs-own")).unwrap(), b"bytes");
+    }
+}

@@ -5,11 +5,11 @@ use std::os::fd::OwnedFd;
 use std::time::SystemTime;
 
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, openat};
+use nix::fcntl::OFlag;
 use nix::sys::stat::{Mode, fstat};
 use nix::unistd::{fsync, write};
 
-use super::calls;
+use super::calls::{create_new, discard};
 use super::stage::reserved_name;
 use super::{Mount, at, open_directory};
 use crate::error::{Error, ErrorKind, Result};
@@ -43,10 +43,8 @@ impl Mount {
 /// The change time, which no client can choose, of a file that was written to.
 fn ask(directory: &OwnedFd) -> nix::Result<SystemTime> {
     let name = reserved_name("clock").map_err(|_| Errno::EAGAIN)?;
-    let flags =
-        OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-    let file = openat(directory, name.as_str(), flags, Mode::S_IRUSR | Mode::S_IWUSR)?;
+    let file = create_new(directory, &name, OFlag::empty(), Mode::S_IRUSR | Mode::S_IWUSR)?;
     let status = write(&file, b"t").and_then(|_| fsync(&file)).and_then(|()| fstat(&file));
-    calls::discard(directory, &name);
+    discard(directory, &name);
     status.map(|status| at(status.st_ctime, status.st_ctime_nsec))
 }

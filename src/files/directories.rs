@@ -1,12 +1,14 @@
 //! Making directories that are missing.
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 
-use nix::errno::Errno;
-use nix::sys::stat::{fchmod, mkdirat};
-use nix::unistd::{UnlinkatFlags, fsync, unlinkat};
+use nix::dir::{Dir, Entry};
+use nix::fcntl::OFlag;
+use nix::sys::stat::{Mode, fchmod, fstat};
+use nix::unistd::{UnlinkatFlags, fsync, geteuid, unlinkat};
 
 use super::alive::deepest;
+use super::calls::make_directory;
 use super::{Mount, open_directory};
 use crate::config::Durability;
 
@@ -47,22 +49,35 @@ impl Directories {
         for end in ends.filter(|end| *end > found.len()) {
             let segment = &path[start..end];
             start = end + 1;
-            match mkdirat(&directory, segment, mount.dir_mode) {
-                Ok(()) => {
-                    self.created.push(path[..end].to_owned());
-                    if mount.durability == Durability::Full {
-                        fsync(&directory)?;
-                    }
-                    directory = open_directory(&directory, segment)?;
-                    // The umask took bits away.
-                    fchmod(&directory, mount.dir_mode)?;
-                }
-                Err(Errno::EEXIST) => directory = open_directory(&directory, segment)?,
-                Err(errno) => return Err(errno),
+            let is_ours = make_directory(&directory, segment, mount.dir_mode)?;
+            if is_ours {
+                self.created.push(path[..end].to_owned());
+            }
+            if mount.durability == Durability::Full {
+                fsync(&directory)?;
+            }
+            directory = open_directory(&directory, segment)?;
+            // The umask took bits away.
+            if is_ours || may_be_ours(&directory, mount.dir_mode)? {
+                fchmod(&directory, mount.dir_mode)?;
             }
         }
         Ok(directory)
     }
+}
+
+/// Whether a directory that came to be a moment ago looks as if we had made it, and the server had
+/// done it again and said that it exists: ours, without some bits of the mode, and empty.
+fn may_be_ours(directory: &OwnedFd, mode: Mode) -> nix::Result<bool> {
+    let status = fstat(directory)?;
+    let given = Mode::from_bits_truncate(status.st_mode);
+    if status.st_uid != geteuid().as_raw() || given == mode || !mode.contains(given) {
+        return Ok(false);
+    }
+    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    let mut entries = Dir::openat(directory.as_fd(), ".", flags, Mode::empty())?;
+    let is_entry = |entry: &Entry| !matches!(entry.file_name().to_bytes(), b"." | b"..");
+    Ok(!entries.iter().flatten().any(|entry| is_entry(&entry)))
 }
 
 impl Drop for Directories {

@@ -8,8 +8,8 @@ use nix::dir::Dir;
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag};
 use nix::sys::stat::{FchmodatFlags, Mode, fchmodat, fstat, fstatat};
-use nix::unistd::{UnlinkatFlags, linkat, unlinkat};
 
+use super::calls::{Failure, link, unlink};
 use super::directories::Directories;
 use super::remove::Remover;
 use super::walk::changed;
@@ -57,23 +57,21 @@ impl Mount {
     /// Gives a file another path, unless something has that.
     pub(crate) fn give_name(&self, from: &str, to: &FileId) -> Result<bool> {
         let give = || {
-            let root = self.root().map_err(|_| Errno::ESTALE)?;
+            let root = self.root().map_err(|_| Failure::from(Errno::ESTALE))?;
             let (parent, name) = from.rsplit_once('/').unwrap_or(("", from));
             let parent = open_directory(&root, parent)?;
             let mut directories = Directories::new(root);
             let target = directories.make(self, to.parent())?;
             // A link never replaces what is there, as a rename would.
-            match linkat(&parent, name, &target, to.file_name(), AtFlags::empty()) {
-                Err(Errno::EEXIST) => return Ok(false),
+            match link(&parent, name, &target, to.file_name()) {
+                Err(Failure::NotDone(Errno::EEXIST)) => return Ok(false),
                 outcome => outcome?,
             }
             directories.stay();
-            unlinkat(&parent, name, UnlinkatFlags::NoRemoveDir).map(|()| true)
+            unlink(&parent, name).map(|_| true)
         };
-        give().map_err(|errno| {
-            Error::new(ErrorKind::Storage, "repair", from, "cannot give the file its row's name")
-                .with_errno(errno as i32)
-                .with_source(errno)
+        give().map_err(|failure: Failure| {
+            failure.error("repair", from, "cannot give the file its row's name")
         })
     }
 

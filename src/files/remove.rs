@@ -6,14 +6,15 @@
 use std::os::fd::OwnedFd;
 
 use nix::errno::Errno;
-use nix::fcntl::{AtFlags, renameat};
+use nix::fcntl::AtFlags;
 use nix::sys::stat::{FileStat, SFlag, fstatat};
-use nix::unistd::{UnlinkatFlags, linkat, unlinkat};
+use nix::unistd::{UnlinkatFlags, unlinkat};
 
+use super::calls::{Failure, link, rename, unlink};
 use super::trash::TrashFolder;
 use super::walk::changed;
 use super::{Mount, at, is_regular, open_directory};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::name::DirId;
 
 /// What there was to take away.
@@ -42,12 +43,11 @@ impl Remover {
 
     /// Removes a file for good.
     pub(crate) fn unlink(&mut self, path: &str) -> Result<Taken> {
-        self.take(path, |parent, name| {
-            match unlinkat(parent, name, UnlinkatFlags::NoRemoveDir) {
-                // A row may name a directory: that is nobody's file.
-                Err(Errno::EISDIR) => Err(Errno::ENOENT),
-                outcome => outcome,
-            }
+        self.take(path, |parent, name| match unlink(parent, name) {
+            Ok(true) => Ok(()),
+            // A row may name a directory: that is nobody's file.
+            Ok(false) | Err(Failure::NotDone(Errno::EISDIR)) => Err(Errno::ENOENT.into()),
+            Err(failure) => Err(failure),
         })
     }
 
@@ -56,10 +56,11 @@ impl Remover {
         self.take(path, |parent, name| {
             let status = fstatat(parent, name, AtFlags::AT_SYMLINK_NOFOLLOW)?;
             if !is_file_or_link(&status) {
-                return Err(Errno::ENOENT);
+                return Err(Errno::ENOENT.into());
             }
-            let (folder, name_there) = trash.enter(place)?;
-            renameat(parent, name, &folder, name_there)
+            let (folder, name_there) = trash.enter(place).map_err(of_trash)?;
+            let inode = Some((status.st_dev, status.st_ino));
+            rename(parent, name, &folder, name_there, inode)
         })
     }
 
@@ -71,8 +72,8 @@ impl Remover {
         place: &str,
     ) -> Result<Taken> {
         self.take(path, |parent, name| {
-            let (folder, name_there) = trash.enter(place)?;
-            linkat(parent, name, &folder, name_there, AtFlags::empty())
+            let (folder, name_there) = trash.enter(place).map_err(of_trash)?;
+            link(parent, name, &folder, name_there)
         })
     }
 
@@ -90,17 +91,15 @@ impl Remover {
     fn take(
         &mut self,
         path: &str,
-        how: impl FnOnce(&OwnedFd, &str) -> nix::Result<()>,
+        how: impl FnOnce(&OwnedFd, &str) -> Result<(), Failure>,
     ) -> Result<Taken> {
         let (parent, name) = path.rsplit_once('/').unwrap_or(("", path));
-        match self.enter(parent).and_then(|parent| how(parent, name)) {
+        match self.enter(parent).map_err(Failure::from).and_then(|parent| how(parent, name)) {
             Ok(()) => Ok(Taken::Yes),
-            Err(Errno::ENOENT | Errno::ENOTDIR | Errno::ELOOP) => Ok(Taken::NoFile),
-            Err(errno) => {
-                Err(Error::new(ErrorKind::Storage, "remove", path, "cannot remove the file")
-                    .with_errno(errno as i32)
-                    .with_source(errno))
+            Err(Failure::NotDone(Errno::ENOENT | Errno::ENOTDIR | Errno::ELOOP)) => {
+                Ok(Taken::NoFile)
             }
+            Err(failure) => Err(failure.error("remove", path, "cannot remove the file")),
         }
     }
 
@@ -129,6 +128,11 @@ impl Drop for Remover {
     fn drop(&mut self) {
         self.leave();
     }
+}
+
+/// That the trash cannot be entered does not say that there is no file to take away.
+fn of_trash(errno: Errno) -> Failure {
+    Failure::NotDone(if errno == Errno::ENOENT { Errno::ESTALE } else { errno })
 }
 
 /// Whether a file has not changed since: neither bytes nor name, links or owner.

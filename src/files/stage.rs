@@ -114,9 +114,7 @@ impl Mount {
             outcome => outcome?,
         };
         let staging_name = reserved_name("stage").map_err(|_| Errno::EAGAIN)?;
-        let flags =
-            OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-        let file = openat(&parent, staging_name.as_str(), flags, self.file_mode)?;
+        let file = calls::create_new(&parent, &staging_name, OFlag::empty(), self.file_mode)?;
         Ok((parent, staging_name, file))
     }
 

@@ -11,11 +11,13 @@ use std::time::SystemTime;
 
 use nix::dir::Dir;
 use nix::errno::Errno;
-use nix::fcntl::{AtFlags, OFlag, openat, renameat};
-use nix::sys::stat::{Mode, fstatat};
-use nix::unistd::{UnlinkatFlags, linkat, unlinkat};
+use nix::fcntl::OFlag;
+use nix::sys::stat::Mode;
+use nix::unistd::{UnlinkatFlags, unlinkat};
 
+use super::calls::{Failure, create_new, discard, link, rename, unlink};
 use super::directories::Directories;
+use super::stage::inode;
 use super::{Mount, open_beneath, open_directory};
 use crate::debris::TRASH;
 use crate::error::{Error, ErrorKind, Result};
@@ -51,13 +53,7 @@ impl Mount {
         let journal_path = format!("{TRASH}/{}-{random:016x}{JOURNAL}", time.replace(':', "-"));
         let open = || {
             let (folder, name) = enter(self, &root, &journal_path)?;
-            let flags = OFlag::O_WRONLY
-                | OFlag::O_APPEND
-                | OFlag::O_CREAT
-                | OFlag::O_EXCL
-                | OFlag::O_NOFOLLOW
-                | OFlag::O_CLOEXEC;
-            openat(&folder, name, flags, self.file_mode)
+            create_new(&folder, name, OFlag::O_APPEND, self.file_mode)
         };
         let journal =
             open().map_err(|errno| cannot("cannot make a journal", &journal_path, errno))?;
@@ -135,47 +131,43 @@ impl Mount {
     /// Gives a file of the trash its path again, unless something has that.
     pub(crate) fn take_back(&self, place: &str, path: &str) -> Result<TakenBack> {
         let take_back = || {
-            let root = self.root().map_err(|_| Errno::ESTALE)?;
+            let root = self.root().map_err(|_| Failure::from(Errno::ESTALE))?;
             let (folder, name) = place.rsplit_once('/').ok_or(Errno::EINVAL)?;
             let folder = match open_directory(&root, folder) {
                 Err(Errno::ENOENT) => return Ok(TakenBack::NotThere),
                 outcome => outcome?,
             };
-            match fstatat(&folder, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
-                Err(Errno::ENOENT) => return Ok(TakenBack::NotThere),
-                outcome => outcome?,
-            };
+            let Some(file) = inode(&folder, name)? else { return Ok(TakenBack::NotThere) };
             let (parent, own_name) = enter(self, &root, path)?;
             // A link never replaces what is there, as a rename would.
-            match linkat(&folder, name, &parent, own_name, AtFlags::empty()) {
-                Ok(()) => unlinkat(&folder, name, UnlinkatFlags::NoRemoveDir)?,
-                Err(Errno::EEXIST) => return Ok(TakenBack::Occupied),
+            match link(&folder, name, &parent, own_name) {
+                Ok(()) => leave_to_emptying(&folder, name, place),
+                Err(Failure::NotDone(Errno::EEXIST)) => return Ok(TakenBack::Occupied),
+                Err(unknown @ Failure::Unknown(_)) => return Err(unknown),
                 // Where there are no hard links, or not of this file.
-                Err(_) => {
-                    let there = fstatat(&parent, own_name, AtFlags::AT_SYMLINK_NOFOLLOW);
-                    if there != Err(Errno::ENOENT) {
-                        return there.map(|_| TakenBack::Occupied);
+                Err(Failure::NotDone(_)) => {
+                    if inode(&parent, own_name)?.is_some() {
+                        return Ok(TakenBack::Occupied);
                     }
-                    renameat(&folder, name, &parent, own_name)?;
+                    rename(&folder, name, &parent, own_name, Some(file))?;
                 }
             }
             Ok(TakenBack::Yes)
         };
-        take_back().map_err(|errno| cannot("cannot put the file back", path, errno))
+        take_back()
+            .map_err(|failure: Failure| failure.error("trash", path, "cannot put the file back"))
     }
 
     /// Removes for good a file of the trash, by its place.
     pub(crate) fn empty(&self, place: &str) -> Result<()> {
         let removed = self.root().map(|root| {
             let (folder, name) = place.rsplit_once('/').ok_or(Errno::EINVAL)?;
-            match open_directory(&root, folder)
-                .and_then(|folder| unlinkat(&folder, name, UnlinkatFlags::NoRemoveDir))
-            {
+            match open_directory(&root, folder) {
                 Err(Errno::ENOENT) => Ok(()),
-                outcome => outcome,
+                folder => unlink(&folder?, name).map(drop),
             }
         })?;
-        removed.map_err(|errno| cannot("cannot empty the trash", place, errno))
+        removed.map_err(|failure: Failure| failure.error("trash", place, "cannot empty the trash"))
     }
 }
 
@@ -255,9 +247,17 @@ impl Drop for TrashFolder {
         if journal.metadata().is_ok_and(|journal| journal.len() == 0)
             && let Ok((folder, name)) = self.enter(&self.journal_path)
         {
-            let _ = unlinkat(&folder, name, UnlinkatFlags::NoRemoveDir);
+            discard(&folder, name);
             let _ = unlinkat(&self.root, TRASH, UnlinkatFlags::RemoveDir);
         }
+    }
+}
+
+/// Takes a file out of the trash that has its own name again. One that stays is removed with the
+/// rest of its day.
+fn leave_to_emptying(folder: &OwnedFd, name: &str, place: &str) {
+    if let Err(failure) = unlink(folder, name) {
+        log::warn!("ezdfs: cannot remove {place:?}: {}", failure.errno());
     }
 }
 
