@@ -9,6 +9,7 @@ mod record;
 mod register;
 mod schema;
 mod servers;
+mod session;
 mod settle;
 mod siblings;
 mod sorted;

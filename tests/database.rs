@@ -7,6 +7,7 @@ mod forks;
 #[cfg(feature = "failpoints")]
 mod killed;
 mod repeats;
+mod sessions;
 mod storms;
 
 use std::io::Read;
@@ -29,6 +30,8 @@ pub(crate) fn register(trials: &mut Trials) {
     forks::register(&mut trials.group("database::forks", &php));
     failover::register_mariadb(&mut trials.group("database::failover", &[Need::MARIADB]));
     failover::register_postgres(&mut trials.group("database::failover", &[Need::POSTGRES]));
+    sessions::register_mariadb(&mut trials.group("database::sessions", &[Need::MARIADB]));
+    sessions::register_postgres(&mut trials.group("database::sessions", &[Need::POSTGRES]));
 }
 
 const OLD: &[u8] = b"the old bytes";

@@ -178,6 +178,13 @@ impl Guard {
         self.object.as_ref().is_some_and(|link| link.is_writable())
     }
 
+    /// Whether its server is one of several that all take writes (Galera): what
+    /// is locked here can be written there, and the later COMMIT fails.
+    #[allow(dead_code, reason = "the order of steps there comes with what asks for it")]
+    pub(super) fn certifies(&self) -> bool {
+        self.object.as_ref().is_some_and(|link| link.certifies())
+    }
+
     /// Gives the connection up, and with it the choice of its server.
     fn reconsider(mut self) {
         self.state = State::Busy;

@@ -6,10 +6,10 @@ use std::sync::{Arc, Mutex, Once, PoisonError};
 use std::time::{Duration, Instant};
 
 use sqlx::any::AnyConnectOptions;
-use sqlx::{AnyConnection, AssertSqlSafe, ConnectOptions, Connection, Executor, Row as _};
+use sqlx::{AnyConnection, ConnectOptions, Connection};
 use url::Url;
 
-use super::fault;
+use super::{fault, session};
 use crate::config::{Dialect, Options, dsn};
 use crate::error::{Error, ErrorKind, Result};
 use crate::runtime;
@@ -28,6 +28,7 @@ pub(super) struct Link {
     pub(super) connection: AnyConnection,
     server: usize,
     writable: bool,
+    certifies: bool,
     generation: u64,
 }
 
@@ -35,6 +36,12 @@ impl Link {
     /// Whether its server took writes when it was opened.
     pub(super) fn is_writable(&self) -> bool {
         self.writable
+    }
+
+    /// Whether its server is one of several that all take writes (Galera), so
+    /// that a row's lock says nothing of what is written elsewhere until COMMIT.
+    pub(super) fn certifies(&self) -> bool {
+        self.certifies
     }
 }
 
@@ -173,50 +180,15 @@ impl Servers {
         let connecting = async {
             let mut connection =
                 AnyConnectOptions::from_url(url)?.disable_statement_logging().connect().await?;
-            connection.execute(AssertSqlSafe(self.session())).await?;
+            let facts = session::settle(&mut connection, self.dialect, self.query_timeout).await?;
             // Where there is one server, it says by itself what it refuses.
-            let writable = self.urls.len() == 1 || !self.is_read_only(&mut connection).await?;
-            Ok(Link { connection, server, writable, generation })
+            let writable = self.urls.len() == 1 || !facts.read_only;
+            Ok(Link { connection, server, writable, certifies: facts.certifies, generation })
         };
         match tokio::time::timeout(self.connect_timeout, connecting).await {
             Ok(outcome) => outcome.map_err(|error| fault::convert(error, fault::CONNECT, &subject)),
             Err(_) => Err(fault::silent(fault::CONNECT, &subject, self.connect_timeout)),
         }
-    }
-
-    /// What every connection is told first: refuse what does not fit instead
-    /// of cutting it; give up by itself what the client has given up. Locks are
-    /// waited for a little less long, to hear of it as what it is.
-    fn session(&self) -> String {
-        let milliseconds = self.query_timeout.as_millis();
-        let for_locks = milliseconds * 4 / 5;
-        match self.dialect {
-            Dialect::MySql => {
-                let seconds = (for_locks / 1000).max(1);
-                format!(
-                    "SET SESSION sql_mode = CONCAT(@@sql_mode, ',STRICT_ALL_TABLES'), \
-                     innodb_lock_wait_timeout = {seconds}, lock_wait_timeout = {seconds}"
-                )
-            }
-            Dialect::Postgres => {
-                format!("SET statement_timeout = {milliseconds}; SET lock_timeout = {for_locks}")
-            }
-            Dialect::Sqlite => format!("PRAGMA busy_timeout = {for_locks}"),
-        }
-    }
-
-    /// Whether the server is a replica, or was told to take no writes. A user
-    /// who may write all the same had better not.
-    async fn is_read_only(&self, connection: &mut AnyConnection) -> Result<bool, sqlx::Error> {
-        let question = match self.dialect {
-            Dialect::MySql => "SELECT CAST(@@global.read_only AS CHAR)",
-            // On in a standby too.
-            Dialect::Postgres => "SELECT CAST(current_setting('transaction_read_only') AS text)",
-            Dialect::Sqlite => return Ok(false),
-        };
-        let row = sqlx::query(question).persistent(false).fetch_one(connection).await?;
-        let answer: String = row.try_get(0)?;
-        Ok(!matches!(answer.to_ascii_lowercase().as_str(), "0" | "off"))
     }
 
     pub(super) fn is_current(&self, link: &Link) -> bool {

@@ -74,10 +74,10 @@ impl Sql {
     }
 
     /// Takes the write lock at once in SQLite, where upgrading from a read
-    /// lock fails instead of waiting.
+    /// lock fails instead of waiting. `BEGIN` is a block where `sql_mode` says so.
     pub(super) fn begin(&self) -> &'static str {
         match self.dialect {
-            Dialect::MySql | Dialect::Postgres => "BEGIN",
+            Dialect::MySql | Dialect::Postgres => "START TRANSACTION",
             Dialect::Sqlite => "BEGIN IMMEDIATE",
         }
     }

@@ -23,11 +23,17 @@ pub struct Server {
     daemon: Mutex<Option<Daemon>>,
     dir: TempDir,
     port: u16,
+    options: Vec<String>,
     databases: AtomicUsize,
 }
 
 impl Server {
     pub fn start() -> Result<Self> {
+        Self::start_with(&[])
+    }
+
+    /// With options of the trial's own, which come after the usual ones.
+    pub fn start_with(options: &[&str]) -> Result<Self> {
         let dir = scratch();
         let mut install = Command::new(found("mariadb-install-db")?);
         install
@@ -39,7 +45,8 @@ impl Server {
         }
         run(&mut install)?;
         let (port, databases) = (free_port(), AtomicUsize::new(0));
-        let server = Self { daemon: Mutex::default(), dir, port, databases };
+        let options = options.iter().map(ToString::to_string).collect();
+        let server = Self { daemon: Mutex::default(), dir, port, options, databases };
         server.launch()?;
         db::sql(
             &server.root_dsn(),
@@ -70,6 +77,7 @@ impl Server {
             "--innodb-flush-log-at-trx-commit=2",
             "--max-connections=500",
         ]);
+        command.args(&self.options);
         if is_root() {
             // Root all the way: a change of user would clear the death signal.
             command.arg("--user=root");
