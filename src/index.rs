@@ -298,7 +298,7 @@ impl Renamed {
     pub(crate) fn is_still(&self, locks: &Locks) -> bool {
         let Renamed { name, info } = self;
         let seen = (info.size, info.mtime, info.mime_type.as_str());
-        let row = locks.get(&name.digest());
+        let row = locks.get(name);
         row.is_some_and(|row| row.is_live() && (row.size, row.mtime, &*row.datatype) == seen)
     }
 }

@@ -71,13 +71,34 @@ pub(crate) enum Mtime {
 impl Mtime {
     /// The time of what replaces `old`. `is_taken`: whether the row has the size and
     /// time already, and the file other bytes.
-    pub(crate) fn after(self, old: Option<&Row>, is_taken: bool) -> i64 {
+    pub(crate) fn after(self, old: Option<&Row>, is_taken: bool, turns: Option<Turns>) -> i64 {
         let (Mtime::Written(mtime) | Mtime::Given(mtime)) = self;
-        match (self, old) {
+        let mtime = match (self, old) {
             (Mtime::Written(now), Some(old)) => now.max(second_after(old.mtime.abs())),
             (Mtime::Given(_), _) if is_taken => second_after(mtime),
             _ => mtime,
-        }
+        };
+        turns.map_or(mtime, |turns| turns.next(mtime))
+    }
+}
+
+/// The seconds that one of several servers may give to versions, so that two never
+/// give one: every `step`th, from `offset`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Turns {
+    offset: i64,
+    step: i64,
+}
+
+impl Turns {
+    pub(crate) fn new(offset: i64, step: i64) -> Self {
+        Turns { offset, step: step.max(1) }
+    }
+
+    /// The first of them that is not before this.
+    fn next(self, mtime: i64) -> i64 {
+        let next = mtime + (self.offset - mtime).rem_euclid(self.step);
+        if next > MAX_MTIME { next - self.step } else { next }
     }
 }
 
@@ -210,6 +231,34 @@ mod tests {
         assert!(!Row { expired: true, ..row.clone() }.is_live());
         assert!(!Row { mtime: 0, ..row.clone() }.is_live());
         assert!(!Row { mtime: -5, ..row }.is_live());
+    }
+
+    #[test]
+    fn a_version_comes_after_the_one_before() {
+        let id = FileId::parse("images/a").unwrap();
+        let name = crate::name::NamePrefix::default().name(&id).unwrap();
+        let row = |mtime| Row::new(&name, &id, 1, mtime, "image/png");
+        let after = |mtime: Mtime, old: i64| mtime.after(Some(&row(old)), false, None);
+        assert_eq!(Mtime::Written(5).after(None, false, None), 5);
+        assert_eq!(after(Mtime::Written(5), 3), 5);
+        assert_eq!(after(Mtime::Written(5), 5), 6);
+        assert_eq!(after(Mtime::Written(5), 9), 10, "a clock that is behind");
+        assert_eq!(after(Mtime::Written(5), -9), 10, "soft-deleted");
+        assert_eq!(after(Mtime::Written(5), MAX_MTIME), 5, "there is nothing later");
+        assert_eq!(after(Mtime::Given(5), 9), 5);
+        assert_eq!(Mtime::Given(5).after(Some(&row(5)), true, None), 6);
+    }
+
+    #[test]
+    fn two_servers_never_give_one_time() {
+        let times = |offset| {
+            let turns = Turns::new(offset, 3);
+            (10..20).map(|mtime| turns.next(mtime)).collect::<std::collections::BTreeSet<_>>()
+        };
+        assert!(times(1).is_disjoint(&times(2)) && times(2).is_disjoint(&times(3)));
+        assert_eq!(Turns::new(1, 3).next(10), 10);
+        assert_eq!(Turns::new(1, 1).next(10), 10);
+        assert!((MAX_MTIME - 3..=MAX_MTIME).contains(&Turns::new(2, 3).next(MAX_MTIME)));
     }
 
     #[test]

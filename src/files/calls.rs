@@ -205,7 +205,8 @@ pub(super) fn status(directory: &OwnedFd, name: &str) -> nix::Result<Option<File
     }
 }
 
-fn inode(directory: &OwnedFd, name: &str) -> nix::Result<Option<Inode>> {
+/// The same, in short.
+pub(super) fn inode(directory: &OwnedFd, name: &str) -> nix::Result<Option<Inode>> {
     match fstatat(directory, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
         Err(Errno::ENOENT) => Ok(None),
         found => found.map(|status| Some(inode_of(&status))),

@@ -15,9 +15,8 @@ use nix::fcntl::OFlag;
 use nix::sys::stat::Mode;
 use nix::unistd::{UnlinkatFlags, unlinkat};
 
-use super::calls::{Failure, create_new, discard, link, rename, unlink};
+use super::calls::{Failure, create_new, discard, inode, link, rename, unlink};
 use super::directories::Directories;
-use super::stage::inode;
 use super::{Mount, open_beneath, open_directory};
 use crate::debris::TRASH;
 use crate::error::{Error, ErrorKind, Result};

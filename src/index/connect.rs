@@ -11,6 +11,7 @@ use super::fault::{self, Attempts};
 use super::servers::{Link, Servers};
 use crate::config::{Dialect, Options};
 use crate::error::{Error, ErrorKind, Result};
+use crate::metadata::Turns;
 
 /// A query with its arguments, for the sqlx driver that serves all dialects.
 pub(super) type Query<'q> = sqlx::query::Query<'q, Any, AnyArguments>;
@@ -178,11 +179,11 @@ impl Guard {
         self.object.as_ref().is_some_and(|link| link.is_writable())
     }
 
-    /// Whether its server is one of several that all take writes (Galera): what
-    /// is locked here can be written there, and the later COMMIT fails.
-    #[allow(dead_code, reason = "the order of steps there comes with what asks for it")]
-    pub(super) fn certifies(&self) -> bool {
-        self.object.as_ref().is_some_and(|link| link.certifies())
+    /// Where its server is one of several that all take writes (Galera), so that what is
+    /// locked here can be written there, and the later COMMIT fails: which times it may
+    /// give.
+    pub(super) fn certified(&self) -> Option<Turns> {
+        self.object.as_ref().and_then(|link| link.certified())
     }
 
     /// Gives the connection up, and with it the choice of its server.
@@ -191,11 +192,6 @@ impl Guard {
         if let Some(link) = &self.object {
             self.servers.reconsider(link);
         }
-    }
-
-    /// Whether this connection's server is a Galera node.
-    pub(super) fn certifies(&self) -> bool {
-        false
     }
 
     /// Marks the beginning of a transaction: until [`Guard::release`] the

@@ -20,7 +20,7 @@ impl PendingWrite {
     /// Whether other servers take writes of this row meanwhile, and the first COMMIT
     /// makes the others fail: the lock is one among this server's clients.
     pub(crate) fn is_certified(&self) -> bool {
-        self.connection.certifies()
+        self.connection.certified().is_some()
     }
 
     /// Writes a row in full, over `old` if there is one. False where somebody else

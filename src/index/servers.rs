@@ -12,6 +12,7 @@ use url::Url;
 use super::{fault, session};
 use crate::config::{Dialect, Options, dsn};
 use crate::error::{Error, ErrorKind, Result};
+use crate::metadata::Turns;
 use crate::runtime;
 
 /// How soon after the first failure to connect it is tried again; doubled with
@@ -28,7 +29,7 @@ pub(super) struct Link {
     pub(super) connection: AnyConnection,
     server: usize,
     writable: bool,
-    certifies: bool,
+    certified: Option<Turns>,
     generation: u64,
 }
 
@@ -38,10 +39,11 @@ impl Link {
         self.writable
     }
 
-    /// Whether its server is one of several that all take writes (Galera), so
-    /// that a row's lock says nothing of what is written elsewhere until COMMIT.
-    pub(super) fn certifies(&self) -> bool {
-        self.certifies
+    /// Where its server is one of several that all take writes (Galera), so
+    /// that a row's lock says nothing of what is written elsewhere until COMMIT: which
+    /// times it may give.
+    pub(super) fn certified(&self) -> Option<Turns> {
+        self.certified
     }
 }
 
@@ -183,7 +185,7 @@ impl Servers {
             let facts = session::settle(&mut connection, self.dialect, self.query_timeout).await?;
             // Where there is one server, it says by itself what it refuses.
             let writable = self.urls.len() == 1 || !facts.read_only;
-            Ok(Link { connection, server, writable, certifies: facts.certifies, generation })
+            Ok(Link { connection, server, writable, certified: facts.certified, generation })
         };
         match tokio::time::timeout(self.connect_timeout, connecting).await {
             Ok(outcome) => outcome.map_err(|error| fault::convert(error, fault::CONNECT, &subject)),

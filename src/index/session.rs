@@ -7,6 +7,7 @@ use std::time::Duration;
 use sqlx::{AnyConnection, AssertSqlSafe, Executor, Row as _};
 
 use crate::config::Dialect;
+use crate::metadata::Turns;
 
 /// What a server says of itself.
 #[derive(Debug, Clone, Copy, Default)]
@@ -15,8 +16,8 @@ pub(super) struct Facts {
     /// the same had better not.
     pub(super) read_only: bool,
     /// It is one of several that all take writes, and learns from the others
-    /// only at COMMIT what they have locked (Galera).
-    pub(super) certifies: bool,
+    /// only at COMMIT what they have locked (Galera): the times that it may give.
+    pub(super) certified: Option<Turns>,
 }
 
 /// Settles the session. One exchange, on rare servers of MySQL's family two.
@@ -32,7 +33,7 @@ pub(super) async fn settle(
             // On in a standby too.
             Ok(Facts {
                 read_only: settings.iter().any(|(_, value)| is_on(value)),
-                certifies: false,
+                certified: None,
             })
         }
         Dialect::Sqlite => {
@@ -59,13 +60,20 @@ async fn settle_mysql(
     };
     let mut facts = Facts {
         read_only: READ_ONLY.iter().any(|name| is(name, is_on)),
-        certifies: is("wsrep_on", is_on),
+        certified: is("wsrep_on", is_on).then(|| {
+            // Each node has an offset of its own, unless somebody has switched that off.
+            let number = |wanted: &str| {
+                let found = settings.iter().find(|(name, _)| name.eq_ignore_ascii_case(wanted));
+                found.and_then(|(_, value)| value.parse().ok()).unwrap_or(1)
+            };
+            Turns::new(number("auto_increment_offset"), number("auto_increment_increment"))
+        }),
     };
     // InnoDB's writes are refused there where the isolation is any lower.
     if is("log_bin", is_on) && is("binlog_format", |it| it.eq_ignore_ascii_case("STATEMENT")) {
         connection.execute("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ").await?;
     }
-    if facts.certifies {
+    if facts.certified.is_some() {
         // Reads wait for what the others have committed before.
         let text = "SET SESSION wsrep_sync_wait = 1; SHOW STATUS LIKE 'wsrep_ready'";
         let ready = ask(connection, text.to_owned()).await?;
@@ -97,7 +105,8 @@ fn mysql(query_timeout: Duration) -> String {
          idle_transaction_timeout = 0, idle_write_transaction_timeout = 0 */ \
          /*!50708 , max_execution_time = {milliseconds} */; \
          SHOW VARIABLES WHERE Variable_name IN \
-         ('{variables}', 'wsrep_on', 'log_bin', 'binlog_format')"
+         ('{variables}', 'wsrep_on', 'auto_increment_offset', 'auto_increment_increment', \
+         'log_bin', 'binlog_format')"
     )
 }
 

@@ -54,7 +54,7 @@ impl Index {
             lock.touch(self, name, found.as_ref()).await?;
             lock.commit().await?;
             let (lock, mut locks) = self.begin_locked(&[name]).await?;
-            return Ok(Outcome::RolledBack(locks.remove(&name.digest()), lock));
+            return Ok(Outcome::RolledBack(locks.take(name), lock));
         }
         Ok(Outcome::RolledBack(found, lock))
     }

@@ -6,15 +6,30 @@ use super::connect::Purpose;
 use super::pending::stored_none;
 use super::{Index, PendingWrite, decode, fault, found_key};
 use crate::error::Result;
-use crate::metadata::Row;
+use crate::metadata::{Row, Turns};
 use crate::name::FileName;
 
 /// How often it is looked anew which row there is, where somebody else inserts one
 /// at the same moment.
 const RACED_RETRIES: usize = 4;
 
-/// Rows that are locked, by the digests of their names.
-pub(crate) type Locks = HashMap<[u8; 16], Row>;
+/// Rows that are locked.
+pub(crate) struct Locks {
+    by_digest: HashMap<[u8; 16], Row>,
+    /// Which times a writer may give where others write on other servers.
+    pub(crate) turns: Option<Turns>,
+}
+
+impl Locks {
+    /// The row of a name, live or not.
+    pub(crate) fn get(&self, name: &FileName) -> Option<&Row> {
+        self.by_digest.get(&name.digest())
+    }
+
+    pub(super) fn take(&mut self, name: &FileName) -> Option<Row> {
+        self.by_digest.remove(&name.digest())
+    }
+}
 
 /// A row that is written but not committed.
 pub(crate) struct Begun {
@@ -41,7 +56,7 @@ impl Index {
                 pending.roll_back().await?;
                 return Ok(None);
             };
-            let old = locks.remove(&name.digest());
+            let old = locks.take(name);
             if pending.write(self, name, &row, old.as_ref()).await? {
                 return Ok(Some(Begun { pending, row, old }));
             }
@@ -54,10 +69,10 @@ impl Index {
     pub(crate) async fn write(
         &self,
         name: &FileName,
-        make: impl Fn(Option<&Row>) -> Row,
+        make: impl Fn(&Locks) -> Row,
     ) -> Result<Row> {
         let write = || async {
-            let make = async |locks: &Locks| Ok(Some(make(locks.get(&name.digest()))));
+            let make = async |locks: &Locks| Ok(Some(make(locks)));
             let Some(Begun { pending, row, .. }) = self.begin_write(name, None, make).await? else {
                 return Err(stored_none(name.as_str()));
             };
@@ -70,7 +85,7 @@ impl Index {
     pub(crate) async fn advance(&self, name: &FileName, row: &Row, mtime: i64) -> Result<()> {
         let advance = || async {
             let (mut pending, locks) = self.begin_locked(&[name]).await?;
-            if locks.get(&name.digest()) != Some(row) {
+            if locks.get(name) != Some(row) {
                 return pending.roll_back().await;
             }
             pending.set_mtime(self, name, mtime).await?;
@@ -91,11 +106,12 @@ impl Index {
         connection.hold();
         let found =
             connection.fetch_unprepared("store", subject, sql.begin_locking(names)).await?;
-        let mut locks = Locks::new();
+        let turns = connection.certified();
+        let mut locks = Locks { by_digest: HashMap::new(), turns };
         for row in &found {
             let key = found_key(row, 6).map_err(|error| fault::convert(error, "store", subject))?;
             if let Some(name) = names.iter().find(|name| name.hash() == key) {
-                locks.insert(name.digest(), decode(row, subject)?);
+                locks.by_digest.insert(name.digest(), decode(row, subject)?);
             }
         }
         Ok((PendingWrite { connection, table: self.table.clone() }, locks))

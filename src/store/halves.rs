@@ -13,7 +13,7 @@ use super::writing::{EmptyRoot, Source};
 use super::{Pulse, Store};
 use crate::error::{Error, Result};
 use crate::files::{Mount, Remover, modified};
-use crate::index::{BATCH, Keyed};
+use crate::index::{BATCH, Keyed, Locks};
 use crate::metadata::{DEFAULT_MIME, FileInfo, Identity, Mtime, Row, check_mtime};
 use crate::mime;
 use crate::name::{DirId, FileId};
@@ -38,8 +38,9 @@ impl Store {
         let given = mtime.map(|mtime| check_mtime(id, mtime)).transpose()?;
         let process = self.process()?;
         let mtime = given.map_or_else(|| Mtime::Written(now()), Mtime::Given);
-        let row = |old: Option<&Row>| {
-            Row::new(&name, id, size, mtime.after(old, false), mime_type)
+        let row = |locks: &Locks| {
+            let mtime = mtime.after(locks.get(&name), false, locks.turns);
+            Row::new(&name, id, size, mtime, mime_type)
         };
         let row = runtime::block_on(async { process.index.write(&name, row).await });
         process.forget([&name]);

@@ -172,7 +172,7 @@ impl Process {
             if write.instead_of.as_ref().is_some_and(|old| !old.is_still(locks)) {
                 return Ok(None);
             }
-            let old = locks.get(&write.name.digest());
+            let old = locks.get(&write.name);
             let is_taken = match (write.mtime, old) {
                 (Mtime::Given(mtime), Some(old)) => {
                     let version = Identity { size: written.size, mtime };
@@ -180,7 +180,8 @@ impl Process {
                 }
                 _ => false,
             };
-            Ok(Some(write.row(written.size, write.mtime.after(old, is_taken))))
+            let mtime = write.mtime.after(old, is_taken, locks.turns);
+            Ok(Some(write.row(written.size, mtime)))
         };
         let begun = self.index.begin_write(&write.name, other, make).await?;
         let Some(Begun { mut pending, row, old }) = begun else { return Ok(None) };
