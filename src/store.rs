@@ -17,6 +17,7 @@ mod rowless;
 mod serve;
 mod shared;
 mod trash;
+mod withdrawal;
 mod write;
 mod writing;
 

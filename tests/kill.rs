@@ -42,11 +42,11 @@ fn rounds() -> u64 {
     number("EZDFS_TEST_ROUNDS").unwrap_or(default).div_ceil(DATABASES)
 }
 
-fn seed() -> u64 {
+pub(crate) fn seed() -> u64 {
     number("EZDFS_TEST_SEED").unwrap_or(1)
 }
 
-fn number(variable: &str) -> Option<u64> {
+pub(crate) fn number(variable: &str) -> Option<u64> {
     std::env::var(variable).ok()?.parse().ok()
 }
 
@@ -73,7 +73,7 @@ fn writers(db: TestDb) -> Result {
 }
 
 /// Lets the reader end, even where the trial fails.
-struct Finished<'d>(&'d AtomicBool);
+pub(crate) struct Finished<'d>(pub(crate) &'d AtomicBool);
 
 impl Drop for Finished<'_> {
     fn drop(&mut self) {

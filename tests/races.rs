@@ -26,7 +26,7 @@ pub(crate) fn register(trials: &mut Trials) {
 }
 
 /// A process that stops at one of its steps.
-struct Stopped {
+pub(crate) struct Stopped {
     child: Child,
     gate: PathBuf,
 }
@@ -52,7 +52,7 @@ impl Stopped {
     }
 
     /// Waits at the last of these steps.
-    fn start(site: &Site, mut command: Command, steps: &str) -> Result<Self> {
+    pub(crate) fn start(site: &Site, mut command: Command, steps: &str) -> Result<Self> {
         let (scratch, number) = scratch(site)?;
         let gate = scratch.join(format!("{number}.gate"));
         command.env("FAILPOINTS", format!("{steps}=return(wait:{})", gate.display()));
@@ -63,12 +63,12 @@ impl Stopped {
     }
 
     /// Lets it go on.
-    fn release(&self) -> Result {
+    pub(crate) fn release(&self) -> Result {
         Ok(fs::write(&self.gate, "")?)
     }
 
     /// Whether it ends well.
-    fn succeeds(mut self) -> Result<bool> {
+    pub(crate) fn succeeds(mut self) -> Result<bool> {
         Ok(self.child.wait()?.success())
     }
 }
@@ -81,14 +81,14 @@ impl Drop for Stopped {
 }
 
 /// A directory for what the processes of a trial need, and a number that nothing in it has.
-fn scratch(site: &Site) -> Result<(PathBuf, usize)> {
+pub(crate) fn scratch(site: &Site) -> Result<(PathBuf, usize)> {
     let scratch = site.root().with_extension("races");
     fs::create_dir_all(&scratch)?;
     let number = fs::read_dir(&scratch)?.count();
     Ok((scratch, number))
 }
 
-fn command(site: &Site, arguments: &[&str], source: &Path) -> Command {
+pub(crate) fn command(site: &Site, arguments: &[&str], source: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_ezdfs"));
     command.args(arguments).arg(source).env_clear().stdin(Stdio::null()).stderr(Stdio::null());
     command.env("EZDFS_DSN", &site.db.dsn).env("EZDFS_ROOT", site.root());

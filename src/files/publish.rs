@@ -16,13 +16,17 @@ use nix::unistd::fsync;
 use super::aside::{SetAside, aside_name, identity, stamp};
 use super::calls::{self, Failure, Inode, inode_of};
 use super::stage::reserved_name;
-use super::{Staged, failed};
+use super::{Mount, Staged, failed};
 use crate::config::Durability;
 use crate::error::{Error, ErrorKind, Result};
 use crate::metadata::{Identity, Row, time_when_back};
+use crate::name::FileId;
 
 /// How often what others put in place at the same moment is taken.
 const TAKES: usize = 32;
+
+/// A time that no live row has.
+const NO_VERSION: i64 = 0;
 
 /// A file on its way to its name, while its row is not committed yet. Dropped, all files
 /// stay, the old one under its reserved name: who cannot go on must not lose it.
@@ -96,6 +100,23 @@ impl Staged {
         };
         let outcome = published.put_in_place();
         (published, outcome)
+    }
+}
+
+impl Mount {
+    /// A file that was taken from its place to be deleted, and is set aside at this path:
+    /// to be settled as what a write has set aside.
+    pub(crate) fn withdrawn(&self, id: &FileId, aside: &str) -> Result<Published> {
+        let reserved = aside.rsplit('/').next().unwrap_or(aside);
+        Ok(Published {
+            staged: Some(self.nothing_staged(id)?),
+            version: Version { inode: (0, 0), identity: Identity::default() },
+            old: Identity::default(),
+            aside: vec![reserved.to_owned()],
+            has_staging_name: false,
+            is_certified: true,
+            linked: Vec::new(),
+        })
     }
 }
 
@@ -318,7 +339,23 @@ impl Published {
         Ok(())
     }
 
+    /// A file whose row will not be committed is no version, wherever others have put it
+    /// aside meanwhile: another writer may get its time.
+    fn disown(&mut self) {
+        if let Some(staged) = &mut self.staged
+            && let Some(finished) = &mut staged.finished
+            && finished.st_mtime != NO_VERSION
+        {
+            stamp(&staged.parent, &staged.staging_name, NO_VERSION);
+            finished.st_mtime = NO_VERSION;
+            self.version.identity.mtime = NO_VERSION;
+        }
+    }
+
     fn settle_certified(&mut self, row: Option<&Row>, is_own: bool) -> nix::Result<Settled> {
+        if !is_own {
+            self.disown();
+        }
         let staged = self.staged.as_ref().ok_or(Errno::EBADF)?;
         let (parent, name) = (&staged.parent, staged.id.file_name());
         let there = self.there()?;
@@ -435,8 +472,6 @@ mod tests {
 
     use super::*;
     use crate::Options;
-    use crate::files::Mount;
-    use crate::name::FileId;
 
     #[test]
     fn what_cannot_go_on_loses_no_file() {

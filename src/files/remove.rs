@@ -10,11 +10,13 @@ use nix::fcntl::AtFlags;
 use nix::sys::stat::{FileStat, SFlag, fstatat};
 use nix::unistd::{UnlinkatFlags, unlinkat};
 
+use super::aside::aside_name;
 use super::calls::{Failure, link, rename, unlink};
 use super::trash::TrashFolder;
 use super::walk::changed;
 use super::{Mount, at, is_regular, open_directory};
 use crate::error::Result;
+use crate::metadata::Identity;
 use crate::name::DirId;
 
 /// What there was to take away.
@@ -49,6 +51,24 @@ impl Remover {
             Ok(false) | Err(Failure::NotDone(Errno::EISDIR)) => Err(Errno::ENOENT.into()),
             Err(failure) => Err(failure),
         })
+    }
+
+    /// Gives a file a reserved name beside its own, which is free then; says at which
+    /// path it is.
+    pub(crate) fn set_aside(&mut self, path: &str) -> Result<Option<String>> {
+        let mut reserved = String::new();
+        let taken = self.take(path, |parent, name| {
+            let status = fstatat(parent, name, AtFlags::AT_SYMLINK_NOFOLLOW)?;
+            if !is_file_or_link(&status) {
+                return Err(Errno::ENOENT.into());
+            }
+            // Of a row that is being deleted none is put back: the file says itself what it is.
+            reserved = aside_name(name, Identity::default(), 0).map_err(|_| Errno::EAGAIN)?;
+            rename(parent, name, parent, &reserved, None)
+        })?;
+        let beside = |parent: &str| format!("{parent}/{reserved}");
+        let path = path.rsplit_once('/').map_or(reserved.clone(), |(parent, _)| beside(parent));
+        Ok((taken == Taken::Yes).then_some(path))
     }
 
     /// Moves a file to its place in the trash, see [`TrashFolder::place`].

@@ -118,6 +118,23 @@ impl Mount {
         Ok((parent, staging_name, file))
     }
 
+    /// Nothing is staged here, but a file of this name is to be put in place.
+    pub(super) fn nothing_staged(&self, id: &FileId) -> Result<Staged> {
+        let directories = Directories::new(self.root()?);
+        let parent = open_directory(&directories.root, id.parent());
+        Ok(Staged {
+            id: id.clone(),
+            parent: parent.map_err(|errno| cannot_create(id, errno))?,
+            staging_name: String::new(),
+            file: None,
+            written: 0,
+            finished: None,
+            missing_mode: None,
+            durability: self.durability,
+            directories,
+        })
+    }
+
     fn staged(
         &self,
         directories: Directories,

@@ -129,7 +129,8 @@ impl Ending {
         lock: Option<PendingWrite>,
         error: Error,
     ) -> Ended {
-        match self.settle_file(published, row, lock).await {
+        let Ending { process, name, row: own, .. } = self;
+        match process.settle_file(name, Some(own), published, row, lock).await {
             Ok(published) => {
                 let staged = published.give_up();
                 // Without its bytes there is no other attempt.
@@ -156,7 +157,10 @@ impl Ending {
                 Ok((published, is_confirmed))
             };
             let confirmed = match self.process.on_mount("store", confirm).await {
-                Ok((published, false)) => self.settle_file(published, None, None).await.map(drop),
+                Ok((published, false)) => {
+                    let Ending { process, name, row, .. } = self;
+                    process.settle_file(name, Some(row), published, None, None).await.map(drop)
+                }
                 confirmed => confirmed.map(drop),
             };
             if let Err(error) = confirmed {
@@ -164,65 +168,6 @@ impl Ending {
             }
         }
         (Ok(()), None)
-    }
-
-    /// Settles what is in place, see [`Published::settle`], by the row that is locked, or,
-    /// where locks do not reach all writers, by the row as it is committed each time.
-    async fn settle_file(
-        &self,
-        mut published: Published,
-        mut row: Option<Row>,
-        mut lock: Option<PendingWrite>,
-    ) -> Result<Published> {
-        for round in 0..SETTLING_ROUNDS {
-            if published.is_certified() {
-                lock = None;
-                row = self.process.index.find(&self.name).await?;
-            }
-            let (seen, held) = (row.clone(), lock.take());
-            let is_own = row.as_ref() == Some(&self.row);
-            let settle = move |_: &Mount| {
-                let settled = published.settle(seen.as_ref(), is_own);
-                Ok((published, settled, held))
-            };
-            let settled;
-            (published, settled, lock) = self.process.on_mount("store", settle).await?;
-            match settled? {
-                Settled::Done => {
-                    if let Some(lock) = lock {
-                        // The lock is gone either way.
-                        drop(lock.roll_back().await);
-                    }
-                    return Ok(published);
-                }
-                Settled::PutBack(mtime) => {
-                    self.advance(lock, row.as_ref(), mtime).await;
-                    return Ok(published);
-                }
-                Settled::Again => {}
-                Settled::Spared if round + 1 == SETTLING_ROUNDS => return Ok(published),
-                Settled::Later | Settled::Spared => tokio::time::sleep(PAUSE * round).await,
-                Settled::NotUndone => break,
-            }
-        }
-        let reason = "the old file is not set aside any more, or never was";
-        Err(Error::new(ErrorKind::Storage, "store", self.name.as_str(), reason))
-    }
-
-    /// Gives the row of a file that was put back its new time, if it is what it was: what
-    /// was in place meanwhile may be remembered under the old one. Where that fails
-    /// the file is right all the same.
-    async fn advance(&self, lock: Option<PendingWrite>, row: Option<&Row>, mtime: i64) {
-        let Some(row) = row else { return };
-        let advance = async {
-            if let Some(lock) = lock {
-                lock.roll_back().await?;
-            }
-            self.process.index.advance(&self.name, row, mtime).await
-        };
-        if let Err(error) = advance.await {
-            log::warn!("ezdfs: {error:#}");
-        }
     }
 
     fn undone(&self, error: Error) -> Error {
@@ -233,6 +178,75 @@ impl Ending {
     fn unknown(&self, reason: &str) -> Error {
         let reason = format!("the outcome is unknown: {reason}");
         Error::new(ErrorKind::Unavailable, "store", self.name.as_str(), reason)
+    }
+}
+
+impl Process {
+    /// Settles what is in place, see [`Published::settle`], by the row that is locked, or,
+    /// where locks do not reach all writers, by the row as it is committed each time.
+    pub(super) async fn settle_file(
+        &self,
+        name: &FileName,
+        own: Option<&Row>,
+        mut published: Published,
+        mut row: Option<Row>,
+        mut lock: Option<PendingWrite>,
+    ) -> Result<Published> {
+        for round in 0..SETTLING_ROUNDS {
+            if published.is_certified() {
+                lock = None;
+                row = self.index.find(name).await?;
+            }
+            let (seen, held) = (row.clone(), lock.take());
+            let is_own = own.is_some() && row.as_ref() == own;
+            let settle = move |_: &Mount| {
+                let settled = published.settle(seen.as_ref(), is_own);
+                Ok((published, settled, held))
+            };
+            let settled;
+            (published, settled, lock) = self.on_mount("store", settle).await?;
+            match settled? {
+                Settled::Done => {
+                    if let Some(lock) = lock {
+                        // The lock is gone either way.
+                        drop(lock.roll_back().await);
+                    }
+                    return Ok(published);
+                }
+                Settled::PutBack(mtime) => {
+                    self.advance(name, lock, row.as_ref(), mtime).await;
+                    return Ok(published);
+                }
+                Settled::Again => {}
+                Settled::Spared if round + 1 == SETTLING_ROUNDS => return Ok(published),
+                Settled::Later | Settled::Spared => tokio::time::sleep(PAUSE * round).await,
+                Settled::NotUndone => break,
+            }
+        }
+        let reason = "the old file is not set aside any more, or never was";
+        Err(Error::new(ErrorKind::Storage, "store", name.as_str(), reason))
+    }
+
+    /// Gives the row of a file that was put back its new time, if it is what it was: what
+    /// was in place meanwhile may be remembered under the old one. Where that fails
+    /// the file is right all the same.
+    async fn advance(
+        &self,
+        name: &FileName,
+        lock: Option<PendingWrite>,
+        row: Option<&Row>,
+        mtime: i64,
+    ) {
+        let Some(row) = row else { return };
+        let advance = async {
+            if let Some(lock) = lock {
+                lock.roll_back().await?;
+            }
+            self.index.advance(name, row, mtime).await
+        };
+        if let Err(error) = advance.await {
+            log::warn!("ezdfs: {error:#}");
+        }
     }
 }
 

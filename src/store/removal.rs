@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::held::Held;
 use super::trash::{Disposal, Planned};
+use super::withdrawal::Withdrawn;
 use super::{Process, Pulse};
 use crate::error::{Error, Result};
 use crate::files::{Mount, Remover, Taken};
@@ -93,17 +94,21 @@ impl Process {
             let record = records.remove(&name.hash().to_ascii_lowercase());
             doomed.push(Doomed { name, path: path.filter(|_| !is_claimed), record });
         }
+        let how = How {
+            prune: prune.cloned(),
+            disposal: disposal.clone(),
+            is_certified: pending.is_certified(),
+        };
         let mut held = Held::new("delete", &subject(&doomed), pending);
         while !doomed.is_empty() {
             let share = doomed.drain(..doomed.len().min(FILES_PER_THREAD)).collect();
-            let remove = remove_files(share, prune.cloned(), disposal.clone(), Arc::clone(counts));
-            if !held.start(self, remove).await {
+            if !held.start(self, remove_files(share, how.clone(), Arc::clone(counts))).await {
                 break;
             }
         }
         let process = Arc::clone(self);
         let finish = async move |pending, outcomes| {
-            process.delete_rows(pending, Removed::all(outcomes)).await
+            process.delete_rows(pending, Removed::all(outcomes), how).await
         };
         held.end(self, finish).await
     }
@@ -115,7 +120,12 @@ impl Process {
         id.flatten().map(|id| id.as_str().to_owned())
     }
 
-    async fn delete_rows(&self, mut pending: PendingWrite, removed: Removed) -> Result<()> {
+    async fn delete_rows(
+        &self,
+        mut pending: PendingWrite,
+        removed: Removed,
+        how: How,
+    ) -> Result<()> {
         step!("files-removed");
         let delete = async {
             pending.delete(&self.index, &removed.names).await?;
@@ -124,7 +134,14 @@ impl Process {
         };
         let outcome = delete.await;
         self.forget(&removed.names);
-        outcome?;
+        if !removed.withdrawn.is_empty() {
+            let How { prune, disposal, .. } = how;
+            let end =
+                self.end_withdrawal(removed.withdrawn, outcome.is_ok(), disposal, prune).await;
+            outcome.and(end)?;
+        } else {
+            outcome?;
+        }
         removed.failure.map_or(Ok(()), Err)
     }
 }
@@ -142,8 +159,7 @@ fn subject(doomed: &[Doomed]) -> String {
 /// error is told of at the end.
 fn remove_files(
     doomed: Vec<Doomed>,
-    prune: Option<DirId>,
-    disposal: Disposal,
+    How { prune, disposal, is_certified }: How,
     counts: Arc<Counts>,
 ) -> impl FnOnce(&Mount, &Pulse) -> Result<Removed> + Send + 'static {
     move |mount, pulse| {
@@ -152,7 +168,11 @@ fn remove_files(
         let planned = plan(mount, &mut remover, doomed, &disposal, pulse, &mut removed)?;
         for (name, step) in planned {
             pulse.beat();
-            match step.carry_out(mount, &mut remover, &disposal) {
+            let taken = match is_certified {
+                true => removed.withdraw(&mut remover, &name, step),
+                false => step.carry_out(mount, &mut remover, &disposal),
+            };
+            match taken {
                 Ok(taken) => {
                     let count = u64::from(taken == Taken::Yes);
                     counts.removed.fetch_add(count, Ordering::Relaxed);
@@ -167,8 +187,18 @@ fn remove_files(
     }
 }
 
+/// How the files of one batch go.
+#[derive(Clone)]
+struct How {
+    prune: Option<DirId>,
+    disposal: Disposal,
+    /// Others write on other servers meanwhile, see [`super::withdrawal`].
+    is_certified: bool,
+}
+
 /// What is done for one row.
-enum Step {
+#[derive(Debug)]
+pub(super) enum Step {
     /// There is no file, or it is not this row's.
     Nothing,
     Unlink(String),
@@ -176,11 +206,33 @@ enum Step {
 }
 
 impl Step {
-    fn carry_out(&self, mount: &Mount, remover: &mut Remover, how: &Disposal) -> Result<Taken> {
+    pub(super) fn carry_out(
+        &self,
+        mount: &Mount,
+        remover: &mut Remover,
+        how: &Disposal,
+    ) -> Result<Taken> {
         match (self, how) {
             (Step::Unlink(path), _) => remover.unlink(path),
             (Step::Trash(planned), Disposal::Trash(trash)) => trash.take(mount, remover, planned),
             (Step::Trash(_), _) | (Step::Nothing, _) => Ok(Taken::NoFile),
+        }
+    }
+
+    fn path(&self) -> Option<&str> {
+        match self {
+            Step::Nothing => None,
+            Step::Unlink(path) => Some(path),
+            Step::Trash(planned) => Some(planned.path()),
+        }
+    }
+
+    /// The same for a file that has been moved meanwhile.
+    pub(super) fn moved_to(self, path: String) -> Self {
+        match self {
+            Step::Nothing => Step::Nothing,
+            Step::Unlink(_) => Step::Unlink(path),
+            Step::Trash(planned) => Step::Trash(planned.moved_to(path)),
         }
     }
 }
@@ -216,19 +268,30 @@ fn plan(
 struct Removed {
     /// Of the rows whose files are gone.
     names: Vec<FileName>,
+    /// Files that are set aside until the commit.
+    withdrawn: Vec<Withdrawn>,
     failure: Option<Error>,
 }
 
 impl Removed {
+    fn withdraw(&mut self, remover: &mut Remover, name: &FileName, step: Step) -> Result<Taken> {
+        let Some(path) = step.path() else { return Ok(Taken::NoFile) };
+        let Some(aside) = remover.set_aside(path)? else { return Ok(Taken::NoFile) };
+        self.withdrawn.push(Withdrawn { name: name.clone(), aside, step });
+        Ok(Taken::Yes)
+    }
+
     fn all(outcomes: Vec<Result<Removed>>) -> Self {
         let mut all = Removed::default();
         for outcome in outcomes {
-            let (names, failure) = match outcome {
-                Ok(removed) => (removed.names, removed.failure),
-                Err(failure) => (Vec::new(), Some(failure)),
-            };
-            all.names.extend(names);
-            all.failure = all.failure.or(failure);
+            match outcome {
+                Ok(removed) => {
+                    all.names.extend(removed.names);
+                    all.withdrawn.extend(removed.withdrawn);
+                    all.failure = all.failure.or(removed.failure);
+                }
+                Err(failure) => drop(all.failure.get_or_insert(failure)),
+            }
         }
         all
     }

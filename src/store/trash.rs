@@ -83,6 +83,17 @@ pub(super) struct Planned {
     place: String,
 }
 
+impl Planned {
+    pub(super) fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// The same file, which has been moved meanwhile.
+    pub(super) fn moved_to(self, path: String) -> Self {
+        Planned { path, ..self }
+    }
+}
+
 impl Process {
     pub(crate) fn trash(&self, command: &'static str, now: SystemTime) -> Arc<Trash> {
         let (table, database) = (self.index.table().to_owned(), self.index.database().to_owned());

@@ -9,9 +9,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use nix::sys::signal::Signal;
 use tempfile::TempDir;
 
-use super::Result;
 use super::db::{self, Rows};
 use super::process::{Daemon, free_port, is_root, program, run, scratch, wait_for};
+use super::{Result, copy_tree};
 
 /// The programs without which there is no server.
 pub const PROGRAMS: &[&str] = &["mariadbd", "mariadb-install-db"];
@@ -23,17 +23,33 @@ pub struct Server {
     daemon: Mutex<Option<Daemon>>,
     dir: TempDir,
     port: u16,
+<<<<<<< HEAD
     options: Vec<String>,
+=======
+    /// Arguments that this server has and others have not.
+    besides: Vec<String>,
+>>>>>>> 7295816 (tests: start a Galera cluster of two nodes)
     databases: AtomicUsize,
 }
 
 impl Server {
     pub fn start() -> Result<Self> {
+<<<<<<< HEAD
         Self::start_with(&[])
     }
 
     /// With options of the trial's own, which come after the usual ones.
     pub fn start_with(options: &[&str]) -> Result<Self> {
+=======
+        let server = Self::install(Vec::new())?;
+        server.launch()?;
+        server.create_user()?;
+        Ok(server)
+    }
+
+    /// A server that has not been started yet.
+    pub(super) fn install(besides: Vec<String>) -> Result<Self> {
+>>>>>>> 7295816 (tests: start a Galera cluster of two nodes)
         let dir = scratch();
         let mut install = Command::new(found("mariadb-install-db")?);
         install
@@ -44,19 +60,41 @@ impl Server {
             install.arg("--user=root");
         }
         run(&mut install)?;
+        Ok(Self::in_directory(dir, besides))
+    }
+
+    /// Another server with the data that this one had before its start.
+    pub(super) fn copy(&self, besides: Vec<String>) -> Result<Self> {
+        let copy = Self::in_directory(scratch(), besides);
+        copy_tree(&self.data(), &copy.data())?;
+        Ok(copy)
+    }
+
+    fn in_directory(dir: TempDir, besides: Vec<String>) -> Self {
         let (port, databases) = (free_port(), AtomicUsize::new(0));
+<<<<<<< HEAD
         let options = options.iter().map(ToString::to_string).collect();
         let server = Self { daemon: Mutex::default(), dir, port, options, databases };
         server.launch()?;
+=======
+        Self { daemon: Mutex::default(), dir, port, besides, databases }
+    }
+
+    pub(super) fn data(&self) -> PathBuf {
+        self.dir.path().join("data")
+    }
+
+    pub(super) fn create_user(&self) -> Result {
+>>>>>>> 7295816 (tests: start a Galera cluster of two nodes)
         db::sql(
-            &server.root_dsn(),
+            &self.root_dsn(),
             "CREATE USER ezdfs@'%' IDENTIFIED BY 'secret';
              GRANT ALL PRIVILEGES ON *.* TO ezdfs@'%' WITH GRANT OPTION",
         )?;
-        Ok(server)
+        Ok(())
     }
 
-    fn launch(&self) -> Result {
+    pub(super) fn launch(&self) -> Result {
         let dir = self.dir.path().display();
         let mut command = Command::new(found("mariadbd")?);
         command.args([
@@ -77,7 +115,11 @@ impl Server {
             "--innodb-flush-log-at-trx-commit=2",
             "--max-connections=500",
         ]);
+<<<<<<< HEAD
         command.args(&self.options);
+=======
+        command.args(&self.besides);
+>>>>>>> 7295816 (tests: start a Galera cluster of two nodes)
         if is_root() {
             // Root all the way: a change of user would clear the death signal.
             command.arg("--user=root");

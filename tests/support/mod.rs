@@ -9,6 +9,7 @@ use libtest_mimic::{Failed, Trial};
 
 pub mod db;
 pub mod faults;
+pub mod galera;
 pub mod http;
 pub mod mariadb;
 pub mod nfs_client;
@@ -51,6 +52,8 @@ pub enum Need {
     Built(&'static str),
     /// To mount NFS clients of the tests' own.
     NfsClient,
+    /// What makes MariaDB servers a cluster.
+    Galera,
 }
 
 impl Need {
@@ -68,6 +71,7 @@ impl Need {
                 Some(format!("{missing} is not installed (make deps)"))
             }
             Self::NfsClient => nfs_client::unmet(),
+            Self::Galera => galera::unmet(),
             Self::Built(name) => {
                 (!built(name).exists()).then(|| format!("build/{name} is missing (make build)"))
             }
@@ -85,6 +89,7 @@ pub fn built(name: &str) -> PathBuf {
 pub struct Servers {
     mariadb: OnceLock<std::result::Result<Arc<mariadb::Server>, String>>,
     postgres: OnceLock<std::result::Result<Arc<postgres::Server>, String>>,
+    galera: OnceLock<std::result::Result<Arc<galera::Cluster>, String>>,
 }
 
 impl Servers {
@@ -98,6 +103,11 @@ impl Servers {
         Ok(self.postgres.get_or_init(start).clone()?)
     }
 
+    pub fn galera(&self) -> Result<Arc<galera::Cluster>> {
+        let start = || galera::Cluster::start().map(Arc::new).map_err(|e| e.to_string());
+        Ok(self.galera.get_or_init(start).clone()?)
+    }
+
     /// Stops what has been started, whoever still holds a handle.
     pub fn stop(&self) {
         if let Some(Ok(server)) = self.mariadb.get() {
@@ -105,6 +115,9 @@ impl Servers {
         }
         if let Some(Ok(server)) = self.postgres.get() {
             server.stop();
+        }
+        if let Some(Ok(cluster)) = self.galera.get() {
+            cluster.stop();
         }
     }
 }
