@@ -23,25 +23,20 @@ pub struct Server {
     daemon: Mutex<Option<Daemon>>,
     dir: TempDir,
     port: u16,
-<<<<<<< HEAD
-    options: Vec<String>,
-=======
     /// Arguments that this server has and others have not.
     besides: Vec<String>,
->>>>>>> 7295816 (tests: start a Galera cluster of two nodes)
     databases: AtomicUsize,
 }
 
 impl Server {
     pub fn start() -> Result<Self> {
-<<<<<<< HEAD
         Self::start_with(&[])
     }
 
     /// With options of the trial's own, which come after the usual ones.
     pub fn start_with(options: &[&str]) -> Result<Self> {
-=======
-        let server = Self::install(Vec::new())?;
+        let options = options.iter().map(ToString::to_string).collect();
+        let server = Self::install(options)?;
         server.launch()?;
         server.create_user()?;
         Ok(server)
@@ -49,7 +44,6 @@ impl Server {
 
     /// A server that has not been started yet.
     pub(super) fn install(besides: Vec<String>) -> Result<Self> {
->>>>>>> 7295816 (tests: start a Galera cluster of two nodes)
         let dir = scratch();
         let mut install = Command::new(found("mariadb-install-db")?);
         install
@@ -72,11 +66,6 @@ impl Server {
 
     fn in_directory(dir: TempDir, besides: Vec<String>) -> Self {
         let (port, databases) = (free_port(), AtomicUsize::new(0));
-<<<<<<< HEAD
-        let options = options.iter().map(ToString::to_string).collect();
-        let server = Self { daemon: Mutex::default(), dir, port, options, databases };
-        server.launch()?;
-=======
         Self { daemon: Mutex::default(), dir, port, besides, databases }
     }
 
@@ -85,7 +74,6 @@ impl Server {
     }
 
     pub(super) fn create_user(&self) -> Result {
->>>>>>> 7295816 (tests: start a Galera cluster of two nodes)
         db::sql(
             &self.root_dsn(),
             "CREATE USER ezdfs@'%' IDENTIFIED BY 'secret';
@@ -115,11 +103,7 @@ impl Server {
             "--innodb-flush-log-at-trx-commit=2",
             "--max-connections=500",
         ]);
-<<<<<<< HEAD
-        command.args(&self.options);
-=======
         command.args(&self.besides);
->>>>>>> 7295816 (tests: start a Galera cluster of two nodes)
         if is_root() {
             // Root all the way: a change of user would clear the death signal.
             command.arg("--user=root");
