@@ -14,6 +14,7 @@ mod crash;
 mod database;
 mod demo;
 mod fsck;
+mod galera;
 mod hands;
 mod harness;
 mod kill;
@@ -53,6 +54,7 @@ fn main() -> ExitCode {
     nginx::register(&mut trials);
     nfs_client::register(&mut trials);
     fsck::register(&mut trials);
+    galera::register(&mut trials);
     hands::register(&mut trials);
     php::register(&mut trials);
     php_fpm::register(&mut trials);
