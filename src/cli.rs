@@ -13,6 +13,7 @@ mod restore;
 mod secrets;
 mod settings;
 
+use std::io::{self, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -78,5 +79,6 @@ fn report(error: &Error) {
 
 /// Says something on standard error; everything said there comes through here.
 fn tell(message: &str) {
-    eprintln!("ezdfs: {}", secrets::hide(message));
+    // Nobody may be listening any more; that is no reason to end in the middle.
+    let _ = writeln!(io::stderr(), "ezdfs: {}", secrets::hide(message));
 }

@@ -9,6 +9,15 @@ macro_rules! step {
     };
 }
 
+/// A call on the mount that a test may let hang, by `NAME=return(wait:FILE)`. It is no step of the
+/// protocol.
+macro_rules! hang {
+    ($name:literal) => {
+        #[cfg(feature = "failpoints")]
+        crate::step::hang($name);
+    };
+}
+
 /// What tests ask for in the environment, by the crate `fail`: `FAILPOINTS="NAME=return(HOW)"`, where
 /// `HOW` is `error`, `crash`, or `wait:FILE`: the process says that it is there by `FILE.reached`,
 /// and goes on when `FILE` is there. `FAILPOINTS_LOG` names a file that each step is written to.
@@ -26,6 +35,15 @@ pub(crate) fn taken(name: &'static str) -> crate::Result<()> {
             Some(file) => wait(file).or_else(|error| failed(format!("cannot wait: {error}"))),
             None => failed("injected".to_owned()),
         },
+    }
+}
+
+#[cfg(feature = "failpoints")]
+pub(crate) fn hang(name: &'static str) {
+    let wanted = fail::eval(name, |wanted| wanted).flatten();
+    if let Some(file) = wanted.as_deref().and_then(|how| how.strip_prefix("wait:")) {
+        // A test whose file cannot be written waits for it, and fails.
+        let _ = wait(file);
     }
 }
 

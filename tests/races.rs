@@ -1,6 +1,8 @@
 //! Orders of steps that the model of the protocol has found to matter, played with real processes:
 //! each stops at a step until the trial lets it go on. The command is built with `failpoints`.
 
+mod hung;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -23,6 +25,7 @@ pub(crate) fn register(trials: &mut Trials) {
     group.per_database("a_rename_revives_nothing", deleted_while_renamed);
     group.per_database("an_import_knows_no_better_than_a_writer", written_while_imported);
     group.per_database("a_new_file_of_two_failed_writes_is_none", two_failures_of_a_new_file);
+    hung::register(&mut group);
 }
 
 /// A process that stops at one of its steps.

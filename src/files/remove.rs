@@ -45,11 +45,14 @@ impl Remover {
 
     /// Removes a file for good.
     pub(crate) fn unlink(&mut self, path: &str) -> Result<Taken> {
-        self.take(path, |parent, name| match unlink(parent, name) {
-            Ok(true) => Ok(()),
-            // A row may name a directory: that is nobody's file.
-            Ok(false) | Err(Failure::NotDone(Errno::EISDIR)) => Err(Errno::ENOENT.into()),
-            Err(failure) => Err(failure),
+        self.take(path, |parent, name| {
+            hang!("unlink");
+            match unlink(parent, name) {
+                Ok(true) => Ok(()),
+                // A row may name a directory: that is nobody's file.
+                Ok(false) | Err(Failure::NotDone(Errno::EISDIR)) => Err(Errno::ENOENT.into()),
+                Err(failure) => Err(failure),
+            }
         })
     }
 

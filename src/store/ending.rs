@@ -157,10 +157,7 @@ impl Ending {
                 Ok((published, is_confirmed))
             };
             let confirmed = match self.process.on_mount("store", confirm).await {
-                Ok((published, false)) => {
-                    let Ending { process, name, row, .. } = self;
-                    process.settle_file(name, Some(row), published, None, None).await.map(drop)
-                }
+                Ok((published, false)) => self.confirm_again(published).await,
                 confirmed => confirmed.map(drop),
             };
             if let Err(error) = confirmed {
@@ -168,6 +165,14 @@ impl Ending {
             }
         }
         (Ok(()), None)
+    }
+
+    /// Another writer has taken the committed file from its place, and may have ended.
+    async fn confirm_again(&self, published: Published) -> Result<()> {
+        let Ending { process, name, row, .. } = self;
+        let published = process.settle_file(name, Some(row), published, None, None).await?;
+        let staged = published.give_up();
+        process.on_mount("store", move |_| Ok(drop(staged))).await
     }
 
     fn undone(&self, error: Error) -> Error {
