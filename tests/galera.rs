@@ -10,7 +10,7 @@ mod state;
 
 use std::io::Read;
 
-use ezdfs::{CreateOptions, Error, FileInfo, Store};
+use ezdfs::{CreateOptions, DirId, Error, FileInfo, Store};
 
 use crate::store::{Site, id, store};
 use crate::support::db;
@@ -70,22 +70,32 @@ fn read(store: &Store, file: &str) -> std::result::Result<Vec<u8>, Error> {
     Ok(bytes)
 }
 
-/// The second node is busy with what came before: without waiting it could know of nothing.
+/// Each time the second node is busy with what came before: without waiting it knows of nothing.
 fn acknowledged_is_found(servers: &Servers) -> Result {
     let pair = Pair::new(servers)?;
     let (here, there) = (pair.store(0), pair.store(1));
     pair.site.db.sql("CREATE TABLE work (a int PRIMARY KEY AUTO_INCREMENT, b varchar(100))");
-    for round in 0..5 {
-        let file = format!("images/{round}");
+    let stored = |file: &str, bytes: &[u8]| {
         pair.site.db.sql("INSERT INTO work (b) SELECT repeat('x', 100) FROM seq_1_to_20000");
-        put(&here, &file, b"of the first node")?;
-        assert_eq!(read(&there, &file)?, b"of the first node");
-        pair.site.db.sql("INSERT INTO work (b) SELECT repeat('x', 100) FROM seq_1_to_20000");
-        put(&here, &file, b"of the first node again")?;
-        assert_eq!(there.stat(&id(&file))?.size, 23);
-        pair.site.db.sql("INSERT INTO work (b) SELECT repeat('x', 100) FROM seq_1_to_20000");
-        here.delete(&id(&file))?;
-        assert!(!there.exists(&id(&file))?);
+        put(&here, file, bytes).map(drop)
+    };
+    stored("images/read", b"first")?;
+    assert_eq!(read(&there, "images/read")?, b"first");
+    stored("images/read", b"overwritten")?;
+    assert_eq!(there.stat(&id("images/read"))?.size, 11);
+    stored("images/listed/1", b"first")?;
+    assert_eq!(there.list(Some(&DirId::parse("images/listed")?))?.count(), 1);
+    stored("images/moved", b"first")?;
+    there.rename(&id("images/moved"), &id("images/target"))?;
+    stored("images/target", b"overwritten")?;
+    there.delete(&id("images/target"))?;
+    stored("images/beneath/1", b"first")?;
+    assert_eq!(there.delete_directory(&DirId::parse("images/beneath")?)?.rows, 1);
+    for file in ["images/moved", "images/target", "images/beneath/1"] {
+        assert!(!here.exists(&id(file))?, "{file}");
     }
+    pair.site.db.sql("INSERT INTO work (b) SELECT repeat('x', 100) FROM seq_1_to_20000");
+    here.delete(&id("images/read"))?;
+    assert!(!there.exists(&id("images/read"))?);
     Ok(())
 }

@@ -76,22 +76,18 @@ impl Cluster {
 
 /// What makes a server a node; without a peer it begins the cluster.
 fn arguments(port: u16, peer: Option<u16>) -> Result<Vec<String>> {
-    let provider = provider().ok_or("galera-4 is not installed")?;
+    let provider = provider().ok_or("galera-4 is not installed")?.display();
     let here = format!("127.0.0.1:{port}");
-    let mut arguments = vec![
+    let peer = peer.map(|port| format!("127.0.0.1:{port}")).unwrap_or_default();
+    Ok(vec![
         "--wsrep-on=ON".to_owned(),
-        format!("--wsrep-provider={}", provider.display()),
+        format!("--wsrep-provider={provider}"),
+        format!("--wsrep-cluster-address=gcomm://{peer}"),
         format!("--wsrep-node-address={here}"),
         format!("--wsrep-provider-options=gmcast.listen_addr=tcp://{here};{PATIENCE}"),
         "--binlog-format=ROW".to_owned(),
         "--innodb-autoinc-lock-mode=2".to_owned(),
-    ];
-    match peer {
-        Some(peer) => arguments.push(format!("--wsrep-cluster-address=gcomm://127.0.0.1:{peer}")),
-        None => arguments
-            .extend(["--wsrep-cluster-address=gcomm://", "--wsrep-new-cluster"].map(str::to_owned)),
-    }
-    Ok(arguments)
+    ])
 }
 
 fn write_state(data: &Path, seqno: u32) -> Result {
