@@ -5,11 +5,12 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use nix::dir::Dir;
 use nix::errno::Errno;
-use nix::fcntl::{AtFlags, OFlag, renameat};
+use nix::fcntl::{AtFlags, OFlag};
 use nix::sys::stat::UtimensatFlags::NoFollowSymlink;
 use nix::sys::stat::{FileStat, Mode, fstatat, utimensat};
 use nix::sys::time::TimeSpec;
 
+use super::calls::{self, Inode, inode_of};
 use super::stage::reserved_name;
 use super::{Mount, is_regular, open_directory};
 use crate::error::{Error, ErrorKind, Result};
@@ -111,11 +112,31 @@ impl SetAside {
         if !row.is_live() || self.in_place.as_ref().is_some_and(|there| is_it(&there)) {
             return None;
         }
-        let found = self.aside.iter().find(is_it).or_else(|| match &self.in_place {
+        let is_labelled = |(name, _): &&(String, FileStat)| {
+            label(name).is_some_and(|label| label.row == row.identity())
+        };
+        // Where a lock was lost two writers may have taken one time, the one in vain: the
+        // label knows which one the row was.
+        let both = self.aside.iter().find(|file| is_it(file) && is_labelled(file));
+        let by_label = || match &self.in_place {
             Some((_, there)) => self.replaced_by(there.st_ino, row),
             None => self.only_one_labelled(row),
-        });
+        };
+        // Several servers: what it was to others when they set it aside says nothing.
+        let found = both.or_else(by_label).or_else(|| self.aside.iter().find(is_it));
         found.map(|(name, _)| name.as_str())
+    }
+
+    /// Whether the file that a live row speaks of, wherever it is, has this inode.
+    pub(super) fn is_of_row(&self, row: &Row, inode: Inode) -> bool {
+        let in_place = self.in_place.as_ref();
+        let in_place = in_place.filter(|(_, there)| identity(there) == row.identity());
+        let aside = || {
+            let name = self.of_row(row)?;
+            self.aside.iter().find(|(aside, _)| aside == name)
+        };
+        row.is_live()
+            && in_place.or_else(aside).is_some_and(|(_, file)| inode_of(file) == inode)
     }
 
     /// What an inode replaced when the row was this one, or what that had replaced
@@ -177,17 +198,13 @@ impl Mount {
         }
     }
 
-    /// Gives an old file its name again, and the time that its row will have: what had
-    /// its place may be remembered under the one that it has.
-    pub(crate) fn put_back(&self, path: &str, id: &FileId, mtime: i64) -> Result<()> {
+    /// Gives an old file its name again.
+    pub(crate) fn put_back(&self, path: &str, id: &FileId) -> Result<()> {
         let (parent, reserved) = path.rsplit_once('/').unwrap_or(("", path));
-        let put_back = |root: &OwnedFd| {
-            let directory = open_directory(root, parent)?;
-            renameat(&directory, reserved, &directory, id.file_name())?;
-            stamp(&directory, id.file_name(), mtime);
-            Ok(())
-        };
-        put_back(&self.root()?).map_err(|errno| failed(path, "cannot put an old file back", errno))
+        let directory = open_directory(&self.root()?, parent)
+            .map_err(|errno| failed(path, "cannot put an old file back", errno))?;
+        calls::rename(&directory, reserved, &directory, id.file_name(), None)
+            .map_err(|failure| failure.error("check", path, "cannot put an old file back"))
     }
 
     /// The time that the row of an old file gets when it is put back: later than

@@ -284,6 +284,10 @@ impl Published {
         let staged = self.staged.as_ref().ok_or(Errno::EBADF)?;
         let (parent, name) = (&staged.parent, staged.id.file_name());
         let there = self.there()?;
+        if row.is_some_and(Row::is_live) && self.is_of(row)? {
+            // It was committed after all, and has been put back as an old file since.
+            return Ok(Settled::NotUndone);
+        }
         if let Some(there) = there.filter(|there| Version::of(there) != self.version) {
             // It has not been replaced, or by a writer that came later. That one needs what
             // was set aside, unless somebody has committed since.
@@ -297,7 +301,11 @@ impl Published {
             Some(reserved) => Some(reserved.to_owned()),
             None if is_live && there.is_some() => return Ok(Settled::NotUndone),
             None if is_live => None,
-            None => self.aside.first().cloned(),
+            // Else whoever deleted the row may have ended.
+            None if row.map_or(Identity::default(), Row::identity) == self.old => {
+                self.aside.first().cloned()
+            }
+            None => None,
         };
         if there.is_some() {
             self.keep_staged()?;
@@ -314,14 +322,22 @@ impl Published {
         self.aside.retain(|aside| *aside != back);
         let settled = match row.filter(|row| row.is_live() && there.is_some()) {
             Some(row) => {
-                let mtime = time_when_back(row.mtime, self.version.identity.mtime);
-                stamp(parent, name, mtime);
-                Settled::PutBack(mtime)
+                Settled::PutBack(time_when_back(row.mtime, self.version.identity.mtime))
             }
             None => Settled::Done,
         };
         self.remove_aside(None);
         Ok(settled)
+    }
+
+    /// Whether the row, which is another than this write's, speaks of this write's file.
+    fn is_of(&self, row: Option<&Row>) -> nix::Result<bool> {
+        let staged = self.staged.as_ref().ok_or(Errno::EBADF)?;
+        let Some(row) = row.filter(|row| row.identity() != self.version.identity) else {
+            return Ok(false);
+        };
+        let found = SetAside::of(&staged.parent, staged.id.file_name())?;
+        Ok(found.is_of_row(row, self.version.inode))
     }
 
     /// Gives the file its staging name again, for another attempt.

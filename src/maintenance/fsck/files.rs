@@ -149,7 +149,7 @@ impl Repairs<'_> {
                 let mtime = mount.mtime_when_back(&id, &seen)?;
                 // What was put in its place was not acknowledged, but who knows.
                 trash.keep(mount, Fault::InterruptedOverwrite.name(), id.as_str())?;
-                mount.put_back(&path, &id, mtime).map(|()| Some(mtime))
+                mount.put_back(&path, &id).map(|()| Some(mtime))
             };
             let put_back =
                 self.process.while_locked("check", name.as_str(), Some(locked), put_back);
