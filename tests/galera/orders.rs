@@ -32,6 +32,7 @@ pub(super) fn register(group: &mut Group<'_>) {
     group.add("a_file_deleted_while_it_is_stored_is_stored", deleted_while_stored);
     group.add("a_connection_lost_at_the_commit_leaves_old_or_new", lost);
     group.add("a_connection_lost_at_a_commit_that_fails", lost_and_failed);
+    group.add("a_connection_lost_at_the_commit_of_a_delete", lost_while_deleting);
 }
 
 /// A command by way of a DSN.
@@ -269,6 +270,32 @@ fn lost_and_failed(servers: &Servers) -> Result {
         let succeeded = first.succeeds()?;
         settled(&pair, &what, &[(&file, Some(if succeeded { FIRST } else { SECOND }))]);
         injected(LOST, "old or new, as the writer is told");
+    }
+    Ok(())
+}
+
+/// What the other node has stored meanwhile stays, whatever becomes of the COMMIT.
+fn lost_while_deleting(servers: &Servers) -> Result {
+    let pair = Pair::new(servers)?;
+    let proxy = Proxy::start(pair.port)?;
+    let dsn = proxy.through(&pair.dsns[0]);
+    for (number, trap) in TRAPS.into_iter().enumerate() {
+        for is_stored in [false, true] {
+            let (file, what) = (format!("images/{number}{is_stored}"), format!("{trap:?}"));
+            put(&pair.store(1), &file, OLD)?;
+            let delete = run(&pair, &dsn, &["rm"], Path::new(&file));
+            let delete = Stopped::start(&pair.site, delete, "rows-deleted")?;
+            if is_stored {
+                put(&pair.store(1), &file, SECOND)?;
+            }
+            proxy.trap(trap);
+            ends_well(delete, &what);
+            settled(&pair, &what, &[(&file, is_stored.then_some(SECOND))]);
+            injected(
+                "connection cut around the COMMIT of a delete on a Galera node",
+                "it is deleted, or the new file stays",
+            );
+        }
     }
     Ok(())
 }
