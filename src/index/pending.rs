@@ -126,8 +126,12 @@ impl PendingWrite {
 
     /// Ends the transaction and keeps the connection.
     pub(crate) async fn roll_back(mut self) -> Result<()> {
-        self.connection.command("roll back", &self.table, "ROLLBACK").await?;
-        self.connection.release();
+        match self.connection.command("roll back", &self.table, "ROLLBACK").await {
+            Ok(()) => self.connection.release(),
+            // A Galera node has done so already, and says that in its answer to this.
+            Err(error) if fault::is_refusal(&error) => {}
+            Err(error) => return Err(error),
+        }
         Ok(())
     }
 }

@@ -74,8 +74,8 @@ async fn settle_mysql(
         connection.execute("SET SESSION TRANSACTION ISOLATION LEVEL REPEATABLE READ").await?;
     }
     if facts.certified.is_some() {
-        // Reads wait for what the others have committed before.
-        let text = "SET SESSION wsrep_sync_wait = 1; SHOW STATUS LIKE 'wsrep_ready'";
+        // Reads, and updates by themselves, wait for what the others have committed before.
+        let text = "SET SESSION wsrep_sync_wait = 3; SHOW STATUS LIKE 'wsrep_ready'";
         let ready = ask(connection, text.to_owned()).await?;
         // A node that has lost the others refuses everything.
         facts.read_only |= ready.iter().any(|(_, value)| !is_on(value));

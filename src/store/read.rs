@@ -24,6 +24,12 @@ const FRESH: u64 = 60;
 /// How long a file with a fresh row is waited for.
 const VISIBLE_WITHIN: Duration = Duration::from_secs(1);
 
+/// How long that of any other live row is waited for. Where an NFS client holds
+/// the old file of an overwrite open, it renames that one away first, and the new
+/// one into place by a second call: the name is absent between the two, which are a
+/// round trip apart. This leaves a busy server a hundred of them.
+const REPLACED_WITHIN: Duration = Duration::from_millis(200);
+
 /// The first pause before it is looked for again; each is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 
@@ -183,9 +189,9 @@ impl Process {
     }
 
     /// Opens a file that was not there although it has a row. Another node may
-    /// have written both just now, without this one's NFS client knowing it yet:
-    /// as long as the row is fresh or changing, the file is looked for again.
-    /// Waiting holds no thread.
+    /// have written both just now, without this one's NFS client knowing it yet, or
+    /// be about to replace the file: it is looked for again, longer where the row is
+    /// fresh. Waiting holds no thread.
     async fn open_once_visible(
         &self,
         id: &FileId,
@@ -195,16 +201,16 @@ impl Process {
         mut error: Error,
     ) -> Result<((Facts, Stamp), Opened)> {
         let missing = || Error::not_found("open", id.as_str());
-        let budget = VISIBLE_WITHIN.min(self.mount_timeout);
         let since = Instant::now();
         let mut pause = FIRST_PAUSE;
         loop {
             let (found, stamp) = self.find_again(name.digest(), self.read_row(name)).await?;
             let current = found.ok_or_else(missing)?;
-            let left = budget.saturating_sub(since.elapsed());
+            let budget = if is_fresh(&current) { VISIBLE_WITHIN } else { REPLACED_WITHIN };
+            let left = budget.min(self.mount_timeout).saturating_sub(since.elapsed());
             let is_absent = error.os_errno() == Errno::ENOENT as i32;
             let is_same = current == row.0;
-            if is_same && !(is_absent && is_fresh(&current)) || left.is_zero() {
+            if is_same && !is_absent || left.is_zero() {
                 if is_absent {
                     self.require_mounted_at("open", id.as_str()).await?;
                 }

@@ -1,14 +1,15 @@
 //! What another node wrote is seen, however much this node's NFS client remembers.
 
 use std::fs::{self, File};
-use std::time::Duration;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use crate::support::faults::injected;
 use crate::support::nfs_client::{Call, Version};
 use crate::support::{Result, Servers, Trials};
 
 use super::cluster::{Cluster, PICTURE};
-use super::doors::{Answer, Door, per_door};
+use super::doors::{Answer, Door, Node, per_door};
 
 /// Longer than any trial takes.
 const LONG: Duration = Duration::from_secs(3600);
@@ -16,12 +17,22 @@ const LONG: Duration = Duration::from_secs(3600);
 /// Rows are asked for each time, so that only the NFS client can be behind.
 const UNCACHED: &[(&str, &str)] = &[("cache_ttl", "0")];
 
+/// Every read opens its file.
+const UNKEPT: &[(&str, &str)] = &[("cache_ttl", "0"), ("cache_files", "0")];
+
+/// Overwrites of a file that is held open where it is overwritten.
+const OVERWRITES: u64 = 20;
+const READERS: usize = 8;
+const CROWD: usize = 50;
+
 pub(super) fn register(trials: &mut Trials) {
     per_door(trials, "probed_too_early", &Door::ALL, probed_too_early);
     per_door(trials, "directory_probed_too_early", &Door::ALL, directory_probed_too_early);
     per_door(trials, "visible_late", &Door::ALL, visible_late);
     per_door(trials, "visible_too_late", &Door::ALL, visible_too_late);
-    per_door(trials, "not_waited_for_with_an_old_row", &[Door::Core], old_row);
+    per_door(trials, "waited_for_less_with_an_old_row", &[Door::Core], old_row);
+    per_door(trials, "absent_while_replaced", &[Door::Core, Door::Nginx], absent_while_replaced);
+    per_door(trials, "missing_and_looked_for_together", &[Door::Nginx], looked_for_together);
     per_door(trials, "replaced_while_held_open", &Door::ALL, replaced_while_held);
     per_door(trials, "replaced_while_attributes_are_trusted", &Door::ALL, trusted_attributes);
     per_door(trials, "deleted_while_held_open", &Door::ALL, deleted_while_held);
@@ -88,7 +99,7 @@ fn visible_too_late(servers: &Servers, door: Door) -> Result {
     Ok(())
 }
 
-/// A file that is missing from the mount for good costs every request a look, not a second.
+/// A file that is missing from the mount for good costs every request a few looks, not a second.
 fn old_row(servers: &Servers, door: Door) -> Result {
     let mut cluster = Cluster::new(servers)?;
     let (old, young) = (PICTURE.replace("picture", "old"), PICTURE);
@@ -102,11 +113,78 @@ fn old_row(servers: &Servers, door: Door) -> Result {
     let node = cluster.door(door, &[])?;
     let mut lookups = Vec::new();
     for id in [&old, young] {
-        let before = cluster.b.calls()?.get(&Call::OpenDirectory).copied().unwrap_or(0);
+        let before = looks(&cluster)?;
         assert_eq!(node.read(id), Answer::NotFound);
-        lookups.push(cluster.b.calls()?[&Call::OpenDirectory] - before);
+        lookups.push(looks(&cluster)? - before);
     }
-    assert!(lookups[0] * 3 < lookups[1], "{lookups:?}");
+    assert!(lookups[0] < lookups[1], "{lookups:?}");
+    Ok(())
+}
+
+/// How often the server was asked for a directory, which each look begins with.
+fn looks(cluster: &Cluster) -> Result<u64> {
+    Ok(cluster.b.calls()?.get(&Call::OpenDirectory).copied().unwrap_or(0))
+}
+
+/// As others see an overwrite by an NFS client that holds the old file open.
+fn absent_while_replaced(servers: &Servers, door: Door) -> Result {
+    let cluster = Cluster::new(servers)?;
+    cluster.put_old(PICTURE, b"bytes")?;
+    cluster.put_old(&PICTURE.replace("picture", "other"), b"other")?;
+    let node = cluster.door(door, UNKEPT)?;
+    let mut absences = 0;
+    while absences < OVERWRITES {
+        let length = Duration::from_millis(50 + 50 * (absences % 2));
+        let (absent, answers) = read_while_absent(&cluster, &node, length)?;
+        // It may have taken longer on a machine that is busy.
+        if absent < 2 * length.min(Duration::from_millis(75)) {
+            assert!(answers.iter().all(|answer| *answer == bytes("bytes")), "{answers:?}");
+            absences += 1;
+            injected("a file is absent for a moment while it is replaced", "waited for and served");
+        }
+    }
+    Ok(())
+}
+
+/// Answers of readers who come while the file is away, and how long it was.
+fn read_while_absent(
+    cluster: &Cluster,
+    node: &Node,
+    length: Duration,
+) -> Result<(Duration, Vec<Answer>)> {
+    let path = cluster.server().join(PICTURE);
+    let away = path.with_extension("away");
+    thread::scope(|scope| {
+        let since = Instant::now();
+        fs::rename(&path, &away)?;
+        let readers: Vec<_> = (0..READERS).map(|_| scope.spawn(|| node.read(PICTURE))).collect();
+        thread::sleep(length);
+        fs::rename(&away, &path)?;
+        let absent = since.elapsed();
+        let answers = readers.into_iter().map(|reader| reader.join());
+        let answers = answers.collect::<std::result::Result<_, _>>();
+        Ok((absent, answers.map_err(|_| "a reader panicked")?))
+    })
+}
+
+fn looked_for_together(servers: &Servers, door: Door) -> Result {
+    let cluster = Cluster::new(servers)?;
+    cluster.put_old(PICTURE, b"bytes")?;
+    cluster.put_old(&PICTURE.replace("picture", "other"), b"other")?;
+    fs::remove_file(cluster.server().join(PICTURE))?;
+    let node = cluster.door(door, &[])?;
+    let before = looks(&cluster)?;
+    assert_eq!(node.read(PICTURE), Answer::NotFound);
+    let alone = looks(&cluster)? - before;
+    thread::scope(|scope| {
+        for _ in 0..CROWD {
+            scope.spawn(|| assert_eq!(node.read(PICTURE), Answer::NotFound));
+        }
+    });
+    let together = looks(&cluster)? - before - alone;
+    // Who comes when the others have been answered is not one of them.
+    assert!(together < alone * CROWD as u64 / 3, "{together} looks, {alone} for one request");
+    injected("50 requests for a file that is missing", "looked for once for all");
     Ok(())
 }
 
