@@ -226,10 +226,10 @@ fn is_directory(status: &FileStat) -> bool {
     SFlag::from_bits_truncate(status.st_mode & SFlag::S_IFMT.bits()) == SFlag::S_IFDIR
 }
 
-/// When bytes, name or links last changed. The change time too, because tools
-/// that copy give old files' times to new ones.
+/// When bytes, name or links last changed: by the change time, which nobody but the file
+/// server gives. The other is a row's, or an old file's that a tool has copied.
 pub(super) fn changed(status: &FileStat) -> SystemTime {
-    at(status.st_mtime, status.st_mtime_nsec).max(at(status.st_ctime, status.st_ctime_nsec))
+    at(status.st_ctime, status.st_ctime_nsec)
 }
 
 fn unreadable(path: Vec<u8>, errno: Errno) -> Walked {
