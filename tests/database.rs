@@ -2,6 +2,8 @@
 
 mod commits;
 mod connections;
+#[cfg(feature = "failpoints")]
+mod deleters;
 mod failover;
 mod forks;
 #[cfg(feature = "failpoints")]
@@ -24,6 +26,8 @@ pub(crate) fn register(trials: &mut Trials) {
     connections::register(&mut trials.group("database::connections", &[]));
     repeats::register(&mut trials.group("database::repeats", &[]));
     storms::register(&mut trials.group("database::storms", &[]));
+    #[cfg(feature = "failpoints")]
+    deleters::register(&mut trials.group("database::deleters", &[]));
     #[cfg(feature = "failpoints")]
     killed::register(&mut trials.group("database::killed", &[]));
     let php = [Need::Built("ezdfs.so"), Need::Programs(&["php", "php-config"])];

@@ -6,6 +6,7 @@
 mod support;
 
 mod locked;
+mod locks;
 mod record;
 mod survey;
 
@@ -19,8 +20,9 @@ use crate::runtime;
 
 type Trial = fn(&TestDb);
 
-const TRIALS: [(&str, Trial); 4] = [
+const TRIALS: [(&str, Trial); 5] = [
     ("a_row_is_found_with_the_key_that_it_has", locked::a_row_is_found_with_its_key),
+    ("deletes_go_by_key", locks::deletes_go_by_key),
     ("a_deleted_row_comes_back_whole", record::a_deleted_row_comes_back_whole),
     ("counts_and_samples", survey::counts_and_samples),
     ("siblings_claim_what_is_theirs", survey::siblings_claim_what_is_theirs),
