@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use deadpool::managed::{Manager, Metrics, Object, PoolError, RecycleResult, Timeouts};
 use sqlx::any::{AnyArguments, AnyRow};
 use sqlx::{Any, AnyConnection, Connection, Executor, SqlSafeStr};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::fault::{self, Attempts};
 use super::servers::{Link, Servers};
@@ -60,6 +61,9 @@ impl Manager for Opener {
 pub(super) struct Pool {
     pool: deadpool::managed::Pool<Opener>,
     servers: Arc<Servers>,
+    /// Turns of writers, one less than connections: a write holds on to its own
+    /// while the mount hangs, and readers need none of that mount.
+    writers: Arc<Semaphore>,
 }
 
 impl Pool {
@@ -77,7 +81,8 @@ impl Pool {
                 Error::new(ErrorKind::Internal, "start", "pool", "cannot be built")
                     .with_source(error)
             })?;
-        Ok(Pool { pool, servers })
+        let writers = Arc::new(Semaphore::new((options.max_connections - 1).max(1)));
+        Ok(Pool { pool, servers, writers })
     }
 
     pub(super) fn dialect(&self) -> Dialect {
@@ -98,19 +103,35 @@ impl Pool {
     /// long again for each server.
     pub(super) async fn get(&self, purpose: Purpose) -> Result<Guard> {
         self.servers.review();
-        let guard = self.any().await?;
-        if purpose == Purpose::Read || guard.is_writable() {
-            return Ok(guard);
+        if purpose == Purpose::Read {
+            return self.any().await;
         }
-        if self.servers.may_reconsider() {
+        let turn = self.turn().await?;
+        let mut guard = self.any().await?;
+        if !guard.is_writable() && self.servers.may_reconsider() {
             guard.reconsider();
-            let guard = self.any().await?;
-            if guard.is_writable() {
-                return Ok(guard);
-            }
+            guard = self.any().await?;
+        }
+        if guard.is_writable() {
+            guard.turn = Some(turn);
+            return Ok(guard);
         }
         let reason = "no server of the dsn takes writes: those that answer are read-only";
         Err(Error::new(ErrorKind::Unavailable, "connect", "database", reason))
+    }
+
+    /// One of the turns of writers.
+    async fn turn(&self) -> Result<OwnedSemaphorePermit> {
+        let waited = self.servers.connect_timeout;
+        let turn = Arc::clone(&self.writers).acquire_owned();
+        match tokio::time::timeout(waited, turn).await {
+            Ok(Ok(turn)) => Ok(turn),
+            _ => {
+                let reason =
+                    format!("all connections that writers may have were busy for {waited:?}");
+                Err(Error::new(ErrorKind::Unavailable, fault::CONNECT, "database", reason))
+            }
+        }
     }
 
     /// A connection to whichever server is in use. Where that has no place for
@@ -168,11 +189,14 @@ pub(super) struct Guard {
     object: Option<Object<Opener>>,
     servers: Arc<Servers>,
     state: State,
+    /// A writer's; ends with the guard.
+    turn: Option<OwnedSemaphorePermit>,
 }
 
 impl Guard {
     fn new(object: Object<Opener>, servers: &Arc<Servers>) -> Self {
-        Guard { object: Some(object), servers: Arc::clone(servers), state: State::Idle }
+        let servers = Arc::clone(servers);
+        Guard { object: Some(object), servers, state: State::Idle, turn: None }
     }
 
     fn is_writable(&self) -> bool {

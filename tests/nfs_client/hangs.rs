@@ -8,12 +8,13 @@ use std::thread;
 
 use ezdfs::CreateOptions;
 
+use crate::support::db::Backend;
 use crate::support::faults::injected;
 use crate::support::http::{Connection, get};
 use crate::support::nfs_client::Call;
 use crate::support::nginx::Nginx;
 use crate::support::process::{free_port, wait_for};
-use crate::support::{Result, Servers, Trials};
+use crate::support::{Need, Result, Servers, Trials};
 
 use super::cluster::{Cluster, PICTURE, file_id, store_with};
 use super::doors::{Answer, Door, done, per_door, read_core};
@@ -47,6 +48,8 @@ pub(super) fn register(trials: &mut Trials) {
     per_door(trials, "writes_that_hang_end_in_time", &Door::WRITERS, hung_writes);
     per_door(trials, "deletes_that_hang_end_in_time", &Door::WRITERS, hung_deletes);
     per_door(trials, "threads_of_writers_do_not_pile_up", &[Door::Core], crowd_of_writers);
+    let mut group = trials.group("nfs_client", &[Need::NfsClient, Need::MARIADB]);
+    group.add("writers_that_hang_leave_readers_a_connection", connection_left);
     per_door(trials, "other_requests_go_on", &[Door::Nginx], others_go_on);
     per_door(trials, "other_requests_go_on_while_a_body_hangs", &[Door::Nginx], hung_body);
 }
@@ -261,6 +264,33 @@ fn hung_deletes(servers: &Servers, door: Door) -> Result {
         assert_eq!(cluster.files()?, Vec::<String>::new(), "{call:?}");
     }
     injected("the mount hangs at a step of a delete", "unavailable at the deadline, then ended");
+    Ok(())
+}
+
+/// Each holds a connection, and with it the lock of its row, until the mount answers.
+fn connection_left(servers: &Servers) -> Result {
+    let mut cluster = Cluster::on(Backend::MariaDb.fresh(servers)?)?;
+    cluster.put_old(PICTURE, b"bytes")?;
+    let store = store_with(&cluster.db.dsn, cluster.b.at(), IMPATIENT);
+    cluster.b.hang(&[Call::Rename])?;
+    thread::scope(|scope| {
+        for number in 0..8 {
+            let store = &store;
+            scope.spawn(move || {
+                // Of one directory, one file is renamed at a time.
+                let id = file_id(&PICTURE.replace("1/", &format!("{number}/")));
+                store.create(&id, &mut &b"bytes"[..], &CreateOptions::default()).unwrap_err()
+            });
+        }
+    });
+    let (hanging, found) = (cluster.b.hanging()?, store.stat(&file_id(PICTURE)));
+    cluster.b.heal()?;
+    assert!(hanging > 0, "no write hangs");
+    assert_eq!(found.map_err(|error| format!("{error:#}"))?.size, 5);
+    wait_for("the mount's recovery", || {
+        store.create(&file_id(PICTURE), &mut &b"bytes"[..], &CreateOptions::default()).is_ok()
+    })?;
+    injected("8 writes on a mount that hangs at rename", "readers have a connection");
     Ok(())
 }
 
