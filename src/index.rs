@@ -2,6 +2,7 @@
 
 mod connect;
 mod fault;
+mod find;
 mod list;
 mod locked;
 mod pending;
@@ -19,7 +20,7 @@ mod survey;
 mod trials;
 mod write;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::time::Duration;
 
 use sqlx::Row as _;
@@ -103,32 +104,6 @@ impl Index {
     /// How long a look-up takes at most.
     pub(crate) fn patience(&self) -> Duration {
         self.pool.patience()
-    }
-
-    /// The row of this name, live or not.
-    pub(crate) async fn find(&self, name: &FileName) -> Result<Option<Row>> {
-        let hash = name.hash();
-        let find = |sql: &Sql| sql.find().bind(hash.clone());
-        let rows = self.fetch("find", name.as_str(), find).await?;
-        rows.first().map(|row| decode(row, name.as_str())).transpose()
-    }
-
-    /// The rows of these names that exist, live or not, by their keys: what a row
-    /// says of its name is not asked, here as little as for one, and one that
-    /// cannot be read is no trouble of the others.
-    pub(crate) async fn find_many(
-        &self,
-        names: &[FileName],
-    ) -> Result<HashMap<String, Result<Row>>> {
-        debug_assert!(names.len() <= BATCH);
-        if names.is_empty() {
-            return Ok(HashMap::new());
-        }
-        let find = |sql: &Sql| bind_all(sql.find_many(names.len()), names);
-        let rows = self.fetch("find", &self.table, find).await?;
-        let one = |row: &AnyRow| Ok((found_key(row, 6)?, decode(row, &self.table)));
-        let rows: Result<_, sqlx::Error> = rows.iter().map(one).collect();
-        rows.map_err(|error| fault::convert(error, "find", &self.table))
     }
 
     async fn begin(&self) -> Result<(PendingWrite, &Sql)> {

@@ -10,6 +10,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::fault::{self, Attempts};
 use super::servers::{Link, Servers};
+use super::session;
 use crate::config::{Dialect, Options};
 use crate::error::{Error, ErrorKind, Result};
 use crate::metadata::Turns;
@@ -174,6 +175,18 @@ impl Pool {
     }
 }
 
+/// What it means that a server does not have a row.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Authority {
+    /// There is none.
+    Whole,
+    /// Nothing: it follows another server, and may lag.
+    Follower,
+    /// Nothing: it took writes when the connection was made, and does not now.
+    /// The next connection is to whichever server does.
+    Lost,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     /// May go back to the pool.
@@ -208,6 +221,29 @@ impl Guard {
     /// give.
     pub(super) fn certified(&self) -> Option<Turns> {
         self.object.as_ref().and_then(|link| link.certified())
+    }
+
+    /// Whether the DSN names no other server: then this one knows all there is.
+    pub(super) fn is_of_one_server(&self) -> bool {
+        self.servers.is_alone()
+    }
+
+    /// What it means that the server does not have a row. Asked after it was looked
+    /// for: a server that was to take no writes then says so still.
+    pub(super) async fn authority(&mut self) -> Result<Authority> {
+        if !self.is_writable() {
+            return Ok(Authority::Follower);
+        }
+        let dialect = self.servers.dialect;
+        let is_read_only = async |c: &mut AnyConnection| session::is_read_only(c, dialect).await;
+        if !self.run("find", "server", is_read_only).await? {
+            return Ok(Authority::Whole);
+        }
+        self.state = State::Busy;
+        if let Some(link) = &self.object {
+            self.servers.reconsider(link);
+        }
+        Ok(Authority::Lost)
     }
 
     /// Gives the connection up, and with it the choice of its server.

@@ -91,6 +91,11 @@ impl Servers {
         }
     }
 
+    /// Whether the DSN names one server.
+    pub(super) fn is_alone(&self) -> bool {
+        self.urls.len() == 1
+    }
+
     /// Opens a connection. One caller at a time tries; where it fails, those who
     /// waited meanwhile get the same error, and so does everybody for a moment:
     /// a server that is down or full is not stormed.
@@ -133,7 +138,7 @@ impl Servers {
         match self.open(choice.server).await {
             Ok(link) if link.writable || !choice.writable => Ok(link),
             Ok(_) => self.choose(None).await,
-            Err(error) if self.urls.len() == 1 => Err(error),
+            Err(error) if self.is_alone() => Err(error),
             Err(_) => self.choose(Some(choice.server)).await,
         }
     }
@@ -184,7 +189,7 @@ impl Servers {
                 AnyConnectOptions::from_url(url)?.disable_statement_logging().connect().await?;
             let facts = session::settle(&mut connection, self.dialect, self.query_timeout).await?;
             // Where there is one server, it says by itself what it refuses.
-            let writable = self.urls.len() == 1 || !facts.read_only;
+            let writable = self.is_alone() || !facts.read_only;
             Ok(Link { connection, server, writable, certified: facts.certified, generation })
         };
         match tokio::time::timeout(self.connect_timeout, connecting).await {
@@ -225,7 +230,7 @@ impl Servers {
     /// caller, who need not wait for servers that do not answer.
     pub(super) fn review(self: &Arc<Self>) {
         let due = self.choice().is_some_and(|choice| choice.made.elapsed() > REVIEW);
-        if self.urls.len() < 2 || !due || self.reviewing.swap(true, Ordering::SeqCst) {
+        if self.is_alone() || !due || self.reviewing.swap(true, Ordering::SeqCst) {
             return;
         }
         let servers = Arc::clone(self);

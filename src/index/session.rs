@@ -44,6 +44,19 @@ pub(super) async fn settle(
     }
 }
 
+/// Whether the server takes no writes now.
+pub(super) async fn is_read_only(
+    connection: &mut AnyConnection,
+    dialect: Dialect,
+) -> Result<bool, sqlx::Error> {
+    let question = match dialect {
+        Dialect::MySql => show_variables(&READ_ONLY),
+        Dialect::Postgres => "SHOW transaction_read_only".to_owned(),
+        Dialect::Sqlite => return Ok(false),
+    };
+    Ok(ask(connection, question).await?.iter().any(|(_, value)| is_on(value)))
+}
+
 /// Locks are waited for a little less long than for an answer, to hear of it as
 /// what it is.
 fn for_locks(query_timeout: Duration) -> Duration {
@@ -87,13 +100,22 @@ async fn settle_mysql(
 const READ_ONLY: [&str; 5] =
     ["read_only", "super_read_only", "innodb_read_only", "tx_read_only", "transaction_read_only"];
 
+/// What else is asked when connecting.
+const OTHERS: [&str; 5] = [
+    "wsrep_on",
+    "auto_increment_offset",
+    "auto_increment_increment",
+    "log_bin",
+    "binlog_format",
+];
+
 /// MariaDB alone reads the first comment, MySQL alone the second. There, what
 /// changes rows may go on after its client has given it up: only its waiting for
 /// locks ends by itself.
 fn mysql(query_timeout: Duration) -> String {
     let lock_seconds = for_locks(query_timeout).as_secs().max(1);
     let (seconds, milliseconds) = (query_timeout.as_secs_f64(), query_timeout.as_millis());
-    let variables = READ_ONLY.join("', '");
+    let asked = show_variables(&[&READ_ONLY[..], &OTHERS].concat());
     format!(
         "SET NAMES utf8mb4; \
          SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED; \
@@ -104,10 +126,12 @@ fn mysql(query_timeout: Duration) -> String {
          /*M! , max_statement_time = {seconds:.3}, \
          idle_transaction_timeout = 0, idle_write_transaction_timeout = 0 */ \
          /*!50708 , max_execution_time = {milliseconds} */; \
-         SHOW VARIABLES WHERE Variable_name IN \
-         ('{variables}', 'wsrep_on', 'auto_increment_offset', 'auto_increment_increment', \
-         'log_bin', 'binlog_format')"
+         {asked}"
     )
+}
+
+fn show_variables(names: &[&str]) -> String {
+    format!("SHOW VARIABLES WHERE Variable_name IN ('{}')", names.join("', '"))
 }
 
 /// Leaves `default_transaction_read_only`, which tells of a server that is to

@@ -21,6 +21,7 @@ pub(super) fn register_mariadb(group: &mut Group) {
     group.add("a_server_that_turns_read_only_is_left::mariadb", |_| turns_read_only(&mariadb()?));
     group.add("a_server_that_stops_is_left::mariadb", |_| stops(&mariadb()?));
     group.add("readers_notice_who_is_active::mariadb", |_| readers_follow(&mariadb()?));
+    group.add("what_a_standby_lacks_is_not_missing::mariadb", |_| absence(&mariadb()?));
     group.add("writers_lose_nothing_over_all_of_it::mariadb", |_| under_load(&mariadb()?));
 }
 
@@ -28,6 +29,7 @@ pub(super) fn register_postgres(group: &mut Group) {
     group.add("a_read_only_first_server_is_passed_over::postgres", |_| passed_over(&postgres()?));
     group.add("a_server_that_turns_read_only_is_left::postgres", |_| turns_read_only(&postgres()?));
     group.add("a_server_that_stops_is_left::postgres", |_| stops(&postgres()?));
+    group.add("what_a_standby_lacks_is_not_missing::postgres", |_| absence(&postgres()?));
     group.add("a_standby_is_passed_over_until_promoted", |_| standby());
 }
 
@@ -155,7 +157,8 @@ fn passed_over(pair: &Pair) -> Result {
     // None takes writes: reads go on, on the first that answers.
     store.list(None)?.for_each(drop);
     let fresh = pair.store();
-    assert!(!fresh.exists(&id("images/a"))?);
+    assert_eq!(fresh.list(None)?.count(), 0);
+    refused(fresh.exists(&id("images/a")), ErrorKind::Unavailable);
     refused(create(&fresh, "images/b", OLD), ErrorKind::Unavailable);
     injected("all servers of the DSN read-only", "reads go on; one error for writes");
 
@@ -212,8 +215,53 @@ fn readers_follow(pair: &Pair) -> Result {
     pair.servers[0].set_read_only(true)?;
     create(&pair.store(), "images/b", OLD)?;
     assert_eq!(pair.holders("images/b"), [1]);
-    wait_for("the reader", || reader.exists(&id("images/b")).is_ok_and(|exists| exists))?;
-    injected("server of a mere reader turns read-only", "the reader follows within seconds");
+    assert!(reader.exists(&id("images/b"))?, "acknowledged, and not found");
+    injected("server of a mere reader turns read-only", "the reader follows, and misses nothing");
+    Ok(())
+}
+
+/// Of a standby that lags only what it has is believed.
+fn absence(pair: &Pair) -> Result {
+    for name in ["images/both", "images/stored-again"] {
+        create(&store(&pair.dbs[1].dsn, pair.root.path(), &[]), name, OLD)?;
+        create(&pair.store(), name, OLD)?;
+    }
+    let expired = if pair.postgres.is_empty() { "1" } else { "TRUE" };
+    pair.dbs[1].sql(&format!(
+        "UPDATE ezdfsfile SET mtime = -mtime, expired = {expired} WHERE name LIKE '%again'"
+    ));
+    pair.servers[1].set_read_only(true)?;
+    let reader = pair.store();
+    create(&pair.store(), "images/new", OLD)?;
+    assert!(reader.exists(&id("images/new"))?);
+    assert!(!reader.exists(&id("images/none"))?);
+
+    pair.servers[0].stop();
+    wait_for("the standby's use", || reader.exists(&id("images/both")).is_ok_and(|it| it))?;
+    for name in ["images/new", "images/stored-again", "images/none"] {
+        let error = refused(reader.stat(&id(name)), ErrorKind::Unavailable);
+        assert!(error.to_string().contains("may not have it yet"), "{error}");
+        refused(reader.open(&id(name)), ErrorKind::Unavailable);
+    }
+    // Many at once are looked up together.
+    thread::scope(|scope| {
+        for number in 0..40 {
+            let (reader, name) = (&reader, if number % 4 == 0 { "images/both" } else { "" });
+            scope.spawn(move || match name {
+                "" => drop(refused(
+                    reader.open(&id(&format!("images/{number}"))),
+                    ErrorKind::Unavailable,
+                )),
+                name => drop(reader.open(&id(name)).unwrap()),
+            });
+        }
+    });
+    assert_eq!(reader.list(None)?.count(), 1, "listings go on");
+    injected("active server stopped, the standby lags", "unavailable, not missing; else served");
+    pair.servers[0].restart()?;
+    pair.wait_until_used(&reader, 0)?;
+    assert!(!reader.exists(&id("images/none"))?);
+    assert!(reader.exists(&id("images/new"))? && reader.exists(&id("images/stored-again"))?);
     Ok(())
 }
 
@@ -277,13 +325,15 @@ fn under_load(pair: &Pair) -> Result {
 /// A standby answers and refuses every write.
 fn standby() -> Result {
     let pair = postgres()?;
+    create(&store(&pair.dbs[0].dsn, pair.root.path(), &[]), "images/old", OLD)?;
     pair.postgres[0].become_standby()?;
     let store = pair.store();
     create(&store, "images/a", OLD)?;
     assert_eq!(pair.holders("images/a"), [1]);
     injected("first server of the DSN a standby", "the second is used");
     pair.servers[1].stop();
-    assert!(!store.exists(&id("images/a"))?, "reads go on, on the standby");
+    assert!(store.exists(&id("images/old"))?, "reads go on, on the standby");
+    refused(store.exists(&id("images/a")), ErrorKind::Unavailable);
     let error = refused(create(&store, "images/b", OLD), ErrorKind::Unavailable);
     assert!(error.to_string().contains("takes writes"), "{error}");
     injected("active server stopped, standby not promoted", "reads go on; one error for writes");

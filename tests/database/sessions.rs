@@ -3,18 +3,20 @@
 use std::sync::Arc;
 use std::thread;
 
-use ezdfs::{DirId, Store};
+use ezdfs::{DirId, ErrorKind, Store};
 
 use super::{NEW, OLD, create};
 use crate::fsck::{fsck, options};
-use crate::store::{PREFIX, Site, id, md5, store, texts};
+use crate::store::{PREFIX, Site, id, md5, refused, store, texts};
 use crate::support::db::{Backend, Rows, TestDb};
 use crate::support::faults::injected;
-use crate::support::{Group, Result, mariadb, postgres};
+use crate::support::process::wait_for;
+use crate::support::{Group, Result, Servers, mariadb, postgres};
 
 pub(super) fn register_mariadb(group: &mut Group) {
     group.add("settings_of_the_server_are_not_ours::mariadb", |_| mariadb_settings());
     group.add("a_log_of_statements_takes_writes", |_| statement_log());
+    group.add("what_is_given_up_ends_on_the_server::mariadb", given_up);
 }
 
 pub(super) fn register_postgres(group: &mut Group) {
@@ -42,32 +44,45 @@ const MARIADB_SETTINGS: [(&str, &str, &str); 11] = [
 
 fn mariadb_settings() -> Result {
     let server = Arc::new(mariadb::Server::start()?);
+    let mut failed = Vec::new();
     for (settings, back, parameters) in MARIADB_SETTINGS {
-        println!("{settings} {parameters}");
         let db = TestDb::on_mariadb(&server, "utf8mb4", "utf8mb4_unicode_520_ci")?;
         server.sql("", &format!("SET GLOBAL {settings}"))?;
-        works(db, parameters)?;
+        failed.extend(try_out(format!("{settings} {parameters}"), db, parameters));
         server.sql("", &format!("SET GLOBAL {back}"))?;
     }
+    assert!(failed.is_empty(), "{failed:#?}");
     Ok(())
 }
 
 fn postgres_settings() -> Result {
     let server = Arc::new(postgres::Server::start()?);
+    let mut failed = Vec::new();
     for settings in [
         "default_transaction_isolation = 'serializable'",
         "default_transaction_isolation = 'repeatable read'",
         "standard_conforming_strings = off",
         "client_encoding = 'LATIN1'",
     ] {
-        println!("{settings}");
         let db = TestDb::on_postgres(&server)?;
         db.sql(&format!("ALTER ROLE ezdfs SET {settings}"));
-        works(db, "")?;
+        failed.extend(try_out(settings.to_owned(), db, ""));
         server.sql("postgres", "ALTER ROLE ezdfs RESET ALL")?;
     }
-    let db = TestDb::on_postgres(&server)?;
-    works(db, "?options=-c%20client_encoding%3DLATIN1")
+    let (db, parameters) =
+        (TestDb::on_postgres(&server)?, "?options=-c%20client_encoding%3DLATIN1");
+    failed.extend(try_out(parameters.to_owned(), db, parameters));
+    assert!(failed.is_empty(), "{failed:#?}");
+    Ok(())
+}
+
+/// Tells what fails, so that each of the settings has its turn.
+fn try_out(settings: String, db: TestDb, parameters: &'static str) -> Option<String> {
+    match thread::spawn(move || works(db, parameters)).join() {
+        Ok(Ok(())) => None,
+        Ok(Err(error)) => Some(format!("{settings}: {error}")),
+        Err(_) => Some(format!("{settings}: see the panic")),
+    }
 }
 
 /// Such a server refuses InnoDB's writes where they are committed as they are read.
@@ -75,6 +90,36 @@ fn statement_log() -> Result {
     let log = ["--log-bin=log", "--server-id=1", "--binlog-format=STATEMENT"];
     let server = Arc::new(mariadb::Server::start_with(&log)?);
     works(TestDb::on_mariadb(&server, "utf8mb4", "utf8mb4_unicode_520_ci")?, "")
+}
+
+/// A statement that would take hours, of a reader and of a writer.
+fn given_up(servers: &Servers) -> Result {
+    let site = Site::new(Backend::MariaDb.fresh(servers)?);
+    site.create("images/a", OLD)?;
+    let hasty = site.another_store(&[("query_timeout", "1s"), ("cache_ttl", "0")]);
+    hasty.check_schema()?;
+    let ended = || {
+        let mine = "SELECT COUNT(*) FROM information_schema.processlist \
+                    WHERE db = DATABASE() AND id <> CONNECTION_ID() AND command <> 'Sleep'";
+        wait_for("the statement's end", || site.db.sql(mine) == texts(["0"]))
+    };
+    site.db.sql(
+        "CREATE TRIGGER slow BEFORE UPDATE ON ezdfsfile FOR EACH ROW \
+         SET NEW.scope = IF(SLEEP(9999) = 0, 'late', NEW.scope)",
+    );
+    refused(hasty.delete(&id("images/a")), ErrorKind::Unavailable);
+    ended()?;
+    site.db.sql("DROP TRIGGER slow");
+    assert!(site.exists("images/a"));
+    injected("statement of a writer that takes too long", "ends on the server, too");
+    site.db.sql(
+        "RENAME TABLE ezdfsfile TO stored; \
+         CREATE VIEW ezdfsfile AS SELECT * FROM stored WHERE SLEEP(9999) = 0",
+    );
+    refused(hasty.stat(&id("images/a")), ErrorKind::Unavailable);
+    ended()?;
+    injected("statement of a reader that takes too long", "ends on the server, too");
+    Ok(())
 }
 
 /// Whether rows are what others say, and others see what was said to be done.

@@ -351,7 +351,11 @@ fn passive_server() -> Result {
     injected("nginx: first server of the DSN read-only", "the second is used");
     second.stop();
     wait_for("the read-only server's use", || ask(0).status == 200)?;
-    injected("nginx: active server stopped, the other read-only", "reads go on");
+    assert_unavailable(&ask(1), "a row that the read-only server lacks");
+    injected(
+        "nginx: active server stopped, the other read-only",
+        "what it has is served, else 503",
+    );
     first.stop();
     wait_for("the connections' end", || ask(0).status == 503)?;
     assert_unavailable(&ask(0), "both servers stopped");
