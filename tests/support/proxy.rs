@@ -265,7 +265,7 @@ impl<'s> Link<'s> {
     /// Takes the trap if this is what it waits for.
     fn sprung(&self, piece: &[u8]) -> Option<Trap> {
         let mut trap = self.shared.trap.lock().unwrap();
-        trap.take_if(|_| piece.windows(6).any(|window| window == b"COMMIT"))
+        trap.take_if(|_| has_commit(piece))
     }
 
     /// Waits as the mode says; false where the link ended meanwhile.
@@ -314,4 +314,10 @@ fn read_so_far(outcome: std::io::Result<usize>) -> std::io::Result<usize> {
         Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => Ok(0),
         outcome => outcome,
     }
+}
+
+/// Whether a client says COMMIT, and not READ COMMITTED.
+fn has_commit(piece: &[u8]) -> bool {
+    let begins = |at: usize, text: &[u8]| piece[at..].starts_with(text);
+    (0..piece.len()).any(|at| begins(at, b"COMMIT") && !begins(at, b"COMMITT"))
 }
