@@ -101,7 +101,7 @@ impl Pool {
     }
 
     /// A connection; waits at most `connect_timeout` for a free place and as
-    /// long again for each server.
+    /// long again for each server; before that, a writer as long for its turn.
     pub(super) async fn get(&self, purpose: Purpose) -> Result<Guard> {
         self.servers.review();
         if purpose == Purpose::Read {
