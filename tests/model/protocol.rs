@@ -3,24 +3,55 @@
 
 use super::flaws::Flaw;
 
-/// Which write some bytes and a row come from: 0 was there before, writers have their own numbers.
-/// In reality size and mtime tell them apart.
-pub(super) type Version = usize;
+/// Which write some bytes come from: 0 was there before, the process `of` writes `of + 1`. All have
+/// one size, so that nobody can tell them apart but by time and inode.
+pub(super) type Version = u8;
 
-/// What the table says of the name.
+/// As many versions as a model has at most.
+pub(super) const VERSIONS: usize = 5;
+
+/// What the table says of the name. The version is for the properties: processes see the time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Row {
     Absent,
-    Live(Version),
-    /// Soft-deleted.
-    Deleted,
+    Live {
+        version: Version,
+        time: u8,
+    },
+    /// Soft-deleted, at the time that it had.
+    Deleted(u8),
 }
 
-/// An inode: bytes never change once they are whole.
+impl Row {
+    pub(super) fn live(self) -> Option<u8> {
+        match self {
+            Row::Live { time, .. } => Some(time),
+            _ => None,
+        }
+    }
+
+    pub(super) fn time(self) -> Option<u8> {
+        match self {
+            Row::Live { time, .. } | Row::Deleted(time) => Some(time),
+            Row::Absent => None,
+        }
+    }
+}
+
+/// Bytes never change once they are whole, but times are set and numbers used again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct File {
-    pub(super) version: Version,
+pub(super) struct Inode {
+    pub(super) number: u8,
+    pub(super) time: u8,
     pub(super) whole: bool,
+}
+
+/// A file under its `.ezdfs-old-*` name, which says what the row was, and what replaced the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Aside {
+    pub(super) version: Version,
+    pub(super) row: Option<u8>,
+    pub(super) replaced_by: u8,
 }
 
 /// The transaction that holds the row's lock, on the server.
@@ -41,33 +72,28 @@ pub(super) enum Client {
     GoneCommitting,
 }
 
-/// What a process does next. Those with a [`fault_point`] are what the code calls by that name.
+/// What a process does next. Those with [`fault_points`] are what the code calls by these names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Step {
+    /// The whole staged file: nobody else sees it.
     Stage,
-    Write,
-    Finish,
     /// Write the row in a transaction, which takes its lock.
     Upsert,
-    KeepOld,
+    SetAside,
     Publish,
     Commit,
-    DropOld,
+    DropAside,
     /// After a commit that failed: read the row.
     Ask,
     Relock,
-    /// Look at the row under its lock; undo the file step if it is not ours.
+    /// Look at row and files under the lock; put back what the row speaks of.
     Undo,
+    CommitUndo,
     FindRow,
     SoftDelete,
     LockDeleted,
     RemoveFile,
-    DeleteRow,
     CommitDelete,
-    ReadRow,
-    Open,
-    ReadRowAgain,
-    OpenAgain,
     // What only flawed protocols do.
     PlainDelete,
     Truncate,
@@ -75,33 +101,31 @@ pub(super) enum Step {
     LetGo,
 }
 
-/// The name of the step in `src/store`, taken once it is done.
+/// The names of the step in `src/store`, taken once it is done.
 #[cfg(feature = "failpoints")]
-pub(super) fn fault_point(step: Step) -> Option<&'static str> {
-    Some(match step {
-        Step::Stage => "staged",
-        Step::Write => "written",
-        Step::Finish => "finished",
-        Step::Upsert => "upserted",
-        Step::KeepOld => "set-aside",
-        Step::Publish => "published",
-        Step::Commit => "committed",
-        Step::Ask => "asked",
-        Step::Relock => "relocked",
-        Step::Undo => "undone",
-        Step::SoftDelete => "soft-deleted",
-        Step::LockDeleted => "locked",
-        Step::RemoveFile => "files-removed",
-        Step::DeleteRow => "rows-deleted",
-        _ => return None,
-    })
+pub(super) fn fault_points(step: Step) -> &'static [&'static str] {
+    match step {
+        Step::Stage => &["staged", "written", "finished"],
+        Step::Upsert => &["upserted"],
+        Step::SetAside => &["set-aside"],
+        Step::Publish => &["published"],
+        Step::Commit => &["committed"],
+        Step::Ask => &["asked"],
+        Step::Relock => &["relocked"],
+        Step::CommitUndo => &["undone"],
+        Step::SoftDelete => &["soft-deleted"],
+        Step::LockDeleted => &["locked"],
+        Step::RemoveFile => &["files-removed"],
+        Step::CommitDelete => &["rows-deleted"],
+        _ => &[],
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum At {
     /// The index of the next step of its program.
     Program(usize),
-    /// The index of the next step of settling a commit that failed.
+    /// The index of the next step of settling what failed.
     Settling(usize),
     Ended(End),
 }
@@ -114,23 +138,18 @@ pub(super) enum End {
     /// Reported as unknown.
     Unknown,
     Crashed,
-    /// A reader was told that there is no such file.
-    NotFound,
-    /// A reader found a live row and no file.
-    MissingFile,
-    /// A reader got this.
-    Got(File),
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Process {
     pub(super) at: At,
-    /// Under its staging name.
-    pub(super) staged: Option<File>,
-    /// Under its `.ezdfs-old-*` name.
-    pub(super) old: Option<File>,
-    /// What a reader was told by the row.
-    pub(super) told: Option<Version>,
+    /// Whether its file has its staging name.
+    pub(super) staged: bool,
+    pub(super) aside: Option<Aside>,
+    /// The row that it found under its lock.
+    pub(super) old: Row,
+    /// What it takes its file for: number and time, while it is at work.
+    pub(super) mine: Option<Inode>,
     /// Whether the server has committed its transaction.
     pub(super) committed: bool,
 }
@@ -141,44 +160,60 @@ pub(super) struct State {
     pub(super) row: Row,
     pub(super) transaction: Option<Transaction>,
     /// Under the file's own name.
-    pub(super) place: Option<File>,
+    pub(super) place: Option<Version>,
+    pub(super) inodes: [Inode; VERSIONS],
     pub(super) processes: Vec<Process>,
+    /// The versions, one bit each, that were there to be read under the row as it is.
+    pub(super) served: u8,
+    /// The row's time was set back.
+    pub(super) set_back: bool,
     /// The row before `fsck`, which comes at the end.
     pub(super) checked: Option<Row>,
 }
 
-pub(super) const WRITE: &[Step] = &[
-    Step::Stage,
-    Step::Write,
-    Step::Finish,
-    Step::Upsert,
-    Step::KeepOld,
-    Step::Publish,
-    Step::Commit,
-    Step::DropOld,
-];
-pub(super) const SETTLE: &[Step] = &[Step::Ask, Step::Relock, Step::Undo];
-pub(super) const DELETE: &[Step] = &[
-    Step::FindRow,
-    Step::SoftDelete,
-    Step::LockDeleted,
-    Step::RemoveFile,
-    Step::DeleteRow,
-    Step::CommitDelete,
-];
-pub(super) const READ: &[Step] = &[Step::ReadRow, Step::Open, Step::ReadRowAgain, Step::OpenAgain];
+pub(super) const WRITE: &[Step] =
+    &[Step::Stage, Step::Upsert, Step::SetAside, Step::Publish, Step::Commit, Step::DropAside];
+pub(super) const SETTLE: &[Step] = &[Step::Ask, Step::Relock, Step::Undo, Step::CommitUndo];
+pub(super) const DELETE: &[Step] =
+    &[Step::FindRow, Step::SoftDelete, Step::LockDeleted, Step::RemoveFile, Step::CommitDelete];
+
+/// What there may be before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Before {
+    Nothing,
+    File,
+    /// The file of a PHP kernel: its time is not the row's.
+    KernelsFile,
+}
 
 impl State {
-    pub(super) fn new(there_before: bool, processes: usize) -> Self {
-        let process =
-            Process { at: At::Program(0), staged: None, old: None, told: None, committed: false };
+    pub(super) fn new(before: Before, processes: usize) -> Self {
+        let process = Process {
+            at: At::Program(0),
+            staged: false,
+            aside: None,
+            old: Row::Absent,
+            mine: None,
+            committed: false,
+        };
+        let there = before != Before::Nothing;
+        let mut inodes = [Inode { number: 0, time: 0, whole: false }; VERSIONS];
+        let time = if before == Before::KernelsFile { 0 } else { 1 };
+        inodes[0] = Inode { number: 0, time, whole: true };
         State {
-            row: if there_before { Row::Live(0) } else { Row::Absent },
+            row: if there { Row::Live { version: 0, time: 1 } } else { Row::Absent },
             transaction: None,
-            place: there_before.then_some(File { version: 0, whole: true }),
+            place: there.then_some(0),
+            inodes,
             processes: vec![process; processes],
+            served: u8::from(there),
+            set_back: false,
             checked: None,
         }
+    }
+
+    pub(super) fn inode(&self, version: Version) -> Inode {
+        self.inodes[usize::from(version)]
     }
 
     /// Whether the process would wait for the row's lock.
@@ -190,7 +225,7 @@ impl State {
         takes_lock && self.transaction.is_some()
     }
 
-    fn begin(&mut self, of: usize, row: Row) {
+    pub(super) fn begin(&mut self, of: usize, row: Row) {
         self.transaction = Some(Transaction { of, row, client: Client::Connected });
     }
 
@@ -207,153 +242,151 @@ impl State {
 
     pub(super) fn end(&mut self, of: usize, end: End) {
         self.disconnect(of, Client::Gone);
-        self.processes[of].at = At::Ended(end);
+        let process = &mut self.processes[of];
+        (process.at, process.old, process.mine) = (At::Ended(end), Row::Absent, None);
     }
 
-    /// Takes a step without any fault. `version` is what the process writes.
-    pub(super) fn take(&mut self, of: usize, step: Step, flaw: Option<Flaw>) {
-        let version = of + 1;
+    /// Takes a step without any fault.
+    pub(super) fn take(&mut self, of: usize, step: Step, clock: u8, flaw: Option<Flaw>) {
+        let version = of as Version + 1;
         match step {
-            Step::Stage => self.processes[of].staged = Some(File { version, whole: false }),
-            Step::Write => self.processes[of].staged = Some(File { version, whole: true }),
-            Step::Finish => {}
-            Step::Upsert => self.begin(of, Row::Live(version)),
-            Step::KeepOld => self.processes[of].old = self.place,
-            Step::Publish => self.place = self.processes[of].staged.take(),
-            Step::Commit | Step::CommitDelete => {
-                if !self.holds_lock(of) {
-                    // The server had ended the transaction.
-                    return self.commit_failed(of, step);
-                }
-                self.server_commits();
+            Step::Stage => self.stage(of),
+            Step::Upsert => self.upsert(of, clock, flaw),
+            Step::SetAside => self.set_aside(of),
+            Step::Publish => {
+                self.place = Some(version);
+                self.processes[of].staged = false;
             }
-            Step::DropOld => {
-                self.processes[of].old = None;
+            Step::Commit | Step::CommitDelete if !self.holds_lock(of) => {
+                // The server had ended the transaction.
+                return self.commit_failed(of, step);
+            }
+            Step::Commit | Step::CommitDelete => self.server_commits(),
+            Step::DropAside => {
+                self.processes[of].aside = None;
                 return self.end(of, End::Succeeded);
             }
-            Step::Ask if self.row == Row::Live(version) => {
-                self.processes[of].old = None;
-                return self.end(of, End::Succeeded);
-            }
+            Step::Ask if self.is_my_row(of) => return self.succeed(of),
             Step::Ask => {}
             Step::Relock => self.begin(of, self.row),
             Step::Undo => return self.undo(of, flaw),
-            Step::FindRow if self.row == Row::Absent => return self.end(of, End::NotFound),
-            Step::FindRow => {}
-            Step::SoftDelete if self.row == Row::Absent => return self.end(of, End::NotFound),
-            Step::SoftDelete => self.row = Row::Deleted,
-            // Locks what is soft-deleted still, and has nothing to do where that is nothing.
-            Step::LockDeleted if self.row != Row::Deleted => {
+            Step::CommitUndo => {
+                self.server_commits();
+                return self.end(of, End::Failed);
+            }
+            Step::FindRow | Step::SoftDelete if self.row == Row::Absent => {
                 return self.end(of, End::Succeeded);
             }
-            Step::LockDeleted => self.begin(of, Row::Deleted),
-            Step::RemoveFile => self.place = None,
-            Step::DeleteRow => self.begin(of, Row::Absent),
-            Step::ReadRow | Step::Open | Step::ReadRowAgain | Step::OpenAgain => {
-                return self.read(of, step);
+            Step::FindRow => {}
+            Step::SoftDelete => self.set_row(Row::Deleted(self.row.time().unwrap_or(0))),
+            // Locks what is soft-deleted still, and has nothing to do where that is nothing.
+            Step::LockDeleted if !matches!(self.row, Row::Deleted(_)) => {
+                return self.end(of, End::Succeeded);
             }
-            Step::PlainDelete => self.row = Row::Absent,
-            Step::Truncate => self.place = Some(File { version, whole: false }),
-            Step::Fill => self.place = Some(File { version, whole: true }),
+            Step::LockDeleted => self.begin(of, Row::Absent),
+            Step::RemoveFile => self.place = None,
+            Step::PlainDelete => self.set_row(Row::Absent),
+            Step::Truncate | Step::Fill => {
+                self.inodes[usize::from(version)].whole = step == Step::Fill;
+                self.place = Some(version);
+            }
             Step::LetGo => self.disconnect(of, Client::Gone),
         }
         self.advance(of);
     }
 
-    fn advance(&mut self, of: usize) {
+    pub(super) fn advance(&mut self, of: usize) {
         match &mut self.processes[of].at {
             At::Program(index) | At::Settling(index) => *index += 1,
             At::Ended(_) => {}
         }
     }
 
+    /// The number is the first that nobody links, as file systems give it.
+    fn stage(&mut self, of: usize) {
+        let linked = |version: Version| {
+            self.place == Some(version)
+                || self
+                    .processes
+                    .iter()
+                    .any(|process| process.aside.is_some_and(|aside| aside.version == version))
+                || version.checked_sub(1).is_some_and(|of| self.processes[usize::from(of)].staged)
+        };
+        let is_free = |number: &u8| {
+            (0..=self.processes.len() as Version)
+                .all(|version| !linked(version) || self.inode(version).number != *number)
+        };
+        let number = (0..).find(is_free).expect("more numbers than files");
+        let inode = Inode { number, time: 0, whole: true };
+        self.inodes[of + 1] = inode;
+        self.processes[of].mine = Some(inode);
+        self.processes[of].staged = true;
+    }
+
+    /// `clock` is what the file server gave the staged file; it may be behind the row.
+    fn upsert(&mut self, of: usize, clock: u8, flaw: Option<Flaw>) {
+        let after_old = self.row.time().map_or(0, |old| old + 1);
+        let time = if flaw == Some(Flaw::SameSecond) { clock } else { clock.max(after_old) };
+        self.inodes[of + 1].time = time;
+        self.processes[of].old = self.row;
+        self.processes[of].mine = Some(self.inodes[of + 1]);
+        self.begin(of, Row::Live { version: of as Version + 1, time });
+    }
+
+    fn set_aside(&mut self, of: usize) {
+        let process = &mut self.processes[of];
+        let replaced_by = self.inodes[of + 1].number;
+        process.aside =
+            self.place.map(|version| Aside { version, row: process.old.live(), replaced_by });
+    }
+
+    /// The row has the process's identity. Should it be another's that took the same time after
+    /// this one was rolled back, then that is as if the other had overwritten this one.
+    pub(super) fn succeed(&mut self, of: usize) {
+        if let Row::Live { version, .. } = self.row {
+            self.processes[of].committed |=
+                version.checked_sub(1).is_some_and(|by| self.processes[usize::from(by)].committed);
+        }
+        self.processes[of].aside = None;
+        self.end(of, End::Succeeded);
+    }
+
+    pub(super) fn is_my_row(&self, of: usize) -> bool {
+        self.processes[of].mine.is_some_and(|mine| self.row.live() == Some(mine.time))
+    }
+
+    pub(super) fn set_row(&mut self, row: Row) {
+        if let (Some(old), Some(new)) = (self.row.live(), row.live()) {
+            self.set_back |= new < old;
+        }
+        if self.row.live() != row.live() {
+            self.served = 0;
+        }
+        self.row = row;
+    }
+
     pub(super) fn server_commits(&mut self) {
         if let Some(held) = self.transaction.take() {
-            self.row = held.row;
-            self.processes[held.of].committed = true;
+            let writes =
+                Row::Live { version: held.of as Version + 1, time: held.row.time().unwrap_or(0) };
+            self.processes[held.of].committed |= held.row == writes;
+            self.set_row(held.row);
         }
     }
 
     /// A writer settles; a deleter reports that the row is soft-deleted still.
     pub(super) fn commit_failed(&mut self, of: usize, commit: Step) {
-        self.processes[of].at = match commit {
-            Step::Commit => At::Settling(0),
-            _ => At::Ended(End::Failed),
-        };
-    }
-
-    fn undo(&mut self, of: usize, flaw: Option<Flaw>) {
-        let mine = Row::Live(of + 1);
-        if self.row == mine && flaw != Some(Flaw::UndoWithoutLookingAgain) {
-            self.processes[of].old = None;
-            return self.end(of, End::Succeeded);
-        }
-        self.restore(of, flaw);
-        self.end(of, End::Failed);
-    }
-
-    /// The file step, undone: under the row's lock.
-    pub(super) fn restore(&mut self, of: usize, flaw: Option<Flaw>) {
-        let is_mine = |file: &Option<File>| file.is_some_and(|file| file.version == of + 1);
-        let old = self.processes[of].old.take();
-        if is_mine(&self.place) {
-            self.place = old;
-        } else if flaw != Some(Flaw::UndoBeneathAnother) {
-            // Another writer has kept our file to put it back: it had better put back ours.
-            for other in self.processes.iter_mut().filter(|other| is_mine(&other.old)) {
-                other.old = old;
-            }
+        match commit {
+            Step::Commit => self.processes[of].at = At::Settling(0),
+            Step::CommitUndo => self.end(of, End::Unknown),
+            _ => self.end(of, End::Failed),
         }
     }
 
-    fn read(&mut self, of: usize, step: Step) {
-        let live = match self.row {
-            Row::Live(version) => Some(version),
-            _ => None,
-        };
-        let told = self.processes[of].told;
-        let end = match step {
-            Step::ReadRow => match live {
-                None => End::NotFound,
-                Some(_) => {
-                    self.processes[of].told = live;
-                    return self.advance(of);
-                }
-            },
-            Step::Open => match self.place {
-                Some(file) => End::Got(file),
-                None => return self.advance(of),
-            },
-            Step::ReadRowAgain => match live {
-                None => End::NotFound,
-                Some(_) if live == told => End::MissingFile,
-                Some(_) => return self.advance(of),
-            },
-            _ => self.place.map_or(End::MissingFile, End::Got),
-        };
-        self.end(of, end);
-    }
-
-    /// What `fsck --repair all` does with a grace of nothing, when nobody else is at work.
-    pub(super) fn fsck(&mut self, flaw: Option<Flaw>) {
-        self.checked = Some(self.row);
-        if let Row::Live(version) = self.row
-            && self.place.is_none_or(|file| file.version != version)
-            && flaw != Some(Flaw::FsckForgetsOld)
-        {
-            let belongs = |file: &Option<File>| file.is_some_and(|file| file.version == version);
-            if let Some(kept) = self.processes.iter_mut().find(|process| belongs(&process.old)) {
-                self.place = kept.old.take();
-            }
-        }
-        match (self.row, self.place) {
-            (Row::Live(_), None) => self.row = Row::Absent,
-            (Row::Live(_), Some(file)) => self.row = Row::Live(file.version),
-            (Row::Absent, _) => self.place = None,
-            (Row::Deleted, _) => {}
-        }
-        for process in &mut self.processes {
-            (process.staged, process.old) = (None, None);
+    /// What is there to be read is read.
+    pub(super) fn read(&mut self) {
+        if let (Row::Live { .. }, Some(version)) = (self.row, self.place) {
+            self.served |= 1 << version;
         }
     }
 }

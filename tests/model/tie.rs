@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use stateright::Model;
 
-use super::protocol::{At, State, Step, fault_point};
+use super::protocol::{At, Before, State, Step, fault_points};
 use super::{Action, Protocol, Role};
 use crate::store::{PREFIX, Site};
 use crate::support::Trials;
@@ -18,16 +18,18 @@ pub(super) fn register(trials: &mut Trials) {
 
 /// The named steps of one process alone; the step that is to fail, if any, does.
 fn of_the_model(role: Role, there_before: bool, fails: Option<Step>) -> Vec<&'static str> {
-    let model = Protocol { roles: vec![role], flaw: None, loses_locks: false };
-    let mut state = State::new(there_before, 1);
+    let model = Protocol { roles: vec![role], ..Protocol::new(None) };
+    let before = if there_before { Before::File } else { Before::Nothing };
+    let mut state = State::new(before, 1);
     let mut names = Vec::new();
     while !matches!(state.processes[0].at, At::Ended(_)) {
         let step = model.next(&state, 0).expect("a step");
-        let action = match fails == Some(step) {
-            true => Action::Fail(0, step),
-            false => Action::Step(0, step),
+        let action = if fails == Some(step) {
+            Action::Fail(0, step)
+        } else {
+            names.extend(fault_points(step));
+            Action::Step(0, step)
         };
-        names.extend(fault_point(step).filter(|_| fails != Some(step)));
         state = model.next_state(&state, action).expect("a state");
     }
     names
