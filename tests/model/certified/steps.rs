@@ -283,14 +283,15 @@ impl Certified {
     /// No two that are at work have one time: the name of the staged file reserves it.
     fn new_time(&self, state: &State, of: usize) -> u8 {
         let after_old = state.row.time().map_or(0, |old| old + 1);
-        let is_reserved = |time: &u8| {
-            let has_it = |(other, process): (usize, &Process)| {
-                other != of && process.staged && state.times[other + 1] == *time
-            };
-            self.flaw != Some(Flaw::TimesNotReserved)
-                && state.processes.iter().enumerate().any(has_it)
+        let has_it = |(other, process): (usize, &Process), time: u8| {
+            other != of && process.staged && state.times[other + 1] == time
         };
-        (after_old.max(self.clock)..).find(|time| !is_reserved(time)).unwrap_or(u8::MAX)
+        let is_free = |time: &u8| match self.flaw {
+            Some(Flaw::TimesNotReserved) => true,
+            Some(Flaw::TurnsOfServersAlone) => time % 2 == self.roles[of].1,
+            _ => !state.processes.iter().enumerate().any(|process| has_it(process, *time)),
+        };
+        (after_old.max(self.clock)..).find(is_free).unwrap_or(u8::MAX)
     }
 
     fn commit_write(&self, state: &mut State, of: usize) -> At {
