@@ -21,3 +21,22 @@ pub use progress::{Phase, Progress};
 pub use purge::{PurgeOptions, PurgeReport, Purged, purge};
 pub use remove::{Remove, RemoveOptions, RemoveReport, Target};
 pub use restore::{RestoreOptions, RestoreReport, RestoredFiles, restore};
+
+use std::path::{Path, PathBuf};
+
+use crate::error::Result;
+use crate::files::Mount;
+use crate::runtime;
+use crate::store::Store;
+
+/// Where, at the root or beneath it, NFS is mounted `soft` or `softerr`: a call that
+/// was given up there may be carried out later, when its row is locked no more.
+///
+/// # Errors
+///
+/// The mount is dead.
+pub fn soft_mounts(store: &Store) -> Result<Vec<PathBuf>> {
+    let process = store.process()?;
+    let mounts = runtime::block_on(process.on_mount("check", Mount::mounts))?;
+    Ok(mounts.soft().map(Path::to_owned).collect())
+}

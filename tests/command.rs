@@ -12,6 +12,7 @@ use crate::support::process::scratch;
 use crate::support::{Need, Trials, built, copy_tree, fixtures};
 
 mod config;
+mod mounts;
 
 pub(crate) fn register(trials: &mut Trials) {
     let mut group = trials.group("command", &[Need::COMMAND]);
@@ -21,6 +22,7 @@ pub(crate) fn register(trials: &mut Trials) {
     group.add("import_skips_and_counts_what_is_no_file", |_| import_skips());
     group.add("exit_codes_tell_what_to_do", |_| exit_codes());
     config::register(&mut group);
+    mounts::register(&mut group);
 }
 
 /// A command line on a store of its own.

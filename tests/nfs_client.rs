@@ -14,6 +14,7 @@ mod kept;
 mod locks;
 mod reading;
 mod traffic;
+mod unmounted;
 mod writing;
 
 pub(crate) fn register(trials: &mut Trials) {
@@ -25,4 +26,5 @@ pub(crate) fn register(trials: &mut Trials) {
     kept::register(trials);
     locks::register(trials);
     traffic::register(trials);
+    unmounted::register(trials);
 }

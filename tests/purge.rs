@@ -18,6 +18,7 @@ pub(crate) fn register(trials: &mut Trials) {
     group.per_database("the_deleted_are_kept_for_the_grace_from_first_sight", kept_for_the_grace);
     group.per_database("what_lives_again_is_left_alone", what_lives_again);
     group.per_database("a_row_with_the_name_of_another_file_goes_alone", name_of_another);
+    group.per_database("what_was_seen_in_1970_is_seen_now", seen_in_1970);
     group.per_database("a_dry_run_and_a_dead_mount_change_nothing", changes_nothing);
 }
 
@@ -144,6 +145,20 @@ fn name_of_another(db: TestDb) {
     assert_eq!(site.read("images/live").unwrap(), b"bytes");
     assert_eq!(rows(&site), "2");
     assert_eq!(purge(&site.store, &options).unwrap(), Purged::default());
+}
+
+/// By a file server whose clock was not set yet.
+fn seen_in_1970(db: TestDb) {
+    let site = site(db);
+    let options = options(&site);
+    let kept = Purged { kept: 2, ..Purged::default() };
+    assert_eq!(purge(&site.store, &options).unwrap(), kept);
+    let now = std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs();
+    days_pass(&site, now / DAY);
+    assert_eq!(purge(&site.store, &options).unwrap(), kept);
+    assert!(site.path("images/deleted").exists());
+    days_pass(&site, 31);
+    assert_eq!(purge(&site.store, &options).unwrap().files, 2);
 }
 
 fn changes_nothing(db: TestDb) {

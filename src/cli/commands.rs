@@ -8,9 +8,9 @@ use std::process::ExitCode;
 use clap::ArgMatches;
 use serde_json::json;
 
-use super::{fsck, import, output, purge, remove, restore};
+use super::{fsck, import, output, purge, remove, restore, tell};
 use crate::error::{Error, ErrorKind, Result};
-use crate::maintenance::{Exclude, require_own_file};
+use crate::maintenance::{Exclude, require_own_file, soft_mounts};
 use crate::name::{DirId, FileId};
 use crate::store::{CreateOptions, Disposal, OpenFile, Store};
 
@@ -73,12 +73,25 @@ impl<'a> Arguments<'a> {
     }
 }
 
+/// What a share is mounted with shows nowhere else before it goes wrong.
+pub(super) fn warn_of_soft_mounts(store: &Store) {
+    // Who needs the mount tells that it is dead.
+    for mount in soft_mounts(store).unwrap_or_default() {
+        tell(&format!(
+            "{} is mounted \"soft\": what NFS gives up there may be carried out later, when its row is \
+             not locked any more; mount it \"hard\"",
+            mount.display()
+        ));
+    }
+}
+
 fn schema(store: &Store, arguments: &Arguments<'_>) -> Result<ExitCode> {
     if arguments.flag("create") {
         store.create_schema()?;
     } else {
         store.check_schema()?;
     }
+    warn_of_soft_mounts(store);
     let dsn = store.dsn().to_string();
     if arguments.flag("json") {
         output::json(&json!({ "dsn": dsn, "usable": true }))?;

@@ -11,7 +11,7 @@ use clap::{Arg, ArgAction, Command, value_parser};
 use serde_json::{Map, Value, json};
 
 use super::arguments::{exclude, flag_value, max_remove};
-use super::commands::Arguments;
+use super::commands::{self, Arguments};
 use super::output;
 use super::printer::Printer;
 use crate::error::{Error, Result};
@@ -95,6 +95,7 @@ pub(super) fn run(store: &Store, arguments: &Arguments<'_>) -> Result<ExitCode> 
         printer: Printer::new(arguments.flag("json"), true),
         file: path.map(|path| open_report(path)).transpose()?,
     };
+    commands::warn_of_soft_mounts(store);
     let checked = Fsck::new(store, options).run(&mut printer);
     printer.printer.progress.finish();
     let checked = checked?;

@@ -17,14 +17,14 @@ use std::time::{Duration, SystemTime};
 
 use super::{Exclude, Phase, Progress, fit, limit};
 use crate::error::{Error, ErrorKind, Result};
-use crate::files::{Mount, Remover};
+use crate::files::{Mount, Mounts, Remover};
 use crate::index::{Keyed, PAGE};
 use crate::name::{FileId, FileName};
 use crate::runtime;
 use crate::store::{Disposal, Process, Pulse, REMOVAL_BATCH, Removal, Store};
 use crate::territory::storage_of;
 
-use seen::{Remembered, Seen};
+use seen::{Remembered, SANE_TIME, Seen};
 
 /// So few due rows without a file are what an interrupted delete leaves.
 const FEW: u64 = 20;
@@ -118,8 +118,10 @@ pub fn purge(
     fit::require(&process, "purge")?;
     let now = runtime::block_on(process.on_mount("purge", |mount| mount.server_time([])))
         .or_else(|error| if options.dry_run { Ok(SystemTime::now()) } else { Err(error) })?;
+    let mounts = runtime::block_on(process.on_mount("purge", Mount::mounts))?;
+    require_sane(now, &root)?;
     let newest = runtime::block_on(async { process.index().newest().await })?.unwrap_or_default();
-    let run = Run { process: Arc::clone(&process), options, now: seconds(now), newest };
+    let run = Run { process: Arc::clone(&process), options, mounts, now: seconds(now), newest };
     let judged = run.judge(report)?;
     let rows = runtime::block_on(async { process.index().count("").await })?;
     let most = limit::most(options.max_remove, rows);
@@ -134,6 +136,8 @@ pub fn purge(
 struct Run<'p> {
     process: Arc<Process>,
     options: &'p PurgeOptions,
+    /// Those on which the files were found that rows are judged by.
+    mounts: Mounts,
     now: u64,
     /// When the last of all rows was written.
     newest: i64,
@@ -215,7 +219,9 @@ impl Run<'_> {
             for names in names.chunks(REMOVAL_BATCH) {
                 report.progress(Phase::Removing, so_far.due, total);
                 runtime::block_on(self.process.on_mount("purge", Mount::require_alive))?;
-                removal.add(self.process.remove_deleted(names, None, &disposal))?;
+                let mounts = &self.mounts;
+                let batch = self.process.remove_deleted_from(mounts, names, None, &disposal);
+                removal.add(batch)?;
             }
             Ok(!report.is_interrupted())
         })?;
@@ -305,6 +311,28 @@ impl Run<'_> {
     }
 }
 
+/// Refuses to remember what time it is by a clock that was never set.
+fn require_sane(now: SystemTime, root: &str) -> Result<()> {
+    if seconds(now) >= SANE_TIME {
+        return Ok(());
+    }
+    let now = humantime::format_rfc3339_seconds(now);
+    let reason = format!("the file server says that it is {now}: its clock is wrong");
+    Err(Error::new(ErrorKind::Unavailable, "purge", root, reason))
+}
+
 fn seconds(time: SystemTime) -> u64 {
     time.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |time| time.as_secs())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_that_was_never_set_is_not_believed() {
+        let error = require_sane(SystemTime::UNIX_EPOCH, "/mnt/nfs").unwrap_err();
+        assert!(error.to_string().contains("1970-01-01"), "{error}");
+        require_sane(SystemTime::now(), "/mnt/nfs").unwrap();
+    }
 }

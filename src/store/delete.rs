@@ -12,7 +12,7 @@ use super::rowless::Rowless;
 use super::trash::Disposal;
 use super::{Process, Pulse, Store};
 use crate::error::{Error, ErrorKind, Result};
-use crate::files::{Leftovers, Mount};
+use crate::files::{Leftovers, Mount, Mounts};
 use crate::index::{Keyed, PAGE};
 use crate::name::{DirId, FileId, FileName};
 use crate::runtime;
@@ -53,20 +53,23 @@ impl Store {
     pub(crate) fn delete_by(&self, id: &FileId, disposal: &Disposal) -> Result<()> {
         let name = [self.name(id)?];
         let process = self.process()?;
-        runtime::block_on(async {
+        let mounts = runtime::block_on(async {
             let missing = || Error::not_found("delete", id.as_str());
-            if let Err(gone) = process.require_deletable(id).await {
-                // An empty root says nothing where there is no row.
-                process.index.find(&name[0]).await?.ok_or_else(missing)?;
-                return Err(gone);
-            }
+            let mounts = match process.require_deletable(id).await {
+                Ok(mounts) => mounts,
+                Err(gone) => {
+                    // An empty root says nothing where there is no row.
+                    process.index.find(&name[0]).await?.ok_or_else(missing)?;
+                    return Err(gone);
+                }
+            };
             match process.soft_delete(&name).await? {
                 0 => Err(missing()),
-                _ => Ok(()),
+                _ => Ok(mounts),
             }
         })?;
         step!("soft-deleted");
-        process.remove_deleted(&name, None, disposal).1
+        process.remove_deleted_from(&mounts, &name, None, disposal).1
     }
 
     /// Deletes a row by its key, live or not, and its file, if that is the file of
@@ -117,6 +120,7 @@ impl Store {
         let inside = format!("{dir}/");
         // Before the rows are gone.
         let newest = runtime::block_on(async { process.index.newest().await })?;
+        let mounts = runtime::block_on(process.on_mount("delete_directory", Mount::mounts))?;
         let mut deleted = Deleted::default();
         let mut after = None;
         let mut removal = Removal::default();
@@ -143,7 +147,8 @@ impl Store {
                     process.soft_delete(names).await
                 })?;
                 step!("soft-deleted");
-                removal.add(process.remove_deleted(names, Some(dir), disposal))?;
+                let batch = process.remove_deleted_from(&mounts, names, Some(dir), disposal);
+                removal.add(batch)?;
             }
         }
         let mut files = removal.end()?;
@@ -215,17 +220,19 @@ impl Process {
         outcome
     }
 
-    /// Refuses where the file is missing because its share is.
-    async fn require_deletable(&self, id: &FileId) -> Result<()> {
+    /// Refuses where the file is missing because its share is; says what is mounted.
+    async fn require_deletable(&self, id: &FileId) -> Result<Mounts> {
         let asked = id.as_str().to_owned();
-        let is_there = self.on_mount("delete", move |mount| {
+        let looked = self.on_mount("delete", move |mount| {
+            let mounts = mount.mounts()?;
             mount.require_alive()?;
-            mount.has_entry(&asked)
+            Ok((mounts, mount.has_entry(&asked)?))
         });
-        match is_there.await? {
-            true => Ok(()),
-            false => self.require_mounted_at("delete", id.as_str()).await,
+        let (mounts, is_there) = looked.await?;
+        if !is_there {
+            self.require_mounted_at("delete", id.as_str()).await?;
         }
+        Ok(mounts)
     }
 
     /// Whether files without a row below this directory are the store's: it lies in

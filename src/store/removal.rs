@@ -1,21 +1,25 @@
 //! The one guarded removal, which delete, purge, fsck and sweeping share: the row
 //! is locked under its key, or where there is none its place is kept free (in
 //! [`super::rowless`]); a file that another row speaks of stays (in
-//! [`super::claims`]); then the file goes.
+//! [`super::claims`]); then the file goes (in [`work`]).
+
+mod work;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::held::Held;
-use super::trash::{Disposal, Planned};
-use super::withdrawal::Withdrawn;
+use super::trash::Disposal;
 use super::{Process, Pulse};
 use crate::error::{Error, Result};
-use crate::files::{Mount, Remover, Taken};
-use crate::index::{BATCH, PendingWrite, Record};
+use crate::files::{Mount, Mounts};
+use crate::index::{BATCH, PendingWrite};
 use crate::name::{DirId, FileName};
 use crate::runtime;
+
+pub(super) use work::Step;
+use work::{Doomed, How, Removed, Work};
 
 /// Rows that are locked at a time while their files are removed.
 pub(crate) const REMOVAL_BATCH: usize = BATCH;
@@ -36,14 +40,6 @@ struct Counts {
     claimed: AtomicU64,
 }
 
-/// A row whose file is to go.
-struct Doomed {
-    name: FileName,
-    /// The path of its file, unless that is another's.
-    path: Option<String>,
-    record: Option<Record>,
-}
-
 impl Process {
     /// Removes the files of those of these names that are soft-deleted still,
     /// then their rows; says how many files, in any case. Begins again where the database
@@ -55,9 +51,26 @@ impl Process {
         prune: Option<&DirId>,
         disposal: &Disposal,
     ) -> (Files, Result<()>) {
+        match runtime::block_on(self.on_mount("delete", Mount::mounts)) {
+            Ok(mounts) => self.remove_deleted_from(&mounts, names, prune, disposal),
+            Err(error) => (Files::default(), Err(error)),
+        }
+    }
+
+    /// The same; `mounts` are those on which the files were found to be, if they are
+    /// anywhere. Where others have come or gone since, no file is taken for missing.
+    pub(crate) fn remove_deleted_from(
+        self: &Arc<Self>,
+        mounts: &Mounts,
+        names: &[FileName],
+        prune: Option<&DirId>,
+        disposal: &Disposal,
+    ) -> (Files, Result<()>) {
+        let (mounts, disposal) = (mounts.clone(), disposal.clone());
+        let how = How { mounts, prune: prune.cloned(), disposal, is_certified: false };
         let counts = Arc::new(Counts::default());
         let outcome = runtime::block_on(async {
-            let remove = || self.remove_deleted_once(names, prune, disposal, &counts);
+            let remove = || self.remove_deleted_once(names, how.clone(), &counts);
             self.index.attempts().repeat(remove).await
         });
         let count = |count: &AtomicU64| count.load(Ordering::Relaxed);
@@ -67,17 +80,17 @@ impl Process {
     async fn remove_deleted_once(
         self: &Arc<Self>,
         names: &[FileName],
-        prune: Option<&DirId>,
-        disposal: &Disposal,
+        mut how: How,
         counts: &Arc<Counts>,
     ) -> Result<()> {
         // Before the lock: who holds a connection must not wait for another.
-        let everywhere = !matches!(disposal, Disposal::Unlink);
+        let everywhere = !matches!(how.disposal, Disposal::Unlink);
         let claimed = self.claimed_files(names, everywhere).await?;
         let (mut pending, names) = self.index.begin_purge(names).await?;
         step!("locked");
+        how.is_certified = pending.is_certified();
         let mut records = HashMap::new();
-        if matches!(disposal, Disposal::Trash(_)) {
+        if matches!(how.disposal, Disposal::Trash(_)) {
             let keys: Vec<_> = names.iter().map(FileName::hash).collect();
             for record in pending.records(&self.index, &keys).await? {
                 records.insert(record.name_hash.to_ascii_lowercase(), record);
@@ -94,15 +107,15 @@ impl Process {
             let record = records.remove(&name.hash().to_ascii_lowercase());
             doomed.push(Doomed { name, path: path.filter(|_| !is_claimed), record });
         }
-        let how = How {
-            prune: prune.cloned(),
-            disposal: disposal.clone(),
-            is_certified: pending.is_certified(),
-        };
         let mut held = Held::new("delete", &subject(&doomed), pending);
         while !doomed.is_empty() {
             let share = doomed.drain(..doomed.len().min(FILES_PER_THREAD)).collect();
-            if !held.start(self, remove_files(share, how.clone(), Arc::clone(counts))).await {
+            let work = Work { doomed: share, how: how.clone() };
+            let counts = Arc::clone(counts);
+            let remove = move |mount: &Mount, pulse: &Pulse| {
+                work.carry_out(mount, pulse, &counts.removed)
+            };
+            if !held.start(self, remove).await {
                 break;
             }
         }
@@ -136,12 +149,9 @@ impl Process {
         self.forget(&removed.names);
         if !removed.withdrawn.is_empty() {
             let How { prune, disposal, .. } = how;
-            let end =
-                self.end_withdrawal(removed.withdrawn, outcome.is_ok(), disposal, prune).await;
-            outcome.and(end)?;
-        } else {
-            outcome?;
+            self.end_withdrawal(removed.withdrawn, outcome.is_ok(), disposal, prune).await?;
         }
+        outcome?;
         removed.failure.map_or(Ok(()), Err)
     }
 }
@@ -155,144 +165,8 @@ fn subject(doomed: &[Doomed]) -> String {
     }
 }
 
-/// Where a file cannot be removed its row stays soft-deleted; the first such
-/// error is told of at the end.
-fn remove_files(
-    doomed: Vec<Doomed>,
-    How { prune, disposal, is_certified }: How,
-    counts: Arc<Counts>,
-) -> impl FnOnce(&Mount, &Pulse) -> Result<Removed> + Send + 'static {
-    move |mount, pulse| {
-        let mut removed = Removed::default();
-        let mut remover = Remover::new(mount, prune)?;
-        let planned = plan(mount, &mut remover, doomed, &disposal, pulse, &mut removed)?;
-        for (name, step) in planned {
-            pulse.beat();
-            let taken = match is_certified {
-                true => removed.withdraw(&mut remover, &name, step),
-                false => step.carry_out(mount, &mut remover, &disposal),
-            };
-            match taken {
-                Ok(taken) => {
-                    let count = u64::from(taken == Taken::Yes);
-                    counts.removed.fetch_add(count, Ordering::Relaxed);
-                    removed.names.push(name);
-                }
-                Err(error) => {
-                    removed.failure.get_or_insert(error);
-                }
-            }
-        }
-        Ok(removed)
-    }
-}
-
-/// How the files of one batch go.
-#[derive(Clone)]
-struct How {
-    prune: Option<DirId>,
-    disposal: Disposal,
-    /// Others write on other servers meanwhile, see [`super::withdrawal`].
-    is_certified: bool,
-}
-
-/// What is done for one row.
-#[derive(Debug)]
-pub(super) enum Step {
-    /// There is no file, or it is not this row's.
-    Nothing,
-    Unlink(String),
-    Trash(Planned),
-}
-
-impl Step {
-    pub(super) fn carry_out(
-        &self,
-        mount: &Mount,
-        remover: &mut Remover,
-        how: &Disposal,
-    ) -> Result<Taken> {
-        match (self, how) {
-            (Step::Unlink(path), _) => remover.unlink(path),
-            (Step::Trash(planned), Disposal::Trash(trash)) => trash.take(mount, remover, planned),
-            (Step::Trash(_), _) | (Step::Nothing, _) => Ok(Taken::NoFile),
-        }
-    }
-
-    fn path(&self) -> Option<&str> {
-        match self {
-            Step::Nothing => None,
-            Step::Unlink(path) => Some(path),
-            Step::Trash(planned) => Some(planned.path()),
-        }
-    }
-
-    /// The same for a file that has been moved meanwhile.
-    pub(super) fn moved_to(self, path: String) -> Self {
-        match self {
-            Step::Nothing => Step::Nothing,
-            Step::Unlink(_) => Step::Unlink(path),
-            Step::Trash(planned) => Step::Trash(planned.moved_to(path)),
-        }
-    }
-}
-
-/// Notes in the journal what is going, and makes sure of that before it goes.
-fn plan(
-    mount: &Mount,
-    remover: &mut Remover,
-    doomed: Vec<Doomed>,
-    disposal: &Disposal,
-    pulse: &Pulse,
-    removed: &mut Removed,
-) -> Result<Vec<(FileName, Step)>> {
-    let Disposal::Trash(trash) = disposal else {
-        let step = |path: Option<String>| path.map_or(Step::Nothing, Step::Unlink);
-        return Ok(doomed.into_iter().map(|one| (one.name, step(one.path))).collect());
-    };
-    let mut steps = Vec::with_capacity(doomed.len());
-    for Doomed { name, path, record } in doomed {
-        pulse.beat();
-        match trash.plan(mount, remover, "soft-deleted", path.as_deref(), record) {
-            Ok(planned) => steps.push((name, planned.map_or(Step::Nothing, Step::Trash))),
-            // It does not keep the others.
-            Err(error) => drop(removed.failure.get_or_insert(error)),
-        }
-    }
-    trash.sync()?;
-    Ok(steps)
-}
-
-/// What came of removing the files of some rows.
-#[derive(Debug, Default)]
-struct Removed {
-    /// Of the rows whose files are gone.
-    names: Vec<FileName>,
-    /// Files that are set aside until the commit.
-    withdrawn: Vec<Withdrawn>,
-    failure: Option<Error>,
-}
-
-impl Removed {
-    fn withdraw(&mut self, remover: &mut Remover, name: &FileName, step: Step) -> Result<Taken> {
-        let Some(path) = step.path() else { return Ok(Taken::NoFile) };
-        let Some(aside) = remover.set_aside(path)? else { return Ok(Taken::NoFile) };
-        self.withdrawn.push(Withdrawn { name: name.clone(), aside, step });
-        Ok(Taken::Yes)
-    }
-
-    fn all(outcomes: Vec<Result<Removed>>) -> Self {
-        let mut all = Removed::default();
-        for outcome in outcomes {
-            match outcome {
-                Ok(removed) => {
-                    all.names.extend(removed.names);
-                    all.withdrawn.extend(removed.withdrawn);
-                    all.failure = all.failure.or(removed.failure);
-                }
-                Err(failure) => drop(all.failure.get_or_insert(failure)),
-            }
-        }
-        all
-    }
+fn unmounted(name: &FileName) -> Error {
+    let reason = "there is no file, but something was mounted or unmounted in the root meanwhile: \
+                  its row stays, soft-deleted";
+    Error::new(crate::error::ErrorKind::Unavailable, "delete", name.as_str(), reason)
 }

@@ -9,6 +9,10 @@ use tempfile::NamedTempFile;
 
 use crate::error::{Error, ErrorKind, Result};
 
+/// The year 2025, in which there was no purge yet. An earlier first sight is that of a
+/// clock that was never set, and would make all rows due that it saw.
+pub(super) const SANE_TIME: u64 = 1_735_689_600;
+
 /// What the last run remembered: lines of first sight, `mtime` and key, in the
 /// order of the keys, read beside the rows.
 pub(super) struct Seen {
@@ -31,13 +35,14 @@ impl Seen {
     }
 
     /// Since when this row is known. Keys are asked for in their order. A row
-    /// that was stored and deleted again has another `mtime`.
+    /// that was stored and deleted again has another `mtime`. What was seen before
+    /// [`SANE_TIME`] has not been seen.
     pub(super) fn since(&mut self, key: &str, mtime: i64) -> Result<Option<u64>> {
         while self.line.as_ref().is_some_and(|(_, _, line)| line.as_str() < key) {
             self.advance()?;
         }
         let known = self.line.as_ref().filter(|(_, time, line)| line == key && *time == mtime);
-        Ok(known.map(|(since, _, _)| *since))
+        Ok(known.map(|(since, _, _)| *since).filter(|since| *since >= SANE_TIME))
     }
 
     fn advance(&mut self) -> Result<()> {

@@ -1,0 +1,147 @@
+//! The mounts that files lie on, as the kernel lists them.
+
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
+use std::path::{Path, PathBuf};
+
+use super::Mount;
+use crate::error::Result;
+
+const LIST: &str = "/proc/self/mountinfo";
+
+/// The mount of the root, and those beneath it. Nothing where the kernel does not
+/// tell.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Mounts(Vec<Entry>);
+
+/// A line of the kernel's list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Entry {
+    id: String,
+    mount_point: PathBuf,
+    file_system: String,
+    /// Of the file system, not of this mount of it.
+    options: String,
+}
+
+impl Mount {
+    /// What is mounted at the root and beneath it now.
+    pub(crate) fn mounts(&self) -> Result<Mounts> {
+        let root = self.real_root()?;
+        Ok(Mounts::of(&list().unwrap_or_default(), Path::new(&root)))
+    }
+}
+
+impl Mounts {
+    fn of(list: &[u8], root: &Path) -> Self {
+        let all: Vec<_> = list.split(|byte| *byte == b'\n').filter_map(Entry::parse).collect();
+        let is_above = |entry: &&Entry| root.starts_with(&entry.mount_point);
+        // Of several on one directory the last is seen.
+        let own = all.iter().filter(is_above).max_by_key(|entry| entry.depth()).cloned();
+        let is_beneath =
+            |entry: &Entry| entry.mount_point != root && entry.mount_point.starts_with(root);
+        Mounts(own.into_iter().chain(all.iter().filter(|it| is_beneath(it)).cloned()).collect())
+    }
+
+    /// Where NFS gives calls up: such a call may be carried out later.
+    pub(crate) fn soft(&self) -> impl Iterator<Item = &Path> {
+        self.0.iter().filter(|entry| entry.is_soft()).map(|entry| &*entry.mount_point)
+    }
+}
+
+impl Entry {
+    /// `36 35 98:0 /in/it /mnt/nfs rw,noatime shared:1 - nfs4 server:/export rw,vers=4.2,hard`
+    fn parse(line: &[u8]) -> Option<Self> {
+        let mut words = line.split(|byte| *byte == b' ');
+        let id = text(words.next()?);
+        let mount_point = PathBuf::from(OsString::from_vec(unescaped(words.nth(3)?)));
+        // How many optional ones there are differs.
+        words.find(|word| *word == b"-")?;
+        let (file_system, options) = (text(words.next()?), text(words.nth(1)?));
+        Some(Entry { id, mount_point, file_system, options })
+    }
+
+    fn depth(&self) -> usize {
+        self.mount_point.components().count()
+    }
+
+    fn is_soft(&self) -> bool {
+        let gives_up = |option| matches!(option, "soft" | "softerr");
+        matches!(&*self.file_system, "nfs" | "nfs4") && self.options.split(',').any(gives_up)
+    }
+}
+
+fn text(word: &[u8]) -> String {
+    String::from_utf8_lossy(word).into_owned()
+}
+
+/// The kernel writes blanks and backslashes as three octal digits.
+fn unescaped(word: &[u8]) -> Vec<u8> {
+    let mut plain = Vec::with_capacity(word.len());
+    let mut rest = word;
+    while let Some((first, others)) = rest.split_first() {
+        let digits = others.get(..3).filter(|_| *first == b'\\');
+        let byte =
+            digits.and_then(|digits| u8::from_str_radix(str::from_utf8(digits).ok()?, 8).ok());
+        plain.push(byte.unwrap_or(*first));
+        rest = if byte.is_some() { &others[3..] } else { others };
+    }
+    plain
+}
+
+fn list() -> std::io::Result<Vec<u8>> {
+    // Tests can mount no NFS everywhere.
+    #[cfg(feature = "failpoints")]
+    if let Some(Some(path)) = fail::eval("mountinfo", |path| path) {
+        return std::fs::read(path);
+    }
+    std::fs::read(LIST)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LINES: &[u8] = b"\
+22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw,errors=remount-ro
+40 22 0:30 / /mnt rw shared:7 master:2 - autofs systemd-1 rw
+41 40 0:45 / /mnt/old rw - nfs filer:/old rw,vers=3,soft,proto=tcp
+42 40 0:46 / /mnt/nfs rw - nfs4 filer:/a rw,vers=4.2,hard,proto=tcp
+43 40 0:47 / /mnt/nfs rw - nfs4 filer:/b rw,vers=4.2,softerr,softreval,proto=tcp
+44 43 0:48 / /mnt/nfs/with\\040blank rw - nfs4 filer:/c rw,soft
+45 22 0:49 / /mnt/nfs2 rw - fuse x rw,soft
+broken
+";
+
+    fn soft(root: &str) -> Vec<PathBuf> {
+        Mounts::of(LINES, Path::new(root)).soft().map(Path::to_owned).collect()
+    }
+
+    #[test]
+    fn soft_mounts_at_the_root_and_beneath_it() {
+        let blank = PathBuf::from("/mnt/nfs/with blank");
+        assert_eq!(soft("/mnt/nfs"), [PathBuf::from("/mnt/nfs"), blank.clone()]);
+        assert_eq!(soft("/mnt/nfs/var/site"), [PathBuf::from("/mnt/nfs")]);
+        assert_eq!(soft("/mnt/nfs/with blank/var"), [blank]);
+        assert_eq!(soft("/mnt/old"), [PathBuf::from("/mnt/old")]);
+        assert!(soft("/mnt/nfs2").is_empty() && soft("/srv").is_empty());
+    }
+
+    #[test]
+    fn what_is_mounted_elsewhere_changes_nothing() {
+        let root = Path::new("/mnt/nfs/var");
+        let fewer: Vec<u8> =
+            LINES.split_inclusive(|b| *b == b'\n').take(5).flatten().copied().collect();
+        assert_eq!(Mounts::of(LINES, root), Mounts::of(&fewer, root));
+        let unmounted: Vec<u8> =
+            LINES.split_inclusive(|b| *b == b'\n').take(4).flatten().copied().collect();
+        assert_ne!(Mounts::of(LINES, root), Mounts::of(&unmounted, root));
+    }
+
+    #[test]
+    fn the_kernel_tells() {
+        let mounts = Mounts::of(&list().unwrap(), Path::new("/"));
+        assert_eq!(mounts.0[0].mount_point, Path::new("/"));
+        assert_eq!(mounts, Mounts::of(&list().unwrap(), Path::new("/")));
+    }
+}
