@@ -61,35 +61,29 @@ impl Index {
     /// Looks for rows that should be there. Where some are not, says whether the
     /// server knows of all that was acknowledged; asks another one, if it takes no
     /// writes any more.
-    async fn look_up<'q, T>(
+    async fn look_up<'q, T: Send>(
         &self,
         subject: &str,
-        query: impl Fn(&Sql) -> Query<'q>,
-        decode: impl Fn(&[AnyRow]) -> Result<T>,
-        is_whole: impl Fn(&T) -> bool,
+        query: impl Fn(&Sql) -> Query<'q> + Sync,
+        decode: impl Fn(&[AnyRow]) -> Result<T> + Sync,
+        is_whole: impl Fn(&T) -> bool + Sync,
     ) -> Result<(T, bool)> {
         let sql = self.sql().await?;
-        let mut attempts = self.attempts();
-        loop {
-            let mut connection = self.pool.get(Purpose::Read).await?;
-            let asked = async {
+        let ask = || async {
+            loop {
+                let mut connection = self.pool.get(Purpose::Read).await?;
                 let rows = connection.fetch_all("find", subject, query(sql)).await?;
                 let found = decode(&rows)?;
-                let authority = match connection.is_of_one_server() || is_whole(&found) {
-                    true => Authority::Whole,
-                    false => connection.authority().await?,
-                };
-                Ok((found, authority))
-            };
-            match asked.await {
-                Ok((_, Authority::Lost)) => {}
-                Ok((found, authority)) => return Ok((found, authority == Authority::Whole)),
-                Err(error) => {
-                    drop(connection);
-                    attempts.pause_or_fail(error).await?;
+                if connection.is_of_one_server() || is_whole(&found) {
+                    return Ok((found, true));
+                }
+                match connection.authority().await? {
+                    Authority::Lost => {}
+                    authority => return Ok((found, authority == Authority::Whole)),
                 }
             }
-        }
+        };
+        self.attempts().repeat(ask).await
     }
 }
 

@@ -67,10 +67,14 @@ impl Work {
                 }
             }
         }
-        if missing.is_empty() || mount.mounts()? == mounts {
-            removed.names.append(&mut missing);
-        } else {
-            removed.failure.get_or_insert(unmounted(&missing[0]));
+        if let Some(first) = missing.first() {
+            match mount.mounts() {
+                Ok(now) if now == mounts => removed.names.append(&mut missing),
+                now => {
+                    let failure = now.err().unwrap_or_else(|| unmounted(first));
+                    removed.failure.get_or_insert(failure);
+                }
+            }
         }
         Ok(removed)
     }
