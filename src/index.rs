@@ -3,6 +3,7 @@
 mod connect;
 mod fault;
 mod find;
+mod forks;
 mod list;
 mod locked;
 mod pending;

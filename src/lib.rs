@@ -21,6 +21,7 @@
 #[macro_use]
 mod step;
 
+mod atfork;
 mod cache;
 #[cfg(feature = "capi")]
 pub mod capi;

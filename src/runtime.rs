@@ -2,13 +2,14 @@
 
 mod ends;
 
+use std::convert::Infallible;
 use std::fmt;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use nix::sys::signal::SigSet;
-use once_cell::sync::Lazy;
+use once_cell::race::OnceBox;
 use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinHandle;
 
@@ -23,37 +24,68 @@ const MAX_BLOCKING_THREADS: usize = 64;
 
 /// A value made at first use in the process that uses it.
 ///
-/// A process that finds another process's value (it was forked since) makes its
-/// own and leaves the inherited one alone: dropping it would close sockets and
-/// join threads that belong to the parent.
+/// A process that was forked since makes its own and leaves the inherited one
+/// alone: dropping it would close sockets and join threads that belong to the
+/// parent. It leaves alone the inherited lock, too, which a thread may hold that
+/// the child does not have; so nothing but the pointers between places is common
+/// to both, and those are set at once or not at all.
 pub(crate) struct PerProcess<T> {
-    slot: Mutex<Option<(u32, Arc<T>)>>,
+    first: OnceBox<Place<T>>,
+}
+
+/// What a process has; behind it that of its child, in the child's memory.
+struct Place<T> {
+    owner: u32,
+    value: Mutex<Option<Arc<T>>>,
+    next: OnceBox<Place<T>>,
 }
 
 impl<T> PerProcess<T> {
     pub(crate) const fn new() -> Self {
-        PerProcess { slot: Mutex::new(None) }
+        PerProcess { first: OnceBox::new() }
     }
 
-    pub(crate) fn get_or_try_init(&self, make: impl FnOnce() -> Result<T>) -> Result<Arc<T>> {
-        let pid = std::process::id();
-        let mut slot = self.slot.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((owner, value)) = &*slot
-            && *owner == pid
-        {
+    pub(crate) fn get_or_try_init<E>(
+        &self,
+        make: impl FnOnce() -> Result<T, E>,
+    ) -> Result<Arc<T>, E> {
+        let mut value = self.place().value.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(value) = &*value {
             return Ok(Arc::clone(value));
         }
-        let value = Arc::new(make()?);
-        std::mem::forget(slot.replace((pid, Arc::clone(&value))));
-        Ok(value)
+        Ok(Arc::clone(value.insert(Arc::new(make()?))))
+    }
+
+    pub(crate) fn get_or_init(&self, make: impl FnOnce() -> T) -> Arc<T> {
+        let Ok(value) = self.get_or_try_init(|| Ok::<T, Infallible>(make()));
+        value
+    }
+
+    /// The last place, where that is this process's own.
+    fn place(&self) -> &Place<T> {
+        let owner = std::process::id();
+        let mut place = self.first.get_or_init(|| Place::of(owner));
+        loop {
+            place = match place.next.get() {
+                Some(next) => next,
+                None if place.owner == owner => return place,
+                None => place.next.get_or_init(|| Place::of(owner)),
+            };
+        }
     }
 }
 
-impl<T> Drop for PerProcess<T> {
+impl<T> Place<T> {
+    fn of(owner: u32) -> Box<Self> {
+        Box::new(Place { owner, value: Mutex::new(None), next: OnceBox::new() })
+    }
+}
+
+impl<T> Drop for Place<T> {
     fn drop(&mut self) {
-        let slot = self.slot.get_mut().unwrap_or_else(PoisonError::into_inner);
-        if slot.as_ref().is_some_and(|(owner, _)| *owner != std::process::id()) {
-            std::mem::forget(slot.take());
+        if self.owner != std::process::id() {
+            let value = self.value.get_mut().unwrap_or_else(PoisonError::into_inner);
+            std::mem::forget(value.take());
         }
     }
 }
@@ -64,8 +96,8 @@ impl<T> fmt::Debug for PerProcess<T> {
     }
 }
 
-static RUNTIME: Lazy<PerProcess<Runtime>> = Lazy::new(PerProcess::new);
-static DRIVER: Lazy<PerProcess<()>> = Lazy::new(PerProcess::new);
+static RUNTIME: PerProcess<Runtime> = PerProcess::new();
+static DRIVER: PerProcess<()> = PerProcess::new();
 
 /// The runtime of this process; made by the first call. Who waits in
 /// [`block_on`] drives it with the own thread: no other thread has to be woken

@@ -28,6 +28,9 @@ const VALGRIND: &[&str] = &[
     "--show-leak-kinds=definite",
 ];
 
+/// What [`compile_plain`] needs.
+pub(crate) const IN_C: [Need; 2] = [Need::Programs(&["gcc"]), Need::Built("libezdfs.a")];
+
 const PROGRAMS: Need = Need::Programs(&["gcc", "g++", "valgrind"]);
 const LIBRARIES: [Need; 2] = [Need::Built("libezdfs.a"), Need::Built("libezdfs.so")];
 
@@ -56,8 +59,11 @@ pub(crate) fn register(trials: &mut Trials) {
 }
 
 fn sources() -> Vec<PathBuf> {
-    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/c");
-    let files = fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path());
+    let files = fs::read_dir(repository("tests/c"))
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.path());
     let mut sources: Vec<_> =
         files.filter(|file| file.extension().is_some_and(|e| e == "c")).collect();
     sources.sort();
@@ -73,17 +79,7 @@ fn compile_and_run(
 ) -> Result {
     let dir = scratch();
     let program = dir.path().join("program");
-    let mut cc = Command::new(compiler[0]);
-    cc.args(&compiler[1..]).args(STRICT).args(extra).arg("-I").arg(include_dir());
-    cc.arg(source).arg("-o").arg(&program);
-    // After a source marked as C++ the compiler would take the library for C++, too.
-    cc.args(["-x", "none"]);
-    match link {
-        Link::Static => cc.arg(built("libezdfs.a")).args(NATIVE),
-        Link::Shared => cc.arg("-L").arg(built("")).arg("-lezdfs"),
-    };
-    run(&mut cc)?;
-
+    compile(source, &program, compiler, link, extra)?;
     let work = dir.path().join("work");
     fs::create_dir(&work)?;
     let mut test = match runner {
@@ -104,6 +100,26 @@ fn compile_and_run(
     Ok(())
 }
 
-fn include_dir() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("include")
+/// A program for trials of another kind; needs [`IN_C`].
+pub(crate) fn compile_plain(source: &Path, program: &Path) -> Result {
+    compile(source, program, C99, Link::Static, &[])
+}
+
+fn compile(source: &Path, program: &Path, compiler: &[&str], link: Link, extra: &[&str]) -> Result {
+    let mut cc = Command::new(compiler[0]);
+    cc.args(&compiler[1..]).args(STRICT).args(extra);
+    cc.arg("-I").arg(repository("include")).arg("-I").arg(repository("tests/c"));
+    cc.arg(source).arg("-o").arg(program);
+    // After a source marked as C++ the compiler would take the library for C++, too.
+    cc.args(["-x", "none"]);
+    match link {
+        Link::Static => cc.arg(built("libezdfs.a")).args(NATIVE),
+        Link::Shared => cc.arg("-L").arg(built("")).arg("-lezdfs"),
+    };
+    run(&mut cc)?;
+    Ok(())
+}
+
+fn repository(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
 }

@@ -16,6 +16,7 @@ use std::io::Read;
 
 use ezdfs::{CreateOptions, Error, FileInfo, Store};
 
+use crate::c_programs::IN_C;
 use crate::store::{Site, id, store};
 use crate::support::db::TestDb;
 use crate::support::proxy::Proxy;
@@ -31,7 +32,8 @@ pub(crate) fn register(trials: &mut Trials) {
     #[cfg(feature = "failpoints")]
     killed::register(&mut trials.group("database::killed", &[]));
     let php = [Need::Built("ezdfs.so"), Need::Programs(&["php", "php-config"])];
-    forks::register(&mut trials.group("database::forks", &php));
+    forks::register_php(&mut trials.group("database::forks", &php));
+    forks::register_c(&mut trials.group("database::forks", &IN_C));
     failover::register_mariadb(&mut trials.group("database::failover", &[Need::MARIADB]));
     failover::register_postgres(&mut trials.group("database::failover", &[Need::POSTGRES]));
     sessions::register_mariadb(&mut trials.group("database::sessions", &[Need::MARIADB]));

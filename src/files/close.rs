@@ -6,13 +6,11 @@ use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use once_cell::sync::Lazy;
-
 use super::most_kept_open;
 use crate::error::{Error, ErrorKind, Result};
 use crate::runtime::{self, PerProcess};
 
-static CLOSER: Lazy<PerProcess<Closer>> = Lazy::new(PerProcess::new);
+static CLOSER: PerProcess<Closer> = PerProcess::new();
 
 /// Files that may wait to be closed, where the process may have many.
 const MOST_WAITING: usize = 64;

@@ -3,7 +3,7 @@
 
 use std::fs::File;
 use std::io::{self, Write};
-use std::sync::Once;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
 use rustix::io::Errno;
@@ -11,7 +11,7 @@ use rustix::io::Errno;
 /// What a file in memory takes is a multiple of this.
 const PAGE: u64 = 4096;
 
-static REFUSED: Once = Once::new();
+static REFUSED: AtomicBool = AtomicBool::new(false);
 
 /// A file with these bytes that nobody can change; `None` where the kernel
 /// refuses one, which is logged once: nothing depends on it but speed.
@@ -19,7 +19,9 @@ pub(crate) fn in_memory(bytes: &[u8]) -> Option<File> {
     match sealed(bytes) {
         Ok(file) => Some(file),
         Err(error) => {
-            REFUSED.call_once(|| log::warn!("ezdfs: no file can be kept in memory: {error}"));
+            if !REFUSED.swap(true, Ordering::Relaxed) {
+                log::warn!("ezdfs: no file can be kept in memory: {error}");
+            }
             None
         }
     }

@@ -9,6 +9,7 @@ use sqlx::{Any, AnyConnection, Connection, Executor, SqlSafeStr};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::fault::{self, Attempts};
+use super::forks;
 use super::servers::{Link, Servers};
 use super::session;
 use crate::config::{Dialect, Options};
@@ -32,7 +33,7 @@ pub(super) enum Purpose {
 }
 
 /// Makes connections for the pool, and looks at those that come back to it.
-struct Opener(Arc<Servers>);
+pub(super) struct Opener(Arc<Servers>);
 
 impl Manager for Opener {
     type Type = Link;
@@ -69,6 +70,7 @@ pub(super) struct Pool {
 
 impl Pool {
     pub(super) fn new(options: &Options) -> Result<Self> {
+        forks::prepare()?;
         let servers = Arc::new(Servers::new(options));
         // Connecting and recycling have deadlines of their own.
         let timeouts =
@@ -82,6 +84,9 @@ impl Pool {
                 Error::new(ErrorKind::Internal, "start", "pool", "cannot be built")
                     .with_source(error)
             })?;
+        if servers.dialect == Dialect::Sqlite {
+            forks::watch(pool.weak());
+        }
         let writers = Arc::new(Semaphore::new((options.max_connections - 1).max(1)));
         Ok(Pool { pool, servers, writers })
     }
@@ -138,6 +143,9 @@ impl Pool {
     /// A connection to whichever server is in use. Where that has no place for
     /// one more, those that there are go round.
     async fn any(&self) -> Result<Guard> {
+        if self.servers.dialect == Dialect::Sqlite {
+            forks::give_way().await;
+        }
         let asked = Instant::now();
         loop {
             let error = match self.pool.get().await {

@@ -2,13 +2,14 @@
 //! is tried.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, Once, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use sqlx::any::AnyConnectOptions;
-use sqlx::{AnyConnection, ConnectOptions, Connection};
+use sqlx::ConnectOptions;
 use url::Url;
 
+use super::forks::{Opened, Place};
 use super::{fault, session};
 use crate::config::{Dialect, Options, dsn};
 use crate::error::{Error, ErrorKind, Result};
@@ -26,7 +27,7 @@ const REVIEW: Duration = Duration::from_secs(5);
 
 /// A connection, and what is known of its server.
 pub(super) struct Link {
-    pub(super) connection: AnyConnection,
+    pub(super) connection: Opened,
     server: usize,
     writable: bool,
     certified: Option<Turns>,
@@ -180,13 +181,15 @@ impl Servers {
     }
 
     async fn open_url(&self, server: usize, url: &Url) -> Result<Link> {
-        static DRIVERS: Once = Once::new();
-        DRIVERS.call_once(sqlx::any::install_default_drivers);
+        let place = match self.dialect {
+            Dialect::Sqlite => Some(Place::take().await?),
+            _ => None,
+        };
         let subject = dsn::redacted(url);
         let generation = self.generation.load(Ordering::SeqCst);
         let connecting = async {
-            let mut connection =
-                AnyConnectOptions::from_url(url)?.disable_statement_logging().connect().await?;
+            let options = AnyConnectOptions::from_url(url)?.disable_statement_logging();
+            let mut connection = Opened::open(options, place).await?;
             let facts = session::settle(&mut connection, self.dialect, self.query_timeout).await?;
             // Where there is one server, it says by itself what it refuses.
             let writable = self.is_alone() || !facts.read_only;

@@ -1,16 +1,31 @@
-//! Processes that fork with a connection open. (C programs do it in tests/c/fork.c, nginx at each
+//! Processes that fork with a connection open. (C programs do it in tests/c/fork*.c, nginx at each
 //! reload.)
 
-use std::process::Command;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use tempfile::TempDir;
 
 use super::Sick;
-use crate::support::db::TestDb;
+use crate::c_programs::compile_plain;
+use crate::store::{Site, texts};
+use crate::support::db::{Backend, TestDb};
 use crate::support::faults::injected;
-use crate::support::process::run;
-use crate::support::{Group, Result, built};
+use crate::support::process::{run, scratch};
+use crate::support::{Group, Result, Servers, built};
 
-pub(super) fn register(group: &mut Group) {
+pub(super) fn register_php(group: &mut Group) {
     group.per_server("a_fork_of_php_has_connections_of_its_own", php_forks);
+    group.add("families_of_php_on_sqlite", php_families);
+}
+
+pub(super) fn register_c(group: &mut Group) {
+    group.add("a_busy_process_forks_on_sqlite", busy_process);
+    group.add("no_fork_takes_a_statement_of_sqlite_along", stuck_statement);
 }
 
 /// The child's work and end leave the parent's connection alone.
@@ -45,5 +60,82 @@ fn php_forks(db: TestDb) -> Result {
             "the child connects; the parent's connection lives",
         );
     }
+    Ok(())
+}
+
+const FORKS: usize = 1000;
+
+/// A program of this module's directory.
+fn program(name: &str) -> Result<(TempDir, Command)> {
+    let dir = scratch();
+    let program = dir.path().join("program");
+    compile_plain(&source(name), &program)?;
+    Ok((dir, Command::new(program)))
+}
+
+fn source(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/database/forks").join(name)
+}
+
+fn site(servers: &Servers) -> Result<Site> {
+    Ok(Site::new(Backend::Sqlite.fresh(servers)?))
+}
+
+fn assert_nothing_lost(site: &Site) {
+    assert_eq!(site.db.sql("PRAGMA integrity_check"), texts(["ok"]));
+    for _ in 0..FORKS {
+        injected(
+            "fork amid reads and writes on SQLite",
+            "every acknowledged write is there, no process hangs",
+        );
+    }
+}
+
+fn busy_process(servers: &Servers) -> Result {
+    let site = site(servers)?;
+    let (_dir, mut program) = program("busy.c")?;
+    run(program.arg(site.root()).arg(&site.db.dsn).arg(FORKS.to_string()))?;
+    assert_nothing_lost(&site);
+    Ok(())
+}
+
+/// A generation is a parent and its three children.
+fn php_families(servers: &Servers) -> Result {
+    let site = site(servers)?;
+    let mut php = Command::new("php");
+    php.arg("-n").arg("-d").arg(format!("extension={}", built("ezdfs.so").display()));
+    php.arg(source("busy.php")).arg(&site.db.dsn).arg(site.root()).arg((FORKS / 4).to_string());
+    let is_over = AtomicBool::new(false);
+    let said = thread::scope(|scope| {
+        // Another program opens and closes the file all the time.
+        scope.spawn(|| {
+            while !is_over.load(Ordering::Relaxed) {
+                site.db.sql("SELECT COUNT(*) FROM ezdfsfile");
+                thread::sleep(Duration::from_millis(2));
+            }
+        });
+        let said = run(&mut php);
+        is_over.store(true, Ordering::Relaxed);
+        said
+    });
+    assert_eq!(said?, "0 failed, 0 lost");
+    assert_nothing_lost(&site);
+    Ok(())
+}
+
+fn stuck_statement(servers: &Servers) -> Result {
+    let site = site(servers)?;
+    let (_dir, mut program) = program("stuck.c")?;
+    let held = site.db.hold("UPDATE ezdfsfile SET status = 0");
+    let mut child = program.arg(site.root()).arg(&site.db.dsn).stdout(Stdio::piped()).spawn()?;
+    let mut said = String::new();
+    BufReader::new(child.stdout.take().expect("is piped")).read_line(&mut said)?;
+    held.commit();
+    assert!(child.wait()?.success());
+    assert_eq!(said, "refused\n");
+    injected(
+        "fork while a statement on SQLite does not end",
+        "the child is refused; the parent's write succeeds",
+    );
     Ok(())
 }
