@@ -126,6 +126,8 @@ typedef struct ezdfs_queue ezdfs_queue;
 /**
  * A store. Share one between threads. A process forked after its first use
  * starts afresh with it: connections of the parent are left alone.
+ * With SQLite, fork() waits until no call is under way, five seconds at most;
+ * where one still is, the child's calls fail with EZDFS_RESULT_UNAVAILABLE.
  */
 typedef struct ezdfs_store ezdfs_store;
 

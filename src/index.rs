@@ -3,9 +3,9 @@
 mod connect;
 mod fault;
 mod find;
-mod forks;
 mod list;
 mod locked;
+mod opened;
 mod pending;
 mod record;
 mod register;

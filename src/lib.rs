@@ -31,6 +31,7 @@ pub mod config;
 mod debris;
 mod error;
 mod files;
+mod forks;
 mod index;
 pub mod maintenance;
 mod metadata;

@@ -2,11 +2,10 @@
 
 mod ends;
 
-use std::convert::Infallible;
 use std::fmt;
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use nix::sys::signal::SigSet;
 use once_cell::race::OnceBox;
@@ -14,6 +13,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::task::JoinHandle;
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::forks;
 
 pub(crate) use ends::to_its_end;
 #[cfg(feature = "cli")]
@@ -27,17 +27,17 @@ const MAX_BLOCKING_THREADS: usize = 64;
 /// A process that was forked since makes its own and leaves the inherited one
 /// alone: dropping it would close sockets and join threads that belong to the
 /// parent. It leaves alone the inherited lock, too, which a thread may hold that
-/// the child does not have; so nothing but the pointers between places is common
+/// the child does not have; so nothing but the pointers between slots is common
 /// to both, and those are set at once or not at all.
 pub(crate) struct PerProcess<T> {
-    first: OnceBox<Place<T>>,
+    first: OnceBox<Slot<T>>,
 }
 
 /// What a process has; behind it that of its child, in the child's memory.
-struct Place<T> {
+struct Slot<T> {
     owner: u32,
     value: Mutex<Option<Arc<T>>>,
-    next: OnceBox<Place<T>>,
+    next: OnceBox<Slot<T>>,
 }
 
 impl<T> PerProcess<T> {
@@ -45,43 +45,47 @@ impl<T> PerProcess<T> {
         PerProcess { first: OnceBox::new() }
     }
 
-    pub(crate) fn get_or_try_init<E>(
-        &self,
-        make: impl FnOnce() -> Result<T, E>,
-    ) -> Result<Arc<T>, E> {
-        let mut value = self.place().value.lock().unwrap_or_else(PoisonError::into_inner);
+    pub(crate) fn get_or_try_init(&self, make: impl FnOnce() -> Result<T>) -> Result<Arc<T>> {
+        let mut value = self.slot().lock();
         if let Some(value) = &*value {
             return Ok(Arc::clone(value));
         }
+        // Libraries that are used the first time prepare what is theirs, each under a lock.
+        let _place = forks::Place::take();
         Ok(Arc::clone(value.insert(Arc::new(make()?))))
     }
 
+    /// For what is made without anybody's help: a fork does not wait for it.
     pub(crate) fn get_or_init(&self, make: impl FnOnce() -> T) -> Arc<T> {
-        let Ok(value) = self.get_or_try_init(|| Ok::<T, Infallible>(make()));
-        value
+        let mut value = self.slot().lock();
+        Arc::clone(value.get_or_insert_with(|| Arc::new(make())))
     }
 
-    /// The last place, where that is this process's own.
-    fn place(&self) -> &Place<T> {
+    /// The last one, where that is this process's own.
+    fn slot(&self) -> &Slot<T> {
         let owner = std::process::id();
-        let mut place = self.first.get_or_init(|| Place::of(owner));
+        let mut slot = self.first.get_or_init(|| Slot::of(owner));
         loop {
-            place = match place.next.get() {
+            slot = match slot.next.get() {
                 Some(next) => next,
-                None if place.owner == owner => return place,
-                None => place.next.get_or_init(|| Place::of(owner)),
+                None if slot.owner == owner => return slot,
+                None => slot.next.get_or_init(|| Slot::of(owner)),
             };
         }
     }
 }
 
-impl<T> Place<T> {
+impl<T> Slot<T> {
     fn of(owner: u32) -> Box<Self> {
-        Box::new(Place { owner, value: Mutex::new(None), next: OnceBox::new() })
+        Box::new(Slot { owner, value: Mutex::new(None), next: OnceBox::new() })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Arc<T>>> {
+        self.value.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl<T> Drop for Place<T> {
+impl<T> Drop for Slot<T> {
     fn drop(&mut self) {
         if self.owner != std::process::id() {
             let value = self.value.get_mut().unwrap_or_else(PoisonError::into_inner);

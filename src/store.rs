@@ -32,6 +32,7 @@ use crate::cache::{Budget, Cache, Flights};
 use crate::config::{Dsn, Options};
 use crate::error::Result;
 use crate::files::{self, Mount};
+use crate::forks;
 use crate::index::Index;
 use crate::name::{FileId, FileName, NamePrefix, UrlPrefix};
 use crate::runtime::{self, PerProcess};
@@ -57,7 +58,7 @@ pub use write::CreateOptions;
 ///
 /// Making one does no I/O: connections and threads come with the first call
 /// that needs them, in the process that makes it. A process forked after that
-/// starts afresh. Share one between threads; cloning is cheap.
+/// starts afresh; with SQLite, the fork waits for what is under way. Share one between threads; cloning is cheap.
 ///
 /// All methods block on the database and the mount unless they say otherwise.
 /// They must not be called from within a tokio runtime.
@@ -90,6 +91,8 @@ pub(crate) struct Process {
 impl Store {
     /// Makes a store.
     pub fn new(options: Options) -> Self {
+        // Where that fails, the first use says so.
+        let _ = forks::notice();
         Store { options: Arc::new(options), process: Arc::new(PerProcess::new()) }
     }
 

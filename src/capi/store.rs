@@ -11,6 +11,8 @@ use crate::store::Store;
 
 /// A store. Share one between threads. A process forked after its first use
 /// starts afresh with it: connections of the parent are left alone.
+/// With SQLite, fork() waits until no call is under way, five seconds at most;
+/// where one still is, the child's calls fail with EZDFS_RESULT_UNAVAILABLE.
 pub struct ezdfs_store(pub(super) Store);
 
 /// Makes a store. Connects to nothing and starts no thread: that comes with the

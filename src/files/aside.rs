@@ -135,8 +135,7 @@ impl SetAside {
             let name = self.of_row(row)?;
             self.aside.iter().find(|(aside, _)| aside == name)
         };
-        row.is_live()
-            && in_place.or_else(aside).is_some_and(|(_, file)| inode_of(file) == inode)
+        row.is_live() && in_place.or_else(aside).is_some_and(|(_, file)| inode_of(file) == inode)
     }
 
     /// What an inode replaced when the row was this one, or what that had replaced
@@ -144,8 +143,7 @@ impl SetAside {
     fn replaced_by(&self, inode: u64, row: &Row) -> Option<&(String, FileStat)> {
         let replaced = |inode| {
             let wanted = |(name, _): &&(String, FileStat)| {
-                label(name)
-                    .is_some_and(|label| (label.row, label.inode) == (row.identity(), inode))
+                label(name).is_some_and(|label| (label.row, label.inode) == (row.identity(), inode))
             };
             self.aside.iter().find(wanted)
         };
@@ -174,7 +172,8 @@ impl SetAside {
 impl Mount {
     /// What is set aside for a file's name.
     pub(crate) fn set_aside(&self, id: &FileId) -> Result<SetAside> {
-        let look = |root: &OwnedFd| SetAside::of(&open_directory(root, id.parent())?, id.file_name());
+        let look =
+            |root: &OwnedFd| SetAside::of(&open_directory(root, id.parent())?, id.file_name());
         match look(&self.root()?) {
             Err(Errno::ENOENT | Errno::ENOTDIR | Errno::ELOOP) => Ok(SetAside::default()),
             found => found.map_err(|errno| failed(id.as_str(), "cannot look for old files", errno)),

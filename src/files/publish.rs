@@ -321,9 +321,7 @@ impl Published {
         calls::rename(parent, &back, parent, name, Some(inode_of(&old))).map_err(Failure::errno)?;
         self.aside.retain(|aside| *aside != back);
         let settled = match row.filter(|row| row.is_live() && there.is_some()) {
-            Some(row) => {
-                Settled::PutBack(time_when_back(row.mtime, self.version.identity.mtime))
-            }
+            Some(row) => Settled::PutBack(time_when_back(row.mtime, self.version.identity.mtime)),
             None => Settled::Done,
         };
         self.remove_aside(None);

@@ -9,11 +9,11 @@ use sqlx::{Any, AnyConnection, Connection, Executor, SqlSafeStr};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::fault::{self, Attempts};
-use super::forks;
 use super::servers::{Link, Servers};
 use super::session;
 use crate::config::{Dialect, Options};
 use crate::error::{Error, ErrorKind, Result};
+use crate::forks;
 use crate::metadata::Turns;
 
 /// A query with its arguments, for the sqlx driver that serves all dialects.
@@ -33,7 +33,7 @@ pub(super) enum Purpose {
 }
 
 /// Makes connections for the pool, and looks at those that come back to it.
-pub(super) struct Opener(Arc<Servers>);
+struct Opener(Arc<Servers>);
 
 impl Manager for Opener {
     type Type = Link;
@@ -70,7 +70,8 @@ pub(super) struct Pool {
 
 impl Pool {
     pub(super) fn new(options: &Options) -> Result<Self> {
-        forks::prepare()?;
+        forks::notice()?;
+        sqlx::any::install_default_drivers();
         let servers = Arc::new(Servers::new(options));
         // Connecting and recycling have deadlines of their own.
         let timeouts =

@@ -5,14 +5,15 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use sqlx::any::AnyConnectOptions;
 use sqlx::ConnectOptions;
+use sqlx::any::AnyConnectOptions;
 use url::Url;
 
-use super::forks::{Opened, Place};
+use super::opened::Opened;
 use super::{fault, session};
 use crate::config::{Dialect, Options, dsn};
 use crate::error::{Error, ErrorKind, Result};
+use crate::forks::Place;
 use crate::metadata::Turns;
 use crate::runtime;
 
@@ -182,7 +183,7 @@ impl Servers {
 
     async fn open_url(&self, server: usize, url: &Url) -> Result<Link> {
         let place = match self.dialect {
-            Dialect::Sqlite => Some(Place::take().await?),
+            Dialect::Sqlite => Some(Place::for_sqlite().await?),
             _ => None,
         };
         let subject = dsn::redacted(url);

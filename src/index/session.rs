@@ -31,10 +31,7 @@ pub(super) async fn settle(
         Dialect::Postgres => {
             let settings = ask(connection, postgres(query_timeout)).await?;
             // On in a standby too.
-            Ok(Facts {
-                read_only: settings.iter().any(|(_, value)| is_on(value)),
-                certified: None,
-            })
+            Ok(Facts { read_only: settings.iter().any(|(_, value)| is_on(value)), certified: None })
         }
         Dialect::Sqlite => {
             let timeout = for_locks(query_timeout);
@@ -101,13 +98,8 @@ const READ_ONLY: [&str; 5] =
     ["read_only", "super_read_only", "innodb_read_only", "tx_read_only", "transaction_read_only"];
 
 /// What else is asked when connecting.
-const OTHERS: [&str; 5] = [
-    "wsrep_on",
-    "auto_increment_offset",
-    "auto_increment_increment",
-    "log_bin",
-    "binlog_format",
-];
+const OTHERS: [&str; 5] =
+    ["wsrep_on", "auto_increment_offset", "auto_increment_increment", "log_bin", "binlog_format"];
 
 /// MariaDB alone reads the first comment, MySQL alone the second. There, what
 /// changes rows may go on after its client has given it up: only its waiting for

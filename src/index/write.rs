@@ -66,11 +66,7 @@ impl Index {
     }
 
     /// Writes a row whose file is somebody else's business.
-    pub(crate) async fn write(
-        &self,
-        name: &FileName,
-        make: impl Fn(&Locks) -> Row,
-    ) -> Result<Row> {
+    pub(crate) async fn write(&self, name: &FileName, make: impl Fn(&Locks) -> Row) -> Result<Row> {
         let write = || async {
             let make = async |locks: &Locks| Ok(Some(make(locks)));
             let Some(Begun { pending, row, .. }) = self.begin_write(name, None, make).await? else {
@@ -96,16 +92,12 @@ impl Index {
 
     /// Opens a transaction and locks the rows of these names, live or not, in one
     /// round trip. Until it ends nobody else writes them.
-    pub(super) async fn begin_locked(
-        &self,
-        names: &[&FileName],
-    ) -> Result<(PendingWrite, Locks)> {
+    pub(super) async fn begin_locked(&self, names: &[&FileName]) -> Result<(PendingWrite, Locks)> {
         let sql = self.sql_for_writing().await?;
         let subject = names.first().map_or("", |name| name.as_str());
         let mut connection = self.pool.get(Purpose::Write).await?;
         connection.hold();
-        let found =
-            connection.fetch_unprepared("store", subject, sql.begin_locking(names)).await?;
+        let found = connection.fetch_unprepared("store", subject, sql.begin_locking(names)).await?;
         let turns = connection.certified();
         let mut locks = Locks { by_digest: HashMap::new(), turns };
         for row in &found {

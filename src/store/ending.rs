@@ -5,8 +5,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::mounted::Started;
 use super::Process;
+use super::mounted::Started;
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::{Mount, Published, Settled, Staged};
 use crate::index::{Outcome, PendingWrite, Renamed, Unsettled, is_refusal};

@@ -112,9 +112,8 @@ impl Process {
             let share = doomed.drain(..doomed.len().min(FILES_PER_THREAD)).collect();
             let work = Work { doomed: share, how: how.clone() };
             let counts = Arc::clone(counts);
-            let remove = move |mount: &Mount, pulse: &Pulse| {
-                work.carry_out(mount, pulse, &counts.removed)
-            };
+            let remove =
+                move |mount: &Mount, pulse: &Pulse| work.carry_out(mount, pulse, &counts.removed);
             if !held.start(self, remove).await {
                 break;
             }

@@ -148,14 +148,11 @@ impl Process {
     /// Row, file, commit; begun again where the database asks for that. `None`, and
     /// nothing has changed, where the row that is to go at the same time is not what it
     /// was any more.
-    fn put_in_place(
-        self: &Arc<Self>,
-        write: &Write,
-        written: Written,
-    ) -> Result<Option<Row>> {
+    fn put_in_place(self: &Arc<Self>, write: &Write, written: Written) -> Result<Option<Row>> {
         let written = tokio::sync::Mutex::new(written);
         let outcome = runtime::block_on(async {
-            let attempt = || async { self.put_in_place_once(write, &mut *written.lock().await).await };
+            let attempt =
+                || async { self.put_in_place_once(write, &mut *written.lock().await).await };
             self.index.attempts().repeat(attempt).await
         });
         self.forget(write.names());

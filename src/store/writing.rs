@@ -64,7 +64,8 @@ impl Process {
         declared: Option<u64>,
         root: EmptyRoot,
     ) -> Result<Written> {
-        let mut written = Written { process: Arc::clone(self), staged: None, size: 0, mtime: None, sniffed: "" };
+        let mut written =
+            Written { process: Arc::clone(self), staged: None, size: 0, mtime: None, sniffed: "" };
         match source {
             Source::Reader(reader) => {
                 let mut chunks = Chunks { reader, id, declared, read: 0 };

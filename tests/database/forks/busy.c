@@ -1,10 +1,10 @@
 /* A process that forks while its threads read, write, open and close: each child
    and each thread stores files. Arguments: an empty directory, a DSN, how many
-   forks; the table is there. Passes if every write that was acknowledged is there and nobody hangs. */
+   forks; the table is there. Passes if every write that was acknowledged is
+   there, and nobody hangs. */
 
 #include "common.h"
 
-#include <errno.h>
 #include <pthread.h>
 #include <sys/wait.h>
 
