@@ -12,6 +12,7 @@ mod remove;
 mod restore;
 mod secrets;
 mod settings;
+mod warnings;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -26,6 +27,7 @@ use crate::runtime;
 pub fn run() -> ExitCode {
     #[cfg(feature = "failpoints")]
     let _scenario = fail::FailScenario::setup();
+    warnings::show();
     let matches = match arguments::command().try_get_matches() {
         Ok(matches) => matches,
         Err(error) => return refuse(&error),

@@ -26,6 +26,8 @@ mod php_fpm;
 mod purge;
 #[cfg(feature = "failpoints")]
 mod races;
+#[cfg(feature = "failpoints")]
+mod replies;
 mod safe;
 mod store;
 #[allow(dead_code, unreachable_pub, reason = "not every trial needs every part")]
@@ -61,6 +63,8 @@ fn main() -> ExitCode {
     purge::register(&mut trials);
     #[cfg(feature = "failpoints")]
     races::register(&mut trials);
+    #[cfg(feature = "failpoints")]
+    replies::register(&mut trials);
     safe::register(&mut trials);
     bundle::register(&mut trials);
     demo::register(&mut trials);

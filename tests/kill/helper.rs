@@ -19,6 +19,9 @@ const DSN: &str = "EZDFS_TEST_DSN";
 const ROOT: &str = "EZDFS_TEST_ROOT";
 const FIRST: &str = "EZDFS_TEST_FIRST";
 
+/// The file that is to be written, if it is not the first.
+pub(crate) const ID: &str = "EZDFS_TEST_ID";
+
 /// The writers' files, in turn.
 pub(super) const FILES: usize = 3;
 
@@ -88,7 +91,26 @@ pub(crate) fn run() -> Option<ExitCode> {
     })
 }
 
+/// What the library warns of goes to standard error.
+struct Warnings;
+
+impl log::Log for Warnings {
+    fn enabled(&self, metadata: &log::Metadata<'_>) -> bool {
+        metadata.target().starts_with("ezdfs")
+    }
+
+    fn log(&self, record: &log::Record<'_>) {
+        if self.enabled(record.metadata()) {
+            eprintln!("{}", record.args());
+        }
+    }
+
+    fn flush(&self) {}
+}
+
 fn act(role: &str) -> Result {
+    log::set_logger(&Warnings)?;
+    log::set_max_level(log::LevelFilter::Warn);
     let root = std::env::var(ROOT)?;
     let store = store(&std::env::var(DSN)?, root.as_ref(), OPTIONS);
     #[cfg(feature = "failpoints")]
@@ -96,7 +118,8 @@ fn act(role: &str) -> Result {
     match role {
         "put-data" => {
             let bytes = content::of(std::env::var(FIRST)?.parse()?);
-            store.put_data(&id("images/0"), &mut &*bytes, None)?;
+            let file = std::env::var(ID).unwrap_or_else(|_| "images/0".to_owned());
+            store.put_data(&id(&file), &mut &*bytes, None)?;
         }
         "write" => {
             die_with_parent();

@@ -8,7 +8,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Sender, channel};
-use std::sync::{LazyLock, Mutex};
+use std::sync::{LazyLock, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -228,16 +228,22 @@ fn spawn(command: Command) -> io::Result<Child> {
     child.recv().expect("the spawner answers every request")
 }
 
-/// The library of `clock.c`, to be preloaded; compiled once in a run.
+/// The library of `clock.c`, to be preloaded.
 pub fn clock_library() -> PathBuf {
-    static BUILT: LazyLock<TempDir> = LazyLock::new(|| {
-        let dir = scratch();
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/clock.c");
+    preloaded("clock")
+}
+
+/// A library of the tests' own, to be preloaded; compiled once in a run.
+pub fn preloaded(name: &str) -> PathBuf {
+    static BUILT: LazyLock<TempDir> = LazyLock::new(scratch);
+    static COMPILING: Mutex<()> = Mutex::new(());
+    let library = BUILT.path().join(format!("{name}.so"));
+    let _alone = COMPILING.lock().unwrap_or_else(PoisonError::into_inner);
+    if !library.exists() {
+        let source = format!("{}/tests/support/{name}.c", env!("CARGO_MANIFEST_DIR"));
         let mut cc = Command::new("cc");
         cc.args(["-shared", "-fPIC", "-O1", "-Wall", "-Wextra", "-Werror", "-o"]);
-        run(cc.arg(dir.path().join("clock.so")).arg(source).arg("-ldl"))
-            .expect("compile the library");
-        dir
-    });
-    BUILT.path().join("clock.so")
+        run(cc.arg(&library).arg(source).arg("-ldl")).expect("compile the library");
+    }
+    library
 }
