@@ -12,7 +12,8 @@ use nix::sys::time::TimeSpec;
 
 use super::calls::{self, Inode, inode_of};
 use super::stage::reserved_name;
-use super::{Mount, is_regular, open_directory};
+use super::walk::changed;
+use super::{Mount, at, is_regular, open_directory};
 use crate::error::{Error, ErrorKind, Result};
 use crate::metadata::{Identity, Row, time_when_back};
 use crate::name::{FileId, FileName, RESERVED_PREFIX};
@@ -124,7 +125,7 @@ impl SetAside {
         };
         // Several servers: what it was to others when they set it aside says nothing.
         let found = both.or_else(by_label).or_else(|| self.aside.iter().find(is_it));
-        found.map(|(name, _)| name.as_str())
+        found.filter(|file| !self.is_rewritten_since(file)).map(|(name, _)| name.as_str())
     }
 
     /// Whether the file that a live row speaks of, wherever it is, has this inode.
@@ -136,6 +137,15 @@ impl SetAside {
             self.aside.iter().find(|(aside, _)| aside == name)
         };
         row.is_live() && in_place.or_else(aside).is_some_and(|(_, file)| inode_of(file) == inode)
+    }
+
+    /// Whether what is in place was written to after this was set aside, as PHP kernels
+    /// do. Where ezdfs gives a file a time, that has no fraction.
+    fn is_rewritten_since(&self, (_, aside): &(String, FileStat)) -> bool {
+        self.in_place.as_ref().is_some_and(|(_, there)| {
+            let written = at(there.st_mtime, there.st_mtime_nsec);
+            there.st_mtime_nsec != 0 && written > changed(aside)
+        })
     }
 
     /// What an inode replaced when the row was this one, or what that had replaced

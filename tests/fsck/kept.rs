@@ -1,8 +1,8 @@
 //! Old files that overwrites have kept: which of them `fsck` puts back.
 
-use std::fs;
+use std::fs::{self, File};
 use std::os::unix::fs::MetadataExt;
-use std::time::Duration;
+use std::time::{Duration, UNIX_EPOCH};
 
 use ezdfs::maintenance::Fault;
 
@@ -23,8 +23,12 @@ pub(super) fn interrupt(site: &Site, id: &str, bytes: &[u8], number: usize) -> S
     let (dir, name) = id.rsplit_once('/').unwrap();
     let staged = format!("{dir}/.ezdfs-stage-0123456789abcde0");
     site.foreign_file(&staged, bytes);
-    let inode = fs::metadata(site.path(&staged)).unwrap().ino();
-    let label = format!("{}-{inode:x}-{:x}", md5(name), 1_500_000_000 + number);
+    let time = UNIX_EPOCH + Duration::from_secs(1_500_000_000 + number as u64);
+    let file = File::options().write(true).open(site.path(&staged)).unwrap();
+    file.set_modified(time).unwrap();
+    let inode = file.metadata().unwrap().ino();
+    let row = site.store.stat(&crate::store::id(id)).unwrap();
+    let label = format!("{}-{:x}-{:x}-{inode:x}", md5(name), row.size, row.mtime);
     let kept = format!("{dir}/.ezdfs-old-{label}-0123456789abcdef");
     fs::hard_link(site.path(id), site.path(&kept)).unwrap();
     fs::rename(site.path(&staged), site.path(id)).unwrap();

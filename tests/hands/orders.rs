@@ -135,7 +135,9 @@ fn replaced(db: TestDb) {
     let staged = cli.path("images/0/staged");
     fs::write(&staged, b"a puzzle!").unwrap();
     let inode = std::os::unix::fs::MetadataExt::ino(&fs::metadata(&staged).unwrap());
-    let label = format!(".ezdfs-old-{}-{inode:x}-1-0123456789abcdef", md5(name));
+    let row = fs::metadata(cli.path(id)).unwrap();
+    let (size, mtime) = (row.len(), std::os::unix::fs::MetadataExt::mtime(&row));
+    let label = format!(".ezdfs-old-{}-{size:x}-{mtime:x}-{inode:x}-0123456789abcdef", md5(name));
     fs::hard_link(cli.path(id), cli.path("images/0").join(label)).unwrap();
     fs::rename(staged, cli.path(id)).unwrap();
     cli.check(&["interrupted-overwrite"], 0);

@@ -238,7 +238,8 @@ impl Draw<'_> {
 
     fn interrupted(&mut self, path: String, bytes: Vec<u8>, ago: i64) {
         let (dir, file_name) = path.rsplit_once('/').expect("it lies in a directory");
-        let label = format!("{}-{INODE}-{:x}", md5(file_name), self.now);
+        let (size, mtime) = (bytes.len(), self.now - ago);
+        let label = format!("{}-{size:x}-{mtime:x}-{INODE}", md5(file_name));
         let kept = format!("{dir}/.ezdfs-old-{label}-0123456789abcdef");
         let by = [bytes.as_slice(), b"never committed"].concat();
         self.file(kept.clone(), bytes, ago);
