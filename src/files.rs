@@ -44,7 +44,7 @@ pub(crate) use close::close_elsewhere;
 pub(crate) use examine::{Examined, RootIdentity};
 pub(crate) use memory::{in_memory, taken_in_memory};
 pub(crate) use mounts::Mounts;
-pub(crate) use publish::{Published, Settled};
+pub(crate) use publish::{Published, Settled, TIME_IS_TAKEN};
 pub(crate) use remove::{Remover, Taken, is_unchanged_since, modified};
 pub(crate) use stage::Staged;
 pub(crate) use sweep::Leftovers;

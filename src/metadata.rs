@@ -82,6 +82,17 @@ impl Mtime {
     }
 }
 
+impl Mtime {
+    /// So many seconds later.
+    pub(crate) fn later(self, seconds: i64) -> Self {
+        let later = |mtime: i64| (mtime + seconds).min(MAX_MTIME);
+        match self {
+            Mtime::Written(mtime) => Mtime::Written(later(mtime)),
+            Mtime::Given(mtime) => Mtime::Given(later(mtime)),
+        }
+    }
+}
+
 /// The seconds that one of several servers may give to versions, so that two never
 /// give one: every `step`th, from `offset`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

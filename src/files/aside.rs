@@ -37,6 +37,13 @@ pub(super) fn aside_name(name: &str, row: Identity, inode: u64) -> Result<String
     reserved_name(&format!("old-{}-{size:x}-{mtime:x}-{inode:x}", hash(name)))
 }
 
+/// The reserved name of a version of the file of this name. No two files have one: who
+/// has it may have this time.
+pub(super) fn version_name(name: &str, version: Identity) -> String {
+    let Identity { size, mtime } = version;
+    format!("{RESERVED_PREFIX}old-{}-{size:x}-{mtime:x}-0-0", hash(name))
+}
+
 fn hash(name: &str) -> String {
     FileName::stored(name).hash()
 }

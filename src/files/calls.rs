@@ -77,10 +77,31 @@ pub(super) fn link(
     to: &OwnedFd,
     new_name: &str,
 ) -> Result<(), Failure> {
+    link_if(from, name, to, new_name, is_own(new_name))
+}
+
+/// The same with a reserved name that others may have chosen as well: one file has it.
+pub(super) fn link_exclusively(
+    directory: &OwnedFd,
+    name: &str,
+    new_name: &str,
+) -> Result<(), Failure> {
+    link_if(directory, name, directory, new_name, false)
+}
+
+/// `is_own`: whatever has the new name is this file, although its old name may have
+/// another by now.
+fn link_if(
+    from: &OwnedFd,
+    name: &str,
+    to: &OwnedFd,
+    new_name: &str,
+    is_own: bool,
+) -> Result<(), Failure> {
     let call = || linkat(from, name, to, new_name, AtFlags::empty());
     let seen = || {
         let (source, there) = look(from, name, to, new_name)?;
-        let is_it = there.is_some() && (there == source || is_own(new_name));
+        let is_it = there.is_some() && (there == source || is_own);
         Ok(match source {
             _ if is_it => Seen::Done,
             None => Seen::Impossible,

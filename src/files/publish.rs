@@ -13,7 +13,7 @@ use nix::errno::Errno;
 use nix::sys::stat::FileStat;
 use nix::unistd::fsync;
 
-use super::aside::{SetAside, aside_name, identity, stamp};
+use super::aside::{SetAside, aside_name, identity, stamp, version_name};
 use super::calls::{self, Failure, Inode, inode_of};
 use super::stage::reserved_name;
 use super::{Mount, Staged, failed};
@@ -24,6 +24,10 @@ use crate::name::FileId;
 
 /// How often what others put in place at the same moment is taken.
 const TAKES: usize = 32;
+
+/// Why a version must get another time.
+pub(crate) const TIME_IS_TAKEN: &str =
+    "another writer's version of the same size has the time that this one should have";
 
 /// A time that no live row has.
 const NO_VERSION: i64 = 0;
@@ -141,7 +145,7 @@ impl Published {
             stamp(&staged.parent, &staged.staging_name, mtime);
         }
         if self.is_certified {
-            self.keep_findable().map_err(|errno| self.not_in_place(errno))?;
+            self.keep_findable()?;
             self.take_and_link()?;
         } else {
             self.set_aside().map_err(|errno| self.cannot("cannot keep the old file", errno))?;
@@ -182,14 +186,26 @@ impl Published {
     }
 
     /// Gives the staged file a name under which others and `fsck` find it by its size and
-    /// time, now that it has those of its row.
-    fn keep_findable(&mut self) -> nix::Result<()> {
-        let reserved = self.aside_name()?;
-        let staged = self.staged.as_mut().ok_or(Errno::EBADF)?;
-        let Staged { parent, staging_name, .. } = staged;
-        calls::rename(parent, staging_name, parent, &reserved, Some(self.version.inode))
-            .map_err(Failure::errno)?;
-        *staging_name = reserved;
+    /// time, and which no other living writer has: on one server, too, two may have read
+    /// one row, where another server's commit has taken the first one's lock.
+    fn keep_findable(&mut self) -> Result<()> {
+        let staged = self.staged()?;
+        let reserved = version_name(staged.id.file_name(), self.version.identity);
+        if staged.staging_name == reserved {
+            return Ok(());
+        }
+        match calls::link_exclusively(&staged.parent, &staged.staging_name, &reserved) {
+            Ok(()) => {}
+            Err(failure) if failure.errno() == Errno::EEXIST => {
+                let id = staged.id.as_str();
+                return Err(Error::new(ErrorKind::Unavailable, "store", id, TIME_IS_TAKEN));
+            }
+            Err(failure) => return Err(self.not_in_place(failure.errno())),
+        }
+        if let Some(staged) = &mut self.staged {
+            calls::discard(&staged.parent, &staged.staging_name);
+            staged.staging_name = reserved;
+        }
         Ok(())
     }
 

@@ -11,7 +11,7 @@ pub(crate) enum Outcome {
     Committed,
     /// It never will be. This is the row, which nobody else of the server can write
     /// while its lock is held.
-    RolledBack(Option<Row>, PendingWrite),
+    RolledBack(Option<Box<Row>>, Box<PendingWrite>),
 }
 
 /// A write whose end is not known: the row that it was to make, and which one it was
@@ -54,9 +54,9 @@ impl Index {
             lock.touch(self, name, found.as_ref()).await?;
             lock.commit().await?;
             let (lock, mut locks) = self.begin_locked(&[name]).await?;
-            return Ok(Outcome::RolledBack(locks.take(name), lock));
+            return Ok(Outcome::RolledBack(locks.take(name).map(Box::new), Box::new(lock)));
         }
-        Ok(Outcome::RolledBack(found, lock))
+        Ok(Outcome::RolledBack(found.map(Box::new), Box::new(lock)))
     }
 
     async fn lock_or_reserve(

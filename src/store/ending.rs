@@ -99,7 +99,7 @@ impl Ending {
         match self.outcome(!is_refusal(&error)).await {
             Ok(Outcome::Committed) => self.confirm(published).await,
             Ok(Outcome::RolledBack(row, lock)) => {
-                self.undo(published, row, Some(lock), error).await
+                self.undo(published, row.map(|row| *row), Some(*lock), error).await
             }
             // A server that said no has rolled back; that the lock cannot be had
             // (no server takes writes) keeps other writers away as well.
@@ -172,7 +172,11 @@ impl Ending {
         let Ending { process, name, row, .. } = self;
         let published = process.settle_file(name, Some(row), published, None, None).await?;
         let staged = published.give_up();
-        process.on_mount("store", move |_| Ok(drop(staged))).await
+        let remove = move |_: &Mount| {
+            drop(staged);
+            Ok(())
+        };
+        process.on_mount("store", remove).await
     }
 
     fn undone(&self, error: Error) -> Error {

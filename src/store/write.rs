@@ -11,7 +11,7 @@ use super::trash::Disposal;
 use super::writing::{EmptyRoot, Source, Written};
 use super::{OpenFile, Process, Pulse, Store};
 use crate::error::{Error, ErrorKind, Result};
-use crate::files::Mount;
+use crate::files::{Mount, TIME_IS_TAKEN};
 use crate::index::{Begun, Locks, Renamed};
 use crate::metadata::{FileInfo, Identity, Mtime, Row, check_mtime};
 use crate::mime;
@@ -21,6 +21,10 @@ use crate::runtime;
 /// How often the bytes of a file are copied anew that is overwritten while it is
 /// renamed.
 const RENAME_ATTEMPTS: usize = 4;
+
+/// How many seconds later than it was written a version may be at most, because others
+/// are being written with those times.
+const LATEST: i64 = 64;
 
 /// What the creator of a file knows of it.
 #[derive(Debug, Clone, Default)]
@@ -151,8 +155,16 @@ impl Process {
     fn put_in_place(self: &Arc<Self>, write: &Write, written: Written) -> Result<Option<Row>> {
         let written = tokio::sync::Mutex::new(written);
         let outcome = runtime::block_on(async {
-            let attempt =
-                || async { self.put_in_place_once(write, &mut *written.lock().await).await };
+            let attempt = || async {
+                let mut written = written.lock().await;
+                for later in 0..LATEST {
+                    match self.put_in_place_once(write, later, &mut written).await {
+                        Err(error) if error.detail() == TIME_IS_TAKEN => {}
+                        outcome => return outcome,
+                    }
+                }
+                self.put_in_place_once(write, LATEST, &mut written).await
+            };
             self.index.attempts().repeat(attempt).await
         });
         self.forget(write.names());
@@ -162,22 +174,24 @@ impl Process {
     async fn put_in_place_once(
         self: &Arc<Self>,
         write: &Write,
+        later: i64,
         written: &mut Written,
     ) -> Result<Option<Row>> {
+        let mtime = write.mtime.later(later);
         let other = write.instead_of.as_ref().map(|old| &old.name);
         let make = async |locks: &Locks| {
             if write.instead_of.as_ref().is_some_and(|old| !old.is_still(locks)) {
                 return Ok(None);
             }
             let old = locks.get(&write.name);
-            let is_taken = match (write.mtime, old) {
+            let is_taken = match (mtime, old) {
                 (Mtime::Given(mtime), Some(old)) => {
                     let version = Identity { size: written.size, mtime };
                     version == old.identity() && !written.has_bytes_in_place().await?
                 }
                 _ => false,
             };
-            let mtime = write.mtime.after(old, is_taken, locks.turns);
+            let mtime = mtime.after(old, is_taken, locks.turns);
             Ok(Some(write.row(written.size, mtime)))
         };
         let begun = self.index.begin_write(&write.name, other, make).await?;
