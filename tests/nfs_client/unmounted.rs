@@ -12,6 +12,9 @@ use crate::support::{Need, Result, Trials};
 use super::cluster::{Cluster, PICTURE};
 use super::doors::Door;
 
+/// A busy machine is no dead one.
+const PATIENT: &[(&str, &str)] = &[("query_timeout", "60s"), ("mount_timeout", "60s")];
+
 pub(super) fn register(trials: &mut Trials) {
     let mut group = trials.group("nfs_client", &[Need::NfsClient]);
     group.per_database("unmounted_in_the_middle_of_a_deletion", unmounted);
@@ -21,7 +24,7 @@ pub(super) fn register(trials: &mut Trials) {
 fn interrupted(cluster: &mut Cluster, arguments: &[&str]) -> Result<Child> {
     let gate = cluster.server().with_extension("gate");
     let reached = gate.with_extension("gate.reached");
-    let mut command = cluster.door(Door::Command, &[])?.command();
+    let mut command = cluster.door(Door::Command, PATIENT)?.command();
     command.args(arguments).stdin(Stdio::null()).stderr(Stdio::null());
     command.env("FAILPOINTS", format!("locked=return(wait:{})", gate.display()));
     let child = command.spawn()?;
@@ -41,7 +44,7 @@ fn unmounted(db: TestDb) -> Result {
         assert_eq!(cluster.rows().len(), 2, "{arguments:?}: the row went without its file");
         assert_eq!(cluster.files()?.len(), 2, "{arguments:?}");
         cluster.remount()?;
-        let again = cluster.door(Door::Command, &[])?.command().args(arguments).status()?;
+        let again = cluster.door(Door::Command, PATIENT)?.command().args(arguments).status()?;
         assert!(again.success(), "{arguments:?}: {again}");
         assert_eq!((cluster.rows().len(), cluster.files()?.len()), (1, 1), "{arguments:?}");
         for left in ["gate", "gate.reached"] {
