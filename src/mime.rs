@@ -4,6 +4,7 @@ use quick_xml::Reader;
 use quick_xml::events::Event;
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::forks::Place;
 use crate::metadata::{DEFAULT_MIME, MAX_MIME_LEN};
 
 /// How much of a file's beginning [`sniff`] looks at.
@@ -21,7 +22,10 @@ pub fn sniff(head: &[u8]) -> &'static str {
     if is_svg(head) {
         return "image/svg+xml";
     }
+    // The first call makes tables, under a lock.
+    let place = Place::take();
     let found = mimetype_detector::detect(head).mime();
+    drop(place);
     // Parameters (`text/plain; charset=utf-8`) are a guess that outlives edits.
     found.split(';').next().unwrap_or(DEFAULT_MIME).trim_end()
 }

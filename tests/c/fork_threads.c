@@ -1,4 +1,5 @@
-/* A child works on, whatever the threads of its parent hold when it is forked. */
+/* A child works on, whatever the threads of its parent hold when it is forked. A
+   third argument says how many forks. */
 
 #include "common.h"
 
@@ -26,20 +27,21 @@ use(void *unused)
 int
 main(int argc, char **argv)
 {
-    int i, status;
+    int i, status, forks;
     pid_t child;
     pthread_t threads[THREADS];
     ezdfs_error error;
     ezdfs_options *options;
 
     CHECK(argc > 1);
+    forks = argc > 3 ? atoi(argv[3]) : FORKS;
     options = options_in(argv[1]);
     CHECK_OK(ezdfs_store_new(options, &store, &error), error);
     ezdfs_options_free(options);
     for (i = 0; i < THREADS; i++) {
         CHECK(pthread_create(&threads[i], NULL, use, NULL) == 0);
     }
-    for (i = 0; i < FORKS; i++) {
+    for (i = 0; i < forks; i++) {
         child = fork();
         CHECK(child >= 0);
         if (child == 0) {

@@ -25,6 +25,7 @@ pub(super) fn register_php(group: &mut Group) {
 
 pub(super) fn register_c(group: &mut Group) {
     group.add("a_busy_process_forks_on_sqlite", busy_process);
+    group.add("a_process_forks_while_it_is_used_the_first_time", |_| first_use());
     group.add("no_fork_takes_a_statement_of_sqlite_along", stuck_statement);
 }
 
@@ -64,17 +65,18 @@ fn php_forks(db: TestDb) -> Result {
 }
 
 const FORKS: usize = 1000;
+const STARTS: usize = 300;
 
-/// A program of this module's directory.
-fn program(name: &str) -> Result<(TempDir, Command)> {
+/// A program of the repository.
+fn program(path: &str) -> Result<(TempDir, Command)> {
     let dir = scratch();
     let program = dir.path().join("program");
-    compile_plain(&source(name), &program)?;
+    compile_plain(&source(path), &program)?;
     Ok((dir, Command::new(program)))
 }
 
-fn source(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/database/forks").join(name)
+fn source(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
 }
 
 fn site(servers: &Servers) -> Result<Site> {
@@ -93,9 +95,20 @@ fn assert_nothing_lost(site: &Site) {
 
 fn busy_process(servers: &Servers) -> Result {
     let site = site(servers)?;
-    let (_dir, mut program) = program("busy.c")?;
+    let (_dir, mut program) = program("tests/database/forks/busy.c")?;
     run(program.arg(site.root()).arg(&site.db.dsn).arg(FORKS.to_string()))?;
     assert_nothing_lost(&site);
+    Ok(())
+}
+
+/// Over and over, because the moment is short.
+fn first_use() -> Result {
+    let (dir, mut program) = program("tests/c/fork_threads.c")?;
+    program.arg(dir.path()).args(["", "3"]);
+    for _ in 0..STARTS {
+        run(&mut program)?;
+        injected("fork while a process is used the first time", "the child works");
+    }
     Ok(())
 }
 
@@ -104,7 +117,10 @@ fn php_families(servers: &Servers) -> Result {
     let site = site(servers)?;
     let mut php = Command::new("php");
     php.arg("-n").arg("-d").arg(format!("extension={}", built("ezdfs.so").display()));
-    php.arg(source("busy.php")).arg(&site.db.dsn).arg(site.root()).arg((FORKS / 4).to_string());
+    php.arg(source("tests/database/forks/families.php"))
+        .arg(&site.db.dsn)
+        .arg(site.root())
+        .arg((FORKS / 4).to_string());
     let is_over = AtomicBool::new(false);
     let said = thread::scope(|scope| {
         // Another program opens and closes the file all the time.
@@ -125,7 +141,7 @@ fn php_families(servers: &Servers) -> Result {
 
 fn stuck_statement(servers: &Servers) -> Result {
     let site = site(servers)?;
-    let (_dir, mut program) = program("stuck.c")?;
+    let (_dir, mut program) = program("tests/database/forks/stuck.c")?;
     let held = site.db.hold("UPDATE ezdfsfile SET status = 0");
     let mut child = program.arg(site.root()).arg(&site.db.dsn).stdout(Stdio::piped()).spawn()?;
     let mut said = String::new();
