@@ -250,6 +250,8 @@ impl<'s> Run<'s> {
         self.purge()?;
         let mut options = options(&Fault::ALL);
         (options.max_missing, options.max_orphans) = (100, 100);
+        // What the first puts right has changed too recently for the first.
+        fsck(self.site, options.clone());
         fsck(self.site, options);
         for file in self.operation.files {
             // Of the new bytes under the old row `fsck` cannot say whose they are.
@@ -258,7 +260,9 @@ impl<'s> Run<'s> {
             }
             let state = self.state(file.name)?;
             // In a directory without rows `fsck` touches nothing.
-            if state == file.before && state == (State::Gone { has_file: true }) {
+            let is_ruled_out =
+                ended == Ended::Unknown && file.name.starts_with("new/") || state == file.before;
+            if state == (State::Gone { has_file: true }) && is_ruled_out {
                 continue;
             }
             let (before, after) = (settled(file.before), settled(file.after));
