@@ -237,14 +237,10 @@ pub(crate) fn is_aside_for(path: &str, file_name: &str) -> bool {
     label(reserved).is_some_and(|label| label.owner == hash(file_name))
 }
 
-/// Gives a file the time that its row has. Where that is refused, what was set aside is
-/// told by its label alone.
-pub(super) fn stamp(directory: &OwnedFd, name: &str, mtime: i64) {
+/// Gives a file the time that its row has.
+pub(super) fn stamp(directory: &OwnedFd, name: &str, mtime: i64) -> nix::Result<()> {
     let times = [TimeSpec::UTIME_OMIT, TimeSpec::new(mtime, 0)];
-    let stamped = utimensat(directory, name, &times[0], &times[1], NoFollowSymlink);
-    if let Err(errno) = stamped {
-        log::debug!("ezdfs: cannot set the time of {name:?}: {errno}");
-    }
+    utimensat(directory, name, &times[0], &times[1], NoFollowSymlink)
 }
 
 fn failed(path: &str, reason: &'static str, errno: Errno) -> Error {

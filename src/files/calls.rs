@@ -226,6 +226,11 @@ pub(super) fn status(directory: &OwnedFd, name: &str) -> nix::Result<Option<File
     }
 }
 
+/// Whether something has a name, as far as this machine knows.
+pub(super) fn seems_there(directory: &OwnedFd, name: &str) -> bool {
+    inode(directory, name) != Ok(None)
+}
+
 /// The same, in short.
 pub(super) fn inode(directory: &OwnedFd, name: &str) -> nix::Result<Option<Inode>> {
     match fstatat(directory, name, AtFlags::AT_SYMLINK_NOFOLLOW) {

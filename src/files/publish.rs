@@ -137,13 +137,12 @@ impl Published {
             let reason = "was not finished before it was put in place";
             return Err(Error::new(ErrorKind::Internal, "store", staged.id.as_str(), reason));
         };
+        let (wanted, has) = (self.version.identity.mtime, finished.st_mtime);
         // Of a file alone there is no row.
-        let mtime = self.version.identity.mtime;
-        if mtime == 0 {
-            self.version.identity.mtime = finished.st_mtime;
-        } else if finished.st_mtime != mtime {
-            stamp(&staged.parent, &staged.staging_name, mtime);
-        }
+        self.version.identity = match wanted == 0 || wanted == has {
+            true => Identity { mtime: has, ..identity(finished) },
+            false => self.stamp(wanted).map_err(|errno| self.not_in_place(errno))?,
+        };
         if self.is_certified {
             self.keep_findable()?;
             self.take_and_link()?;
@@ -155,21 +154,43 @@ impl Published {
         self.sync().map_err(|errno| self.not_in_place(errno))
     }
 
+    /// Gives the staged file the time of its row; says what it has then. Where that is
+    /// refused, others tell by labels what it is, unless they write on other servers.
+    fn stamp(&self, mtime: i64) -> nix::Result<Identity> {
+        let staged = self.staged.as_ref().ok_or(Errno::EBADF)?;
+        let stamped = stamp(&staged.parent, &staged.staging_name, mtime);
+        if stamped.is_ok() {
+            return Ok(Identity { mtime, ..self.version.identity });
+        }
+        let there = calls::status(&staged.parent, &staged.staging_name)?.ok_or(Errno::ENOENT)?;
+        match identity(&there) {
+            has if has.mtime != mtime && self.is_certified => stamped.map(|()| has),
+            has => Ok(has),
+        }
+    }
+
     /// Links the old file to a name of its own. None where there is no file, and where the
     /// file system or the file's owner forbids hard links: then a write goes on, but
     /// cannot be undone.
     fn set_aside(&mut self) -> nix::Result<()> {
         let reserved = self.aside_name()?;
         let staged = self.staged.as_ref().ok_or(Errno::EBADF)?;
+        // What has no row is nobody's; where nothing is there the server need not be asked twice.
+        if self.old == Identity::default()
+            && !calls::seems_there(&staged.parent, staged.id.file_name())
+        {
+            return Ok(());
+        }
         match calls::link(&staged.parent, staged.id.file_name(), &staged.parent, &reserved) {
             Ok(()) => self.aside.push(reserved),
             Err(Failure::NotDone(
                 Errno::ENOENT | Errno::EPERM | Errno::EOPNOTSUPP | Errno::EMLINK,
             )) => {}
-            Err(failure) => {
+            Err(Failure::NotDone(errno)) => return Err(errno),
+            Err(Failure::Unknown(errno)) => {
                 // It may be there all the same.
                 self.aside.push(reserved);
-                return Err(failure.errno());
+                return Err(errno);
             }
         }
         Ok(())
@@ -333,8 +354,7 @@ impl Published {
             self.remove_aside(None);
             return Ok(Settled::Done);
         };
-        let old = calls::status(parent, &back)?.ok_or(Errno::ENOENT)?;
-        calls::rename(parent, &back, parent, name, Some(inode_of(&old))).map_err(Failure::errno)?;
+        calls::rename(parent, &back, parent, name, None).map_err(Failure::errno)?;
         self.aside.retain(|aside| *aside != back);
         let settled = match row.filter(|row| row.is_live() && there.is_some()) {
             Some(row) => Settled::PutBack(time_when_back(row.mtime, self.version.identity.mtime)),
@@ -375,8 +395,8 @@ impl Published {
         if let Some(staged) = &mut self.staged
             && let Some(finished) = &mut staged.finished
             && finished.st_mtime != NO_VERSION
+            && stamp(&staged.parent, &staged.staging_name, NO_VERSION).is_ok()
         {
-            stamp(&staged.parent, &staged.staging_name, NO_VERSION);
             finished.st_mtime = NO_VERSION;
             self.version.identity.mtime = NO_VERSION;
         }

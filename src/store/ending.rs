@@ -185,8 +185,7 @@ impl Ending {
     }
 
     fn unknown(&self, reason: &str) -> Error {
-        let reason = format!("the outcome is unknown: {reason}");
-        Error::new(ErrorKind::Unavailable, "store", self.name.as_str(), reason)
+        outcome_unknown(self.name.as_str(), reason)
     }
 }
 
@@ -257,6 +256,11 @@ impl Process {
             log::warn!("ezdfs: {error:#}");
         }
     }
+}
+
+pub(super) fn outcome_unknown(subject: &str, reason: &str) -> Error {
+    let reason = format!("the outcome is unknown: {reason}");
+    Error::new(ErrorKind::Unavailable, "store", subject, reason)
 }
 
 fn note_undone() -> Result<()> {

@@ -7,6 +7,7 @@ use std::io::Read;
 use std::time::SystemTime;
 
 use super::delete::GRACE;
+use super::ending::outcome_unknown;
 use super::read::FIRST_BYTE;
 use super::write::now;
 use super::writing::{EmptyRoot, Source};
@@ -99,17 +100,21 @@ impl Store {
         let source = Source::Reader(source);
         let mut written = process.write(id, source, declared, EmptyRoot::Accept)?;
         let staged = written.take()?;
-        let publish = |_: &Mount| {
+        let path = id.clone();
+        let publish = move |_: &Mount| {
             // No row is known, so none is this write's.
             let unknown = Identity::default();
             let (mut published, placed) = staged.publish(unknown, unknown, false);
             match placed {
                 Ok(()) => published.confirm().map(drop),
-                Err(error) => {
-                    published.settle(None, false)?;
-                    drop(published.give_up());
-                    Err(error)
-                }
+                Err(error) => match published.settle(None, false) {
+                    Ok(_) => {
+                        drop(published.give_up());
+                        Err(error)
+                    }
+                    Err(_) => Err(outcome_unknown(path.as_str(), &error.detail().to_owned())
+                        .with_source(error)),
+                },
             }
         };
         runtime::block_on(process.on_mount("store", publish))?;

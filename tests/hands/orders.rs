@@ -2,6 +2,7 @@
 //! rows on a root that is not mounted, results written into the tree; and what stands in the way of others.
 
 use std::fs;
+use std::time::{Duration, SystemTime};
 
 use crate::command::{Cli, stderr};
 use crate::store::md5;
@@ -134,6 +135,9 @@ fn replaced(db: TestDb) {
     let (id, name) = ("images/0/0.jpg", "0.jpg");
     let staged = cli.path("images/0/staged");
     fs::write(&staged, b"a puzzle!").unwrap();
+    // A version of its own.
+    let later = SystemTime::now() + Duration::from_secs(1);
+    fs::File::options().write(true).open(&staged).unwrap().set_modified(later).unwrap();
     let inode = std::os::unix::fs::MetadataExt::ino(&fs::metadata(&staged).unwrap());
     let row = fs::metadata(cli.path(id)).unwrap();
     let (size, mtime) = (row.len(), std::os::unix::fs::MetadataExt::mtime(&row));
