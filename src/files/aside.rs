@@ -217,10 +217,16 @@ impl Mount {
     /// Gives an old file its name again.
     pub(crate) fn put_back(&self, path: &str, id: &FileId) -> Result<()> {
         let (parent, reserved) = path.rsplit_once('/').unwrap_or(("", path));
-        let directory = open_directory(&self.root()?, parent)
-            .map_err(|errno| failed(path, "cannot put an old file back", errno))?;
-        calls::rename(&directory, reserved, &directory, id.file_name(), None)
-            .map_err(|failure| failure.error("check", path, "cannot put an old file back"))
+        let reason = "cannot put an old file back";
+        let root = self.root()?;
+        let find = || {
+            let directory = open_directory(&root, parent)?;
+            let old = calls::inode(&directory, reserved)?.ok_or(Errno::ENOENT)?;
+            Ok((directory, old))
+        };
+        let (directory, old) = find().map_err(|errno| failed(path, reason, errno))?;
+        calls::rename(&directory, reserved, &directory, id.file_name(), Some(old))
+            .map_err(|failure| failure.error("check", path, reason))
     }
 
     /// The time that the row of an old file gets when it is put back: later than

@@ -354,7 +354,8 @@ impl Published {
             self.remove_aside(None);
             return Ok(Settled::Done);
         };
-        calls::rename(parent, &back, parent, name, None).map_err(Failure::errno)?;
+        let old = calls::status(parent, &back)?.ok_or(Errno::ENOENT)?;
+        calls::rename(parent, &back, parent, name, Some(inode_of(&old))).map_err(Failure::errno)?;
         self.aside.retain(|aside| *aside != back);
         let settled = match row.filter(|row| row.is_live() && there.is_some()) {
             Some(row) => Settled::PutBack(time_when_back(row.mtime, self.version.identity.mtime)),
