@@ -135,6 +135,15 @@ impl SetAside {
         found.filter(|file| !self.is_rewritten_since(file)).map(|(name, _)| name.as_str())
     }
 
+    /// Names aside of an inode that was in place when the row was this.
+    pub(super) fn labelled_of(&self, row: Identity, inode: Inode) -> impl Iterator<Item = &str> {
+        let is_it = move |(name, status): &&(String, FileStat)| {
+            let is_labelled = label(name).is_some_and(|label| label.row == row);
+            is_labelled && inode_of(status) == inode
+        };
+        self.aside.iter().filter(is_it).map(|(name, _)| name.as_str())
+    }
+
     /// Whether the file that a live row speaks of, wherever it is, has this inode.
     pub(super) fn is_of_row(&self, row: &Row, inode: Inode) -> bool {
         let in_place = self.in_place.as_ref();

@@ -327,7 +327,11 @@ impl Published {
         }
         if let Some(there) = there.filter(|there| Version::of(there) != self.version) {
             // It has not been replaced, or by a writer that came later. That one needs what
-            // was set aside, unless somebody has committed since.
+            // was set aside, unless somebody has committed since; of this write's own bytes,
+            // which it may have set aside, nobody needs anything.
+            for dead in SetAside::of(parent, name)?.labelled_of(self.old, self.version.inode) {
+                calls::discard(parent, dead);
+            }
             let is_old = row.map_or(Identity::default(), Row::identity) == self.old;
             self.remove_aside(is_old.then_some(&there));
             return Ok(Settled::Done);
@@ -340,7 +344,8 @@ impl Published {
             None if is_live => None,
             // Else whoever deleted the row may have ended.
             None if row.map_or(Identity::default(), Row::identity) == self.old => {
-                self.aside.first().cloned()
+                let is_there = |aside: &&String| calls::seems_there(parent, aside);
+                self.aside.first().filter(is_there).cloned()
             }
             None => None,
         };

@@ -112,8 +112,9 @@ impl Store {
                         drop(published.give_up());
                         Err(error)
                     }
-                    Err(_) => Err(outcome_unknown(path.as_str(), &error.detail().to_owned())
-                        .with_source(error)),
+                    Err(_) => {
+                        Err(outcome_unknown(path.as_str(), error.detail()).with_source(error))
+                    }
                 },
             }
         };

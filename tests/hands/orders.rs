@@ -2,7 +2,7 @@
 //! rows on a root that is not mounted, results written into the tree; and what stands in the way of others.
 
 use std::fs;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, UNIX_EPOCH};
 
 use crate::command::{Cli, stderr};
 use crate::store::md5;
@@ -136,7 +136,7 @@ fn replaced(db: TestDb) {
     let staged = cli.path("images/0/staged");
     fs::write(&staged, b"a puzzle!").unwrap();
     // A version of its own.
-    let later = SystemTime::now() + Duration::from_secs(1);
+    let later = UNIX_EPOCH + Duration::from_secs(super::now() as u64 + 1);
     fs::File::options().write(true).open(&staged).unwrap().set_modified(later).unwrap();
     let inode = std::os::unix::fs::MetadataExt::ino(&fs::metadata(&staged).unwrap());
     let row = fs::metadata(cli.path(id)).unwrap();
