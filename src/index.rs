@@ -86,6 +86,12 @@ impl Index {
         self.sql_for_writing().await.map(drop)
     }
 
+    /// Makes sure that a server takes writes: another may not have all rows yet, and what
+    /// it does not list is not missing.
+    pub(crate) async fn require_writes(&self) -> Result<()> {
+        self.pool.get(Purpose::Write).await.map(drop)
+    }
+
     /// The table's name.
     pub(crate) fn table(&self) -> &str {
         &self.table

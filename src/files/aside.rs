@@ -123,15 +123,17 @@ impl SetAside {
         let is_labelled = |(name, _): &&(String, FileStat)| {
             label(name).is_some_and(|label| label.row == row.identity())
         };
-        // Where a lock was lost two writers may have taken one time, the one in vain: the
-        // label knows which one the row was.
-        let both = self.aside.iter().find(|file| is_it(file) && is_labelled(file));
         let by_label = || match &self.in_place {
             Some((_, there)) => self.replaced_by(there.st_ino, row),
-            None => self.only_one_labelled(row),
+            None => None,
         };
+        // A time may have been another version's as well, which was left aside: the last that
+        // was set aside counts.
+        let both = || last(self.aside.iter().filter(|file| is_it(file) && is_labelled(file)));
+        let only = || self.only_one_labelled(row).filter(|_| self.in_place.is_none());
         // Several servers: what it was to others when they set it aside says nothing.
-        let found = both.or_else(by_label).or_else(|| self.aside.iter().find(is_it));
+        let any = || last(self.aside.iter().filter(is_it));
+        let found = by_label().or_else(both).or_else(only).or_else(any);
         found.filter(|file| !self.is_rewritten_since(file)).map(|(name, _)| name.as_str())
     }
 
@@ -171,7 +173,7 @@ impl SetAside {
             let wanted = |(name, _): &&(String, FileStat)| {
                 label(name).is_some_and(|label| (label.row, label.inode) == (row.identity(), inode))
             };
-            self.aside.iter().find(wanted)
+            last(self.aside.iter().filter(wanted))
         };
         let mut first = replaced(inode)?;
         // An inode that was used again must not lead in a circle.
@@ -223,8 +225,8 @@ impl Mount {
         }
     }
 
-    /// Gives an old file its name again.
-    pub(crate) fn put_back(&self, path: &str, id: &FileId) -> Result<()> {
+    /// Gives an old file its name again, and the time that its row gets.
+    pub(crate) fn put_back(&self, path: &str, id: &FileId, mtime: i64) -> Result<()> {
         let (parent, reserved) = path.rsplit_once('/').unwrap_or(("", path));
         let reason = "cannot put an old file back";
         let root = self.root()?;
@@ -235,7 +237,9 @@ impl Mount {
         };
         let (directory, old) = find().map_err(|errno| failed(path, reason, errno))?;
         calls::rename(&directory, reserved, &directory, id.file_name(), Some(old))
-            .map_err(|failure| failure.error("check", path, reason))
+            .map_err(|failure| failure.error("check", path, reason))?;
+        stamp_if_possible(&directory, id.file_name(), mtime);
+        Ok(())
     }
 
     /// The time that the row of an old file gets when it is put back: later than
@@ -244,6 +248,11 @@ impl Mount {
         let there = self.set_aside(id)?.in_place.map_or(0, |(_, status)| status.st_mtime);
         Ok(time_when_back(row.mtime, there))
     }
+}
+
+/// The one that was set aside last: an inode may have been used again.
+fn last<'f>(files: impl Iterator<Item = &'f (String, FileStat)>) -> Option<&'f (String, FileStat)> {
+    files.max_by_key(|(_, status)| changed(status))
 }
 
 /// Whether a file set aside at this path is labelled with a file of this name.
@@ -256,6 +265,13 @@ pub(crate) fn is_aside_for(path: &str, file_name: &str) -> bool {
 pub(super) fn stamp(directory: &OwnedFd, name: &str, mtime: i64) -> nix::Result<()> {
     let times = [TimeSpec::UTIME_OMIT, TimeSpec::new(mtime, 0)];
     utimensat(directory, name, &times[0], &times[1], NoFollowSymlink)
+}
+
+/// The same for a file whose row says what it is in any case.
+pub(super) fn stamp_if_possible(directory: &OwnedFd, name: &str, mtime: i64) {
+    if let Err(errno) = stamp(directory, name, mtime) {
+        log::debug!("ezdfs: cannot set the time of {name:?}: {errno}");
+    }
 }
 
 fn failed(path: &str, reason: &'static str, errno: Errno) -> Error {

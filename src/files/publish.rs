@@ -10,7 +10,7 @@ use nix::errno::Errno;
 use nix::sys::stat::FileStat;
 use nix::unistd::fsync;
 
-use super::aside::{aside_name, identity, stamp};
+use super::aside::{SetAside, aside_name, identity, stamp};
 use super::calls::{self, Inode, inode_of};
 use super::{Mount, Staged, failed};
 use crate::config::Durability;
@@ -190,6 +190,21 @@ impl Published {
         Ok(true)
     }
 
+    /// Whether the row, which looks like this write's, is another writer's of the same size
+    /// and time: then this write's file is neither in place nor set aside for a newer row.
+    pub(crate) fn is_mistaken(&self) -> Result<bool> {
+        let is_mine = || {
+            let staged = self.staged.as_ref().ok_or(Errno::EBADF)?;
+            let there = self.there()?;
+            let found = SetAside::of(&staged.parent, staged.id.file_name())?;
+            let inode = self.version.inode;
+            Ok(there.is_some_and(|there| Version::of(&there) == self.version)
+                || found.labelled_of(self.version.identity, inode).next().is_some())
+        };
+        let is_mine = is_mine().map_err(|errno| self.cannot("cannot look at it", errno));
+        Ok(!self.is_certified && !is_mine?)
+    }
+
     /// Whether the row's lock keeps only the clients of one server away.
     pub(crate) fn is_certified(&self) -> bool {
         self.is_certified
@@ -207,7 +222,10 @@ impl Published {
             true => self.settle_certified(row, is_own),
             false => self.settle_locked(row),
         };
-        let settled = settled.and_then(|settled| self.sync().map(|()| settled));
+        if let Err(errno) = self.sync() {
+            // What a power cut undoes of this, fsck does again.
+            log::warn!("ezdfs: cannot sync a directory: {errno}");
+        }
         settled.map_err(|errno| self.cannot("cannot put the old file back", errno))
     }
 

@@ -11,6 +11,7 @@ use nix::sys::stat::{FileStat, Mode, fchmod, fstat};
 use nix::unistd::fsync;
 
 use super::alive::{Bare, bare_at, deepest};
+use super::aside::SetAside;
 use super::directories::Directories;
 use super::{Mount, READING, calls, failed, open_directory};
 use crate::config::Durability;
@@ -230,7 +231,8 @@ impl Staged {
         (1..=MAX_MTIME).contains(&mtime).then_some(mtime)
     }
 
-    /// Whether it has the bytes of the file that has its name now.
+    /// Whether it has the bytes of the file that has its name now, and that is what the row
+    /// speaks of for sure: nothing is set aside.
     pub(crate) fn has_bytes_in_place(&self) -> Result<bool> {
         let open = |name: &str| {
             let flags = READING | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
@@ -243,7 +245,10 @@ impl Staged {
             Err(Errno::ENOENT | Errno::ELOOP) => return Ok(false),
             there => there.map_err(|errno| storage("cannot read the old file", errno))?,
         };
-        have_same_bytes(own, there).map_err(|error| self.cannot_write(error))
+        let aside = SetAside::of(&self.parent, self.id.file_name());
+        let aside = aside.map_err(|errno| storage("cannot look for old files", errno))?;
+        let is_same = have_same_bytes(own, there).map_err(|error| self.cannot_write(error))?;
+        Ok(is_same && aside.is_empty())
     }
 }
 

@@ -49,6 +49,13 @@ impl PendingWrite {
         if affected == 0 { Err(stored_none(subject)) } else { Ok(()) }
     }
 
+    /// Takes back what was written in a transaction of [`Index::begin_write`]; the locks
+    /// stay.
+    pub(crate) async fn unwrite(&mut self, index: &Index) -> Result<()> {
+        let statement = index.sql().await?.unwrite();
+        self.connection.command("roll back", &self.table, statement).await
+    }
+
     /// Gives a row another time.
     pub(crate) async fn set_mtime(
         &mut self,

@@ -15,6 +15,9 @@ use crate::config::Dialect;
 use crate::metadata::Row;
 use crate::name::FileName;
 
+/// The point in a transaction where its rows are locked and nothing is written.
+const LOCKED: &str = "ezdfs_locked";
+
 /// A column that is changed by itself.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Column {
@@ -91,8 +94,13 @@ impl Sql {
         let (begin, lock) = (self.begin(), self.lock());
         AssertSqlSafe(format!(
             "{begin}; SELECT {columns} FROM {table} WHERE name_hash IN ({hashes}) \
-             ORDER BY name_hash{lock}"
+             ORDER BY name_hash{lock}; SAVEPOINT {LOCKED}"
         ))
+    }
+
+    /// Takes back what was written since; the locks stay.
+    pub(super) fn unwrite(&self) -> AssertSqlSafe<String> {
+        AssertSqlSafe(format!("ROLLBACK TO SAVEPOINT {LOCKED}"))
     }
 
     /// To bind: the hash.

@@ -77,19 +77,6 @@ impl Index {
         self.attempts().repeat(write).await
     }
 
-    /// Gives a row another time, if it is this still.
-    pub(crate) async fn advance(&self, name: &FileName, row: &Row, mtime: i64) -> Result<()> {
-        let advance = || async {
-            let (mut pending, locks) = self.begin_locked(&[name]).await?;
-            if locks.get(name) != Some(row) {
-                return pending.roll_back().await;
-            }
-            pending.set_mtime(self, name, mtime).await?;
-            pending.commit().await
-        };
-        self.attempts().repeat(advance).await
-    }
-
     /// Opens a transaction and locks the rows of these names, live or not, in one
     /// round trip. Until it ends nobody else writes them.
     pub(super) async fn begin_locked(&self, names: &[&FileName]) -> Result<(PendingWrite, Locks)> {

@@ -120,6 +120,7 @@ pub fn purge(
         .or_else(|error| if options.dry_run { Ok(SystemTime::now()) } else { Err(error) })?;
     let mounts = runtime::block_on(process.on_mount("purge", Mount::mounts))?;
     require_sane(now, &root)?;
+    runtime::block_on(async { process.index().require_writes().await })?;
     let newest = runtime::block_on(async { process.index().newest().await })?.unwrap_or_default();
     let run = Run { process: Arc::clone(&process), options, mounts, now: seconds(now), newest };
     let judged = run.judge(report)?;

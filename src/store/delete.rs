@@ -118,6 +118,7 @@ impl Store {
         let beneath = process.name_prefix.beneath(Some(dir))?;
         let is_ours = process.is_territory(dir)?;
         let inside = format!("{dir}/");
+        runtime::block_on(async { process.index.require_writes().await })?;
         // Before the rows are gone.
         let newest = runtime::block_on(async { process.index.newest().await })?;
         let mounts = runtime::block_on(process.on_mount("delete_directory", Mount::mounts))?;

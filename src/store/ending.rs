@@ -86,10 +86,19 @@ impl Ending {
         }
     }
 
-    /// The file did not get to its place, or nobody knows whether it did. The row's lock
-    /// is held, and what is committed is the old row.
-    async fn take_back(&self, pending: PendingWrite, published: Published, error: Error) -> Ended {
-        self.undo(published, self.old.clone(), Some(pending), error).await
+    /// The file did not get to its place, or nobody knows whether it did. What is
+    /// committed is the old row.
+    async fn take_back(
+        &self,
+        mut pending: PendingWrite,
+        published: Published,
+        error: Error,
+    ) -> Ended {
+        let lock = match pending.unwrite(&self.process.index).await {
+            Ok(()) => Some(pending),
+            Err(_) => None,
+        };
+        self.undo(published, self.old.clone(), lock, error).await
     }
 
     /// After a commit that failed: asks what became of it. Where the row was not
@@ -97,7 +106,7 @@ impl Ending {
     /// writer waits for.
     async fn settle(&self, published: Published, error: Error) -> Ended {
         match self.outcome(!is_refusal(&error)).await {
-            Ok(Outcome::Committed) => self.confirm(published).await,
+            Ok(Outcome::Committed) => self.confirm_unless_mistaken(published, error).await,
             Ok(Outcome::RolledBack(row, lock)) => {
                 self.undo(published, row.map(|row| *row), Some(*lock), error).await
             }
@@ -110,6 +119,22 @@ impl Ending {
                 let unknown = self.unknown("the database went away during the commit");
                 (Err(unknown.with_source(error)), None)
             }
+        }
+    }
+
+    /// A row of the same size and time may be that of a writer who came when this one's
+    /// lock was lost: its file says whose it is.
+    async fn confirm_unless_mistaken(&self, published: Published, error: Error) -> Ended {
+        let look = move |_: &Mount| {
+            let is_mistaken = published.is_mistaken()?;
+            Ok((published, is_mistaken))
+        };
+        match self.process.on_mount("store", look).await {
+            Ok((published, false)) => self.confirm(published).await,
+            Ok((published, true)) => {
+                self.undo(published, Some(self.row.clone()), None, error).await
+            }
+            Err(unseen) => (Err(self.unknown(unseen.detail()).with_source(error)), None),
         }
     }
 
@@ -222,7 +247,7 @@ impl Process {
                     return Ok(published);
                 }
                 Settled::PutBack(mtime) => {
-                    self.advance(name, lock, row.as_ref(), mtime).await;
+                    self.advance(name, lock, mtime).await;
                     return Ok(published);
                 }
                 Settled::Again => {}
@@ -235,22 +260,14 @@ impl Process {
         Err(Error::new(ErrorKind::Storage, "store", name.as_str(), reason))
     }
 
-    /// Gives the row of a file that was put back its new time, if it is what it was: what
-    /// was in place meanwhile may be remembered under the old one. Where that fails
-    /// the file is right all the same.
-    async fn advance(
-        &self,
-        name: &FileName,
-        lock: Option<PendingWrite>,
-        row: Option<&Row>,
-        mtime: i64,
-    ) {
-        let Some(row) = row else { return };
+    /// Gives the row of a file that was put back its new time, while it is locked still: what
+    /// was in place meanwhile may be remembered under the old one. Where that fails the
+    /// file is right all the same.
+    async fn advance(&self, name: &FileName, lock: Option<PendingWrite>, mtime: i64) {
+        let Some(mut lock) = lock else { return };
         let advance = async {
-            if let Some(lock) = lock {
-                lock.roll_back().await?;
-            }
-            self.index.advance(name, row, mtime).await
+            lock.set_mtime(&self.index, name, mtime).await?;
+            lock.commit().await
         };
         if let Err(error) = advance.await {
             log::warn!("ezdfs: {error:#}");

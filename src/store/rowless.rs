@@ -10,7 +10,7 @@ use crate::error::Result;
 use crate::files::{Mount, Remover, Taken, is_unchanged_since};
 use crate::index::PendingWrite;
 use crate::metadata::{DEFAULT_MIME, Row};
-use crate::name::FileId;
+use crate::name::{FileId, FileName};
 use crate::runtime;
 
 /// What became of a file that no row was known of.
@@ -81,6 +81,30 @@ impl Process {
                 log::warn!("ezdfs: {error:#}");
             }
             outcomes.pop().expect("one was started")
+        };
+        held.end(self, finish).await
+    }
+}
+
+impl Process {
+    /// The same for what gives a row another time, which it says.
+    pub(crate) async fn advance_while_locked(
+        self: &Arc<Self>,
+        name: &FileName,
+        lock: PendingWrite,
+        work: impl FnOnce(&Mount) -> Result<Option<i64>> + Send + 'static,
+    ) -> Result<bool> {
+        let mut held = Held::new("check", name.as_str(), lock);
+        held.start(self, |mount, _| work(mount)).await;
+        let (process, name) = (Arc::clone(self), name.clone());
+        let finish = async move |mut lock: PendingWrite, mut outcomes: Vec<Result<Option<i64>>>| {
+            match outcomes.pop().expect("one was started")? {
+                Some(mtime) => {
+                    lock.set_mtime(&process.index, &name, mtime).await?;
+                    lock.commit().await.map(|()| true)
+                }
+                None => lock.roll_back().await.map(|()| false),
+            }
         };
         held.end(self, finish).await
     }

@@ -4,7 +4,7 @@
 use nix::errno::Errno;
 
 use super::super::Staged;
-use super::super::aside::SetAside;
+use super::super::aside::{SetAside, stamp_if_possible};
 use super::super::calls::{self, Failure, inode_of};
 use super::super::stage::reserved_name;
 use super::{Published, Settled, Version};
@@ -96,7 +96,11 @@ impl Published {
         calls::rename(parent, &back, parent, name, Some(inode_of(&old))).map_err(Failure::errno)?;
         self.aside.retain(|aside| *aside != back);
         let settled = match row.filter(|row| row.is_live() && there.is_some()) {
-            Some(row) => Settled::PutBack(time_when_back(row.mtime, self.version.identity.mtime)),
+            Some(row) => {
+                let mtime = time_when_back(row.mtime, self.version.identity.mtime);
+                stamp_if_possible(parent, name, mtime);
+                Settled::PutBack(mtime)
+            }
             None => Settled::Done,
         };
         self.remove_aside(None);

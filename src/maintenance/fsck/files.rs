@@ -149,16 +149,10 @@ impl Repairs<'_> {
                 let mtime = mount.mtime_when_back(&id, &seen)?;
                 // What was put in its place was not acknowledged, but who knows.
                 trash.keep(mount, Fault::InterruptedOverwrite.name(), id.as_str())?;
-                mount.put_back(&path, &id).map(|()| Some(mtime))
+                mount.put_back(&path, &id, mtime).map(|()| Some(mtime))
             };
-            let put_back =
-                self.process.while_locked("check", name.as_str(), Some(locked), put_back);
-            let mtime = put_back.await?;
-            if let Some(mtime) = mtime {
-                // What had its place may be remembered under the old time.
-                self.process.index().advance(name, &row, mtime).await?;
-            }
-            Ok(mtime.is_some())
+            // What had its place may be remembered under the old time.
+            self.process.advance_while_locked(name, locked, put_back).await
         })
     }
 

@@ -284,6 +284,7 @@ const SLACK: Duration = Duration::from_secs(60);
 /// Refuses a root that is bare where the table has rows: nothing is mounted there.
 fn begin(process: &Process) -> Result<(bool, RootIdentity)> {
     runtime::block_on(async {
+        process.index().require_writes().await?;
         let has_rows = !process.has_no_rows().await?;
         let root = process.on_mount("check", move |mount| {
             if has_rows {
