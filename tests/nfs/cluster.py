@@ -118,6 +118,8 @@ class Cluster:
         dsn = database.dsn(host)
         database.sql("DROP TABLE IF EXISTS ezdfs.ezdfsfile")
         self.command = {node: doors.Command(lab, node, dsn) for node in "AB"}
+        # Goes on when a server is back, however long that takes.
+        self.patient = {node: doors.Command(lab, node, dsn, patience=120) for node in "AB"}
         self.php = {node: doors.Php(lab, node) for node in "AB"}
         self.nginx = {name: doors.Nginx(lab, "B", name) for name in doors.Nginx.PORTS}
         self.writers = [self.command["A"], self.php["A"]]

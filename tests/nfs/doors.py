@@ -9,6 +9,8 @@ TOP = pathlib.Path(__file__).resolve().parent.parent.parent
 BUILD = TOP / "build"
 HERE = pathlib.Path(__file__).resolve().parent
 MOUNT = "/mnt/nfs"
+# The same on the server.
+EXPORT = "/srv/export"
 
 # How long a row is trusted, in seconds, by nginx and PHP.
 TTL = 2
@@ -25,9 +27,9 @@ STATUSES = {200: "ok", 404: "not found", 503: "unavailable", 507: "storage"}
 class Command:
     """The command: a process for each call, which remembers nothing."""
 
-    def __init__(self, lab, node, dsn):
+    def __init__(self, lab, node, dsn, patience=PATIENCE):
         self.lab, self.node, self.name = lab, node, f"command on {node}"
-        self.base = f"env EZDFS_ROOT={MOUNT} EZDFS_MOUNT_TIMEOUT={PATIENCE}s EZDFS_DSN='{dsn}' {BUILD}/ezdfs"
+        self.base = f"env EZDFS_ROOT={MOUNT} EZDFS_MOUNT_TIMEOUT={patience}s EZDFS_DSN='{dsn}' {BUILD}/ezdfs"
 
     def run(self, arguments, stdin="", timeout=90):
         result = self.lab.run(self.node, f"{self.base} {arguments}", stdin=stdin, timeout=timeout)
@@ -50,6 +52,9 @@ class Command:
 
     def poll(self, id):
         return f"{self.base} get {id}"
+
+    def overwrite(self):
+        return f"{self.base} put"
 
 
 class Http:
@@ -143,6 +148,9 @@ class Php(Http):
 
     def put_file(self, id, path):
         return self.curl(f"-X PUT --data-binary @{path}", id)
+
+    def overwrite(self):
+        return self.base
 
     def remove(self, id):
         return self.curl("-X DELETE", id)

@@ -5,6 +5,7 @@
 """
 
 import http.client
+import itertools
 import re
 import subprocess
 import sys
@@ -13,9 +14,13 @@ import urllib.parse
 
 
 def shape(body):
-    """Long bodies as runs of equal bytes: `a*300000`."""
+    """Long bodies as runs of equal lines, or else of equal bytes: `a*300000`."""
     if len(body) <= 200:
         return body.decode(errors="replace")
+    if body.endswith(b"\n"):
+        lines = itertools.groupby(body.splitlines())
+        runs = [f"{line[:80].decode(errors='replace')}*{sum(1 for _ in same)}" for line, same in lines]
+        return "+".join(runs[:6])
     runs = [f"{chr(run[0][0])}*{len(run[0])}" for run in re.finditer(rb"(?s)(.)\1*", body)]
     return "+".join(runs[:6])
 

@@ -20,6 +20,7 @@ import traceback
 
 import descriptors
 import faults
+import restarts
 import visibility
 from cluster import Cluster, Failure, MariaDb
 
@@ -28,7 +29,7 @@ SETUPS = [
     ("NFS 4.2, no delegations", dict(version="4.2", delegations=False)),
     ("NFS 3", dict(version="3")),
 ]
-SCENARIOS = visibility.SCENARIOS + descriptors.SCENARIOS + faults.SCENARIOS
+SCENARIOS = visibility.SCENARIOS + descriptors.SCENARIOS + faults.SCENARIOS + restarts.SCENARIOS
 
 
 class Tally:
