@@ -41,9 +41,11 @@ class Writer:
         return sum(write["is_stored"] for write in self.writes())
 
     def has_ended(self):
-        ended = self.command.poll()
-        check(not ended or ended.rc == 0, f"{self.name}: {self.command.output()[-2000:]}")
-        return bool(ended)
+        if not self.command.poll():
+            return False
+        ended = self.command.wait(10)
+        check(ended.rc == 0, f"{self.name}: {ended.out[-2000:]}")
+        return True
 
 
 def overwrites_while_the_server_restarts(cluster):
