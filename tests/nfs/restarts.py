@@ -11,6 +11,8 @@ from overwrite import LINES, body
 from visibility import rows_and_files_agree
 
 WRITES = 200
+# In seconds, on a machine that does much else.
+LONGEST = 900
 IDS = [f"images/restart{number}" for number in range(4)]
 
 # What is lost at each restart, and whether the server loses power.
@@ -60,10 +62,10 @@ def overwrites_while_the_server_restarts(cluster):
     try:
         for number, (kind, is_crash) in enumerate(RESTARTS):
             share = WRITES * number // len(RESTARTS)
-            wait(f"{share} writes", lambda: sum(writer.acknowledged() for writer in writers) >= share, 240)
+            wait(f"{share} writes", lambda: sum(writer.acknowledged() for writer in writers) >= share, LONGEST)
             restart(cluster, kind, is_crash)
         for writer in writers:
-            wait(f"{writer.name} to end", writer.has_ended, 240)
+            wait(f"{writer.name} to end", writer.has_ended, LONGEST)
     finally:
         for writer in writers:
             if not writer.command.poll():
