@@ -22,7 +22,7 @@ DENY    := build/tools/bin/cargo-deny
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help build install deps demo test faults test-nfs lint audit header bench bench-quick bench-scale bench-fsck clean
+.PHONY: help build install deps demo test faults test-nfs lint audit header bench bench-quick bench-scale bench-fsck bench-writes clean
 
 help:
 	@echo 'make demo      show and upload pictures, private nginx and php-fpm; Ctrl-C stops it (DEMO_PORT=8080)'
@@ -37,6 +37,7 @@ help:
 	@echo 'make bench     measure against nginx, PHP and Varnish, write docs/benchmarks.md; 15 minutes'
 	@echo 'make bench-quick, bench-scale   the targets alone; tables of many rows (SIZES=...)'
 	@echo 'make bench-fsck   the time and memory of a whole check (BUILDS="new old" in turn)'
+	@echo 'make bench-writes BUILDS="new old"   two builds of the example `writes` in turn, single files'
 	@echo 'make deps      install the Debian packages that the other targets need'
 	@echo 'make clean     remove what was built'
 
@@ -150,6 +151,13 @@ bench-scale:
 BUILDS ?= build/ezdfs
 bench-fsck: build/ezdfs
 	benches/fsck.py $(BUILDS)
+
+# Single files, on every database and on a slow mount. BUILDS="new old" are two builds of the example
+# `writes`; where another state has none, copy benches/writes.rs and its lines of Cargo.toml there.
+bench-writes:
+	@tests/deps.sh bench
+	$(CARGO) build --release --locked --example writes --example nfs_client
+	benches/writes.py $(BUILDS)
 
 # Keeps build/tools, which depends on nothing here.
 clean:

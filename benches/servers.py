@@ -4,6 +4,7 @@ import os
 import pathlib
 import resource
 import shlex
+import shutil
 import signal
 import subprocess
 
@@ -69,6 +70,12 @@ backend default {{ .host = "127.0.0.1"; .port = "{port}"; }}
 """
 
 
+def postgres_program(name):
+    """Of the newest version that is installed."""
+    versions = sorted(pathlib.Path("/usr/lib/postgresql").glob("*/bin"), key=lambda found: int(found.parent.name))
+    return versions[-1] / name if versions else program(name)
+
+
 class MariaDb:
     def __init__(self, directory, buffer_pool="512M"):
         directory.mkdir()
@@ -109,9 +116,66 @@ class MariaDb:
         command = [*self.client(database), "-e", text]
         return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
+    # Counting the statements is two: this one, and the client's own first one.
+    asking = 2
+
+    def statements(self):
+        """Statements so far, this one included."""
+        return int(self.sql("SHOW GLOBAL STATUS LIKE 'Questions'").split()[1])
+
+    def create(self, database):
+        """An empty database; says what leads there."""
+        self.sql(f"CREATE DATABASE `{database}` CHARACTER SET utf8mb4")
+        return f"{self.url.rpartition('/')[0]}/{database}"
+
     def look_ups(self):
         """Rows looked up by a key so far, however many by one statement."""
         return int(self.sql("SHOW GLOBAL STATUS LIKE 'Handler_read_key'").split()[1])
+
+    def stop(self):
+        self.daemon.stop()
+
+
+class Postgres:
+    """Superuser `ezdfs`. Refuses to run as root: then it runs as the user of Debian's package."""
+
+    def __init__(self, directory):
+        directory.mkdir()
+        self.port = free_port()
+        self.dir = directory
+        user = []
+        if AS_ROOT:
+            shutil.chown(directory, "postgres", "postgres")
+            user = ["setpriv", "--reuid=postgres", "--regid=postgres", "--init-groups", "--pdeathsig=QUIT", "--"]
+        install = [*user, postgres_program("initdb"), "--username=ezdfs", "--auth=trust", "--encoding=UTF8"]
+        install += ["--no-locale", "--no-sync", f"--pgdata={directory}/data"]
+        subprocess.run(install, check=True, cwd="/", stdout=subprocess.DEVNULL)
+        command = [*user, postgres_program("postgres"), "-D", f"{directory}/data", "-p", str(self.port)]
+        command += ["-c", "listen_addresses=127.0.0.1", "-c", "unix_socket_directories="]
+        # As for MariaDB: what is measured is not how long a disk takes for an fsync.
+        command += ["-c", "synchronous_commit=off", "-c", "shared_buffers=256MB"]
+        self.daemon = Daemon("postgres", command, directory / "log", self.answers, signal.SIGQUIT)
+        self.pid = self.daemon.pid
+
+    def sql(self, text):
+        command = [program("psql"), "-XqAt", "-h", "127.0.0.1", "-p", str(self.port), "-U", "ezdfs", "-c", text]
+        command.append("postgres")
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+    def answers(self):
+        try:
+            return bool(self.sql("SELECT 1"))
+        except subprocess.CalledProcessError:
+            return False
+
+    def statements(self):
+        """It does not count them."""
+        return None
+
+    def create(self, database):
+        """An empty database; says what leads there."""
+        self.sql(f"CREATE DATABASE {database} TEMPLATE template0")
+        return f"postgres://ezdfs@127.0.0.1:{self.port}/{database}"
 
     def stop(self):
         self.daemon.stop()

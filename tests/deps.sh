@@ -8,7 +8,7 @@ demo=("${build[@]}" php-fpm)
 test=("${build[@]}" g++ mariadb-server galera-4 postgresql valgrind curl openssl php-cgi php-fpm)
 test+=(php-{mysql,pgsql,sqlite3} phpunit php-doctrine-dbal php-symfony-{config,dependency-injection,expression-language,filesystem,http-kernel,yaml})
 nfs=("${build[@]}" mariadb-server python3 curl qemu-system-x86 e2fsprogs)
-bench=("${build[@]}" python3 wrk mariadb-server php-fpm php-mysql varnish)
+bench=("${build[@]}" python3 wrk mariadb-server postgresql php-fpm php-mysql varnish)
 
 case "${1:-}" in
     build | demo | test | nfs | bench) declare -n packages=$1 ;;
