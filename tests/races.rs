@@ -2,6 +2,7 @@
 //! each stops at a step until the trial lets it go on. The command is built with `failpoints`.
 
 mod hung;
+mod identity;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -26,6 +27,7 @@ pub(crate) fn register(trials: &mut Trials) {
     group.per_database("an_import_knows_no_better_than_a_writer", written_while_imported);
     group.per_database("a_new_file_of_two_failed_writes_is_none", two_failures_of_a_new_file);
     hung::register(&mut group);
+    identity::register(&mut group);
 }
 
 /// A process that stops at one of its steps.

@@ -257,6 +257,9 @@ fn absence(pair: &Pair) -> Result {
         }
     });
     assert_eq!(reader.list(None)?.count(), 1, "listings go on");
+    // What it does not list is not gone.
+    let dir = ezdfs::DirId::parse("images/elsewhere")?;
+    refused(reader.delete_directory(&dir), ErrorKind::Unavailable);
     injected("active server stopped, the standby lags", "unavailable, not missing; else served");
     pair.servers[0].restart()?;
     pair.wait_until_used(&reader, 0)?;
