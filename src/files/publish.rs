@@ -133,11 +133,17 @@ impl Published {
             true => Identity { mtime: has, ..identity(finished) },
             false => self.stamp(wanted).map_err(|errno| self.not_in_place(errno))?,
         };
+        let is = self.version.identity.mtime;
+        if let Some(finished) = self.staged.as_mut().and_then(|staged| staged.finished.as_mut()) {
+            // For another attempt.
+            finished.st_mtime = is;
+        }
         if self.is_certified {
             self.keep_findable()?;
             self.take_and_link()?;
         } else {
-            self.set_aside().map_err(|errno| self.cannot("cannot keep the old file", errno))?;
+            self.set_aside()
+                .map_err(|errno| self.cannot("cannot set the old file aside", errno))?;
             step!("set-aside");
             self.rename().map_err(|errno| self.not_in_place(errno))?;
         }
