@@ -4,7 +4,7 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use nix::dir::{Dir, Entry};
 use nix::fcntl::OFlag;
-use nix::sys::stat::{Mode, fchmod, fstat};
+use nix::sys::stat::{FileStat, Mode, fchmod, fstat};
 use nix::unistd::{UnlinkatFlags, fsync, geteuid, unlinkat};
 
 use super::alive::deepest;
@@ -57,8 +57,11 @@ impl Directories {
                 fsync(&directory)?;
             }
             directory = open_directory(&directory, segment)?;
+            // What opening it has told; a server is not asked.
+            let status = fstat(&directory)?;
+            let has_mode = Mode::from_bits_truncate(status.st_mode & 0o7777) == mount.dir_mode;
             // The umask took bits away.
-            if is_ours || may_be_ours(&directory, mount.dir_mode)? {
+            if !has_mode && (is_ours || may_be_ours(&directory, &status, mount.dir_mode)?) {
                 fchmod(&directory, mount.dir_mode)?;
             }
         }
@@ -68,10 +71,9 @@ impl Directories {
 
 /// Whether a directory that came to be a moment ago looks as if we had made it, and the server had
 /// done it again and said that it exists: ours, without some bits of the mode, and empty.
-fn may_be_ours(directory: &OwnedFd, mode: Mode) -> nix::Result<bool> {
-    let status = fstat(directory)?;
+fn may_be_ours(directory: &OwnedFd, status: &FileStat, mode: Mode) -> nix::Result<bool> {
     let given = Mode::from_bits_truncate(status.st_mode);
-    if status.st_uid != geteuid().as_raw() || given == mode || !mode.contains(given) {
+    if status.st_uid != geteuid().as_raw() || !mode.contains(given) {
         return Ok(false);
     }
     let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
