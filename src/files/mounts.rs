@@ -1,6 +1,8 @@
 //! The mounts that files lie on, as the kernel lists them.
 
 use std::ffi::OsString;
+use std::fs::File;
+use std::io::Read;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
 
@@ -95,7 +97,10 @@ fn list() -> std::io::Result<Vec<u8>> {
     if let Some(Some(path)) = fail::eval("mountinfo", |path| path) {
         return std::fs::read(path);
     }
-    std::fs::read(LIST)
+    // The kernel says of no list how long it is: it would be read in small pieces.
+    let mut list = Vec::with_capacity(16 << 10);
+    File::open(LIST)?.read_to_end(&mut list)?;
+    Ok(list)
 }
 
 #[cfg(test)]
