@@ -63,7 +63,7 @@ impl Mount {
                 Err(Errno::ENOENT | Errno::ENOTDIR) => Ok(true),
                 Err(errno) => Err(errno),
             },
-            None => open_directory(&root, "").and_then(|root| is_bare(&root)),
+            None => is_bare(&root),
         };
         outcome.map_err(|errno| self.root_error(errno))
     }

@@ -13,7 +13,7 @@ use super::calls::{Failure, link, unlink};
 use super::directories::Directories;
 use super::remove::Remover;
 use super::walk::changed;
-use super::{Ahead, Mount, Opened, is_regular, open_directory};
+use super::{Ahead, Mount, Opened, is_regular, open_beneath, open_directory};
 use crate::error::{Error, ErrorKind, Result};
 use crate::name::FileId;
 
@@ -84,6 +84,13 @@ impl Mount {
         let names =
             root.iter().flatten().map(|entry| entry.file_name().to_string_lossy().into_owned());
         Ok(names.filter(|name| !matches!(name.as_str(), "." | "..")).take(SOME).collect())
+    }
+
+    /// Whether something has this path, as far as this machine knows: no server is asked
+    /// about what a client remembers.
+    pub(crate) fn seems_to_have(&self, path: &str) -> Result<bool> {
+        let flags = OFlag::O_PATH | OFlag::O_NOFOLLOW;
+        Ok(open_beneath(&self.root()?, path, flags).is_ok())
     }
 
     /// Whether anything has this path, without asking what.

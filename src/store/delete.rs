@@ -227,7 +227,7 @@ impl Process {
         let looked = self.on_mount("delete", move |mount| {
             let mounts = mount.mounts()?;
             mount.require_alive()?;
-            Ok((mounts, mount.has_entry(&asked)?))
+            Ok((mounts, mount.seems_to_have(&asked)? || mount.has_entry(&asked)?))
         });
         let (mounts, is_there) = looked.await?;
         if !is_there {
