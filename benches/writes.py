@@ -86,7 +86,7 @@ class Place:
 
     def contestant(self, build, number, durability, stack):
         title = f"{self.name}_{number}"
-        dsn = self.server.create(title) if self.server else f"sqlite:{self.folder}/{title}"
+        dsn = self.server.create(title) if self.server else f"sqlite:{self.folder}/{title}.db"
         made = Contestant(build, dsn, self.folder / title, durability, self.logs / f"{title}.log")
         stack.callback(made.stop)
         return made
