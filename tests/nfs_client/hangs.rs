@@ -215,7 +215,9 @@ fn hung_writes(servers: &Servers, door: Door) -> Result {
     for call in WRITING {
         let mut cluster = Cluster::new(servers)?;
         cluster.put_old(PICTURE, b"bytes")?;
-        let node = cluster.door(door, IMPATIENT)?;
+        // A mode that the umask does not leave.
+        let options = [IMPATIENT, &[("file_mode", "0664")]].concat();
+        let node = cluster.door(door, &options)?;
         cluster.b.hang(&[*call])?;
         let answer = match door {
             Door::Core => in_time(&mut cluster, || node.write(PICTURE, b"new bytes"))?,
@@ -249,7 +251,9 @@ fn hung_deletes(servers: &Servers, door: Door) -> Result {
     for call in DELETING {
         let mut cluster = Cluster::new(servers)?;
         cluster.put_old(PICTURE, b"bytes")?;
-        let node = cluster.door(door, IMPATIENT)?;
+        // A mode that the umask does not leave.
+        let options = [IMPATIENT, &[("file_mode", "0664")]].concat();
+        let node = cluster.door(door, &options)?;
         cluster.b.hang(&[*call])?;
         let answer = match door {
             Door::Core => in_time(&mut cluster, || node.delete(PICTURE))?,
