@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::plan::{Interrupted, Plan, STALE};
-use super::site::{Cells, RowId, Snapshot};
+use super::site::{Cells, Content, RowId, Snapshot};
 use super::wrong::{Config, Step};
 use crate::store::md5;
 
@@ -141,7 +141,7 @@ impl Oracle<'_> {
         if let Some(one) = self.interrupted(&path) {
             let kept = self.before.files.get(&format!("share/{}", one.kept));
             let is_kept = after.files.get(&format!("share/{}", one.kept)) == kept;
-            let is_back = now == kept;
+            let is_back = bytes(now) == bytes(kept);
             let is_there = is_back || self.is_said_to_be_new(id) || (is_kept && now == Some(file));
             return (!is_there).then(|| format!("an interrupted overwrite lost a file: {path}"));
         }
@@ -233,7 +233,9 @@ impl Oracle<'_> {
             Some(Fault::Hidden) => changed == [6],
             // An import takes the file's type and time as well.
             Some(Fault::Size) => is_size,
-            Some(Fault::Missing | Fault::Interrupted) | None => false,
+            // What is put back has a new time: readers may have had the other bytes.
+            Some(Fault::Interrupted) => changed == [5],
+            Some(Fault::Missing) | None => false,
         }
     }
 
@@ -241,7 +243,7 @@ impl Oracle<'_> {
     fn is_put_back(&self, path: &str, last: &Snapshot) -> bool {
         self.plan.interrupted.iter().any(|Interrupted { path: place, kept }| {
             let (place, kept) = (format!("share/{place}"), format!("share/{kept}"));
-            let is_in_place = last.files.get(&place) == self.before.files.get(&kept);
+            let is_in_place = bytes(last.files.get(&place)) == bytes(self.before.files.get(&kept));
             (path == place || path == kept)
                 && (is_in_place || self.ordered.files.contains(&place))
                 && self.config.is_right_for(place.trim_start_matches("share/"))
@@ -258,6 +260,11 @@ impl Oracle<'_> {
         let path = path.strip_prefix("share/")?;
         self.plan.interrupted.iter().find(|one| one.path == path)
     }
+}
+
+/// Whatever time the file has.
+fn bytes(file: Option<&Content>) -> Option<&Vec<u8>> {
+    file.map(|(bytes, ..)| bytes)
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
