@@ -42,6 +42,9 @@ fn version_in(mime_type: &str) -> Option<u64> {
     mime_type.strip_prefix("image/x-")?.parse().ok()
 }
 
+/// See [`super::state`].
+const LEFT: &str = "a file left behind";
+
 pub(super) fn trial(servers: &Servers) -> Result {
     let crowd = Crowd {
         pair: Pair::new(servers)?,
@@ -65,7 +68,12 @@ pub(super) fn trial(servers: &Servers) -> Result {
             Ok(())
         })
     })?;
-    let faults = crowd.faults.into_inner()?;
+    let mut faults = crowd.faults.into_inner()?;
+    // Whoever spares a file for a writer that has yet to end does not wait for it for ever: fsck
+    // removes what it leaves.
+    if faults.get(LEFT).is_some_and(|(count, _)| *count as u64 <= rounds) {
+        eprintln!("left for fsck: {:?}", faults.remove(LEFT));
+    }
     assert!(faults.is_empty(), "seed {}, {rounds} rounds: {faults:#?}", seed());
     for _ in 0..rounds {
         injected(

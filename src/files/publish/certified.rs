@@ -126,7 +126,12 @@ impl Published {
             false => SetAside::of(parent, name)?.of_row(row).map(str::to_owned),
         };
         let Some(wanted) = wanted else {
-            return Ok(if is_ours { Settled::Later } else { Settled::Done });
+            if is_ours {
+                return Ok(Settled::Later);
+            }
+            // Nothing that is set aside here is what the row speaks of.
+            self.remove_aside(None);
+            return Ok(Settled::Done);
         };
         if there.is_some() && !is_ours && !is_own {
             // Its owner has not ended yet, or came later. What the row speaks of stays, for
