@@ -26,6 +26,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
+use nix::dir::Dir;
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, OFlag, OpenHow, ResolveFlag, openat, openat2};
 use nix::sys::resource::{Resource, getrlimit};
@@ -252,6 +253,12 @@ fn walk_beneath(from: &OwnedFd, path: &str, flags: OFlag) -> nix::Result<OwnedFd
 fn open_directory(from: &OwnedFd, path: &str) -> nix::Result<OwnedFd> {
     let path = if path.is_empty() { "." } else { path };
     open_beneath(from, path, OFlag::O_RDONLY | OFlag::O_DIRECTORY)
+}
+
+/// What is in a directory, opened afresh, so that an NFS client asks the server.
+fn listing(directory: impl AsFd) -> nix::Result<Dir> {
+    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    Dir::openat(directory.as_fd(), ".", flags, Mode::empty())
 }
 
 /// Makes the NFS client ask the server again. It remembers for half a minute

@@ -1,15 +1,14 @@
 //! Whether the mount is there, and the part of it that a path leads to. "Not
 //! found" is never a guess: what an unmounted share looks like is not believed.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 
-use nix::dir::Dir;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
-use nix::sys::stat::{Mode, fstat};
+use nix::sys::stat::fstat;
 use rustix::fs::{AtFlags, StatxFlags, statx};
 
-use super::{Mount, open_beneath, open_directory};
+use super::{Mount, listing, open_beneath, open_directory};
 use crate::debris;
 use crate::error::{Error, ErrorKind, Result};
 use crate::territory::area_end;
@@ -129,8 +128,7 @@ pub(super) fn deepest<'p>(root: &OwnedFd, path: &'p str) -> nix::Result<(&'p str
 
 /// Whether a directory has nothing but what a bare mount point may have, too.
 fn is_bare(directory: &OwnedFd) -> nix::Result<bool> {
-    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-    for entry in Dir::openat(directory.as_fd(), ".", flags, Mode::empty())?.iter() {
+    for entry in listing(directory)?.iter() {
         let entry = entry?;
         let name = entry.file_name().to_bytes();
         if !matches!(name, b"." | b"..") && !debris::may_lie_in_a_mount_point(name) {

@@ -1,19 +1,18 @@
 //! Old files, set aside while the write that replaces them may still fail. Each has a
 //! reserved name that tells whose it is, which version of it, and what it made way for.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 
-use nix::dir::Dir;
 use nix::errno::Errno;
-use nix::fcntl::{AtFlags, OFlag};
+use nix::fcntl::AtFlags;
 use nix::sys::stat::UtimensatFlags::NoFollowSymlink;
-use nix::sys::stat::{FileStat, Mode, fstatat, utimensat};
+use nix::sys::stat::{FileStat, fstatat, utimensat};
 use nix::sys::time::TimeSpec;
 
 use super::calls::{self, Inode, inode_of};
 use super::stage::reserved_name;
 use super::walk::changed;
-use super::{Mount, at, is_regular, open_directory};
+use super::{Mount, at, is_regular, listing, open_directory};
 use crate::error::{Error, ErrorKind, Result};
 use crate::metadata::{Identity, Row, time_when_back};
 use crate::name::{FileId, FileName, RESERVED_PREFIX};
@@ -84,7 +83,7 @@ impl SetAside {
     /// Of the name in this directory that has this md5.
     fn read(directory: &OwnedFd, owner: &str) -> nix::Result<Self> {
         let mut found = SetAside::default();
-        for entry in open(directory)?.iter() {
+        for entry in listing(directory)?.iter() {
             let entry = entry?;
             let Ok(name) = entry.file_name().to_str() else { continue };
             let is_aside = label(name).is_some_and(|label| label.owner == owner);
@@ -120,30 +119,30 @@ impl SetAside {
         if !row.is_live() || self.in_place.as_ref().is_some_and(|there| is_it(&there)) {
             return None;
         }
-        let is_labelled = |(name, _): &&(String, FileStat)| {
-            label(name).is_some_and(|label| label.row == row.identity())
-        };
-        let by_label = || match &self.in_place {
-            Some((_, there)) => self.replaced_by(there.st_ino, row),
-            None => None,
-        };
+        let in_place = self.in_place.as_ref();
+        let by_label = || in_place.and_then(|(_, there)| self.replaced_by(there.st_ino, row));
         // A time may have been another version's as well, which was left aside: the last that
         // was set aside counts.
-        let both = || last(self.aside.iter().filter(|file| is_it(file) && is_labelled(file)));
-        let only = || self.only_one_labelled(row).filter(|_| self.in_place.is_none());
+        let both = || last(self.labelled(row.identity()).filter(is_it));
+        let only = || self.only_one_labelled(row).filter(|_| in_place.is_none());
         // Several servers: what it was to others when they set it aside says nothing.
         let any = || last(self.aside.iter().filter(is_it));
         let found = by_label().or_else(both).or_else(only).or_else(any);
         found.filter(|file| !self.is_rewritten_since(file)).map(|(name, _)| name.as_str())
     }
 
-    /// Names aside of an inode that was in place when the row was this.
-    pub(super) fn labelled_of(&self, row: Identity, inode: Inode) -> impl Iterator<Item = &str> {
-        let is_it = move |(name, status): &&(String, FileStat)| {
-            let is_labelled = label(name).is_some_and(|label| label.row == row);
-            is_labelled && inode_of(status) == inode
+    /// What was set aside when the row was this.
+    fn labelled(&self, row: Identity) -> impl Iterator<Item = &(String, FileStat)> {
+        let is_it = move |(name, _): &&(String, FileStat)| {
+            label(name).is_some_and(|label| label.row == row)
         };
-        self.aside.iter().filter(is_it).map(|(name, _)| name.as_str())
+        self.aside.iter().filter(is_it)
+    }
+
+    /// The names aside of an inode that was in place when the row was this.
+    pub(super) fn labelled_of(&self, row: Identity, inode: Inode) -> impl Iterator<Item = &str> {
+        let of_inode = self.labelled(row).filter(move |(_, status)| inode_of(status) == inode);
+        of_inode.map(|(name, _)| name.as_str())
     }
 
     /// Whether the file that a live row speaks of, wherever it is, has this inode.
@@ -155,6 +154,13 @@ impl SetAside {
             self.aside.iter().find(|(aside, _)| aside == name)
         };
         row.is_live() && in_place.or_else(aside).is_some_and(|(_, file)| inode_of(file) == inode)
+    }
+
+    /// The time that the row of an old file gets when it is put back: later than
+    /// those of the versions that it and what took its place were known by.
+    pub(crate) fn mtime_when_back(&self, row: &Row) -> i64 {
+        let there = self.in_place.as_ref().map_or(0, |(_, status)| status.st_mtime);
+        time_when_back(row.mtime, there)
     }
 
     /// Whether what is in place was written to after this was set aside, as PHP kernels
@@ -171,9 +177,9 @@ impl SetAside {
     fn replaced_by(&self, inode: u64, row: &Row) -> Option<&(String, FileStat)> {
         let replaced = |inode| {
             let wanted = |(name, _): &&(String, FileStat)| {
-                label(name).is_some_and(|label| (label.row, label.inode) == (row.identity(), inode))
+                label(name).is_some_and(|label| label.inode == inode)
             };
-            last(self.aside.iter().filter(wanted))
+            last(self.labelled(row.identity()).filter(wanted))
         };
         let mut first = replaced(inode)?;
         // An inode that was used again must not lead in a circle.
@@ -188,10 +194,8 @@ impl SetAside {
 
     /// Where nothing is in place, nothing says which of several it was.
     fn only_one_labelled(&self, row: &Row) -> Option<&(String, FileStat)> {
-        let mut fitting = self.aside.iter().filter(|(name, status)| {
-            let is_labelled = label(name).is_some_and(|label| label.row == row.identity());
-            is_labelled && identity(status).size == row.size
-        });
+        let has_size = |(_, status): &&(String, FileStat)| identity(status).size == row.size;
+        let mut fitting = self.labelled(row.identity()).filter(has_size);
         let found = fitting.next()?;
         fitting.all(|(_, other)| other.st_ino == found.1.st_ino).then_some(found)
     }
@@ -241,13 +245,6 @@ impl Mount {
         stamp_if_possible(&directory, id.file_name(), mtime);
         Ok(())
     }
-
-    /// The time that the row of an old file gets when it is put back: later than
-    /// those of the versions that it and what took its place were known by.
-    pub(crate) fn mtime_when_back(&self, id: &FileId, row: &Row) -> Result<i64> {
-        let there = self.set_aside(id)?.in_place.map_or(0, |(_, status)| status.st_mtime);
-        Ok(time_when_back(row.mtime, there))
-    }
 }
 
 /// The one that was set aside last: an inode may have been used again.
@@ -278,10 +275,4 @@ fn failed(path: &str, reason: &'static str, errno: Errno) -> Error {
     Error::new(ErrorKind::Storage, "check", path, reason)
         .with_errno(errno as i32)
         .with_source(errno)
-}
-
-/// Afresh, so that an NFS client asks the server what is in it.
-fn open(directory: &OwnedFd) -> nix::Result<Dir> {
-    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-    Dir::openat(directory.as_fd(), ".", flags, Mode::empty())
 }

@@ -1,15 +1,14 @@
 //! Making directories that are missing.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 
-use nix::dir::{Dir, Entry};
-use nix::fcntl::OFlag;
+use nix::dir::Entry;
 use nix::sys::stat::{FileStat, Mode, fchmod, fstat};
 use nix::unistd::{UnlinkatFlags, fsync, geteuid, unlinkat};
 
 use super::alive::deepest;
 use super::calls::make_directory;
-use super::{Mount, open_directory};
+use super::{Mount, listing, open_directory};
 use crate::config::Durability;
 
 /// Directories made for one write. Removed again, where they are still empty,
@@ -76,10 +75,8 @@ fn may_be_ours(directory: &OwnedFd, status: &FileStat, mode: Mode) -> nix::Resul
     if status.st_uid != geteuid().as_raw() || !mode.contains(given) {
         return Ok(false);
     }
-    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-    let mut entries = Dir::openat(directory.as_fd(), ".", flags, Mode::empty())?;
     let is_entry = |entry: &Entry| !matches!(entry.file_name().to_bytes(), b"." | b"..");
-    Ok(!entries.iter().flatten().any(|entry| is_entry(&entry)))
+    Ok(!listing(directory)?.iter().flatten().any(|entry| is_entry(&entry)))
 }
 
 impl Drop for Directories {

@@ -4,7 +4,6 @@ use std::io::Read;
 use std::os::fd::AsFd;
 use std::time::SystemTime;
 
-use nix::dir::Dir;
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag};
 use nix::sys::stat::{FchmodatFlags, Mode, fchmodat, fstat, fstatat};
@@ -13,7 +12,7 @@ use super::calls::{Failure, link, unlink};
 use super::directories::Directories;
 use super::remove::Remover;
 use super::walk::changed;
-use super::{Ahead, Mount, Opened, is_regular, open_beneath, open_directory};
+use super::{Ahead, Mount, Opened, is_regular, listing, open_beneath, open_directory};
 use crate::error::{Error, ErrorKind, Result};
 use crate::name::FileId;
 
@@ -78,8 +77,7 @@ impl Mount {
     /// Some names that the root holds, for messages.
     pub(crate) fn some_entries(&self) -> Result<Vec<String>> {
         const SOME: usize = 5;
-        let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
-        let root = Dir::openat(self.root()?.as_fd(), ".", flags, Mode::empty());
+        let root = listing(self.root()?);
         let mut root = root.map_err(|errno| self.root_error(errno))?;
         let names =
             root.iter().flatten().map(|entry| entry.file_name().to_string_lossy().into_owned());

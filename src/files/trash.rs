@@ -4,20 +4,18 @@
 
 use std::fs::File;
 use std::io::{self, BufReader, Write};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
-use nix::dir::Dir;
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
-use nix::sys::stat::Mode;
 use nix::unistd::{UnlinkatFlags, unlinkat};
 
 use super::calls::{Failure, create_new, discard, inode, link, rename, unlink};
 use super::directories::Directories;
-use super::{Mount, open_beneath, open_directory};
+use super::{Mount, listing, open_beneath, open_directory};
 use crate::debris::TRASH;
 use crate::error::{Error, ErrorKind, Result};
 use crate::name::{FileName, MAX_NAME_LEN};
@@ -105,9 +103,8 @@ impl Mount {
                 outcome => outcome,
             };
             let names = folder.and_then(|folder| {
-                let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
                 let mut names = Vec::new();
-                for entry in Dir::openat(folder.as_fd(), ".", flags, Mode::empty())?.iter() {
+                for entry in listing(&folder)?.iter() {
                     let name = entry?.file_name().to_str().map(str::to_owned);
                     names.extend(name.ok().filter(|name| is_date(name)));
                 }

@@ -10,6 +10,8 @@ use super::mounted::{Started, silent};
 use super::{Process, Pulse};
 use crate::error::Result;
 use crate::files::Mount;
+use crate::index::PendingWrite;
+use crate::name::FileName;
 use crate::runtime;
 
 /// What keeps rows locked, shared by all who work under it.
@@ -124,6 +126,53 @@ impl<L: Send + 'static, T: Send + 'static> Held<L, T> {
     }
 }
 
+impl Process {
+    /// Does something on the mount while a row is locked. What hangs is told of
+    /// at the deadline; the lock is held until it has ended.
+    pub(crate) async fn while_locked<T: Send + 'static>(
+        &self,
+        operation: &'static str,
+        path: &str,
+        lock: Option<PendingWrite>,
+        work: impl FnOnce(&Mount) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let mut held = Held::new(operation, path, lock);
+        held.start(self, |mount, _| work(mount)).await;
+        let finish = async |lock: Option<PendingWrite>, mut outcomes: Vec<Result<T>>| {
+            if let Some(lock) = lock
+                && let Err(error) = lock.roll_back().await
+            {
+                // Nothing was written; the server rolls back when the connection closes.
+                log::warn!("ezdfs: {error:#}");
+            }
+            outcomes.pop().expect("one was started")
+        };
+        held.end(self, finish).await
+    }
+
+    /// The same for what gives a row another time, which it says.
+    pub(crate) async fn advance_while_locked(
+        self: &Arc<Self>,
+        name: &FileName,
+        lock: PendingWrite,
+        work: impl FnOnce(&Mount) -> Result<Option<i64>> + Send + 'static,
+    ) -> Result<bool> {
+        let mut held = Held::new("check", name.as_str(), lock);
+        held.start(self, |mount, _| work(mount)).await;
+        let (process, name) = (Arc::clone(self), name.clone());
+        let finish = async move |mut lock: PendingWrite, mut outcomes: Vec<Result<Option<i64>>>| {
+            match outcomes.pop().expect("one was started")? {
+                Some(mtime) => {
+                    lock.set_mtime(&process.index, &name, mtime).await?;
+                    lock.commit().await.map(|()| true)
+                }
+                None => lock.roll_back().await.map(|()| false),
+            }
+        };
+        held.end(self, finish).await
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicBool, Ordering};
@@ -133,7 +182,6 @@ mod tests {
 
     use super::super::mounted::tests::store;
     use super::*;
-    use crate::index::PendingWrite;
     use crate::metadata::{DEFAULT_MIME, Row};
     use crate::runtime::trials::NO_THREADS;
     use crate::{CreateOptions, FileId};

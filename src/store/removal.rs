@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::held::Held;
 use super::trash::Disposal;
 use super::{Process, Pulse};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::files::{Mount, Mounts};
 use crate::index::{BATCH, PendingWrite};
 use crate::name::{DirId, FileName};
@@ -167,5 +167,5 @@ fn subject(doomed: &[Doomed]) -> String {
 fn unmounted(name: &FileName) -> Error {
     let reason = "there is no file, but something was mounted or unmounted in the root meanwhile: \
                   its row stays, soft-deleted";
-    Error::new(crate::error::ErrorKind::Unavailable, "delete", name.as_str(), reason)
+    Error::new(ErrorKind::Unavailable, "delete", name.as_str(), reason)
 }

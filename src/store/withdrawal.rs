@@ -3,11 +3,12 @@
 //! its row is locked, and taken away when the commit that deletes the row is
 //! certified. If it is not, what a live row speaks of goes back.
 
-use super::Process;
 use super::removal::Step;
 use super::trash::Disposal;
+use super::{Process, Pulse};
 use crate::error::Result;
 use crate::files::{Mount, Remover};
+use crate::metadata::Row;
 use crate::name::{DirId, FileName};
 
 /// A file that was set aside to be taken away.
@@ -34,7 +35,7 @@ impl Process {
                 unwanted.push(one);
             }
         }
-        let take_away = move |mount: &Mount, pulse: &super::Pulse| {
+        let take_away = move |mount: &Mount, pulse: &Pulse| {
             let mut remover = Remover::new(mount, prune)?;
             for Withdrawn { aside, step, .. } in unwanted {
                 pulse.beat();
@@ -47,7 +48,7 @@ impl Process {
 
     /// Whether a live row has the name again: then its file goes back, if it is this.
     async fn is_put_back(&self, one: &Withdrawn) -> Result<bool> {
-        let row = self.index.find(&one.name).await?.filter(crate::metadata::Row::is_live);
+        let row = self.index.find(&one.name).await?.filter(Row::is_live);
         let (Some(_), Some(id)) = (row, self.name_prefix.id(one.name.as_str())) else {
             return Ok(false);
         };

@@ -7,8 +7,9 @@ mod steps;
 
 use stateright::{Checker, HasDiscoveries, Model, Property};
 
+use super::protocol::Row;
 use crate::support::Trials;
-use steps::{At, End, Row, State};
+use steps::{At, End, State};
 
 pub(super) fn register(trials: &mut Trials) {
     let mut group = trials.group("model::certified", &[]);

@@ -51,8 +51,9 @@ impl Published {
     pub(super) fn settle_locked(&mut self, row: Option<&Row>) -> nix::Result<Settled> {
         let staged = self.staged.as_ref().ok_or(Errno::EBADF)?;
         let (parent, name) = (&staged.parent, staged.id.file_name());
-        let there = self.there()?;
-        if row.is_some_and(Row::is_live) && self.is_of(row)? {
+        let (there, found) = (self.there()?, SetAside::of(parent, name)?);
+        let other = row.filter(|row| row.identity() != self.version.identity);
+        if other.is_some_and(|row| found.is_of_row(row, self.version.inode)) {
             // It was committed after all, and has been put back as an old file since.
             return Ok(Settled::NotUndone);
         }
@@ -60,14 +61,13 @@ impl Published {
             // It has not been replaced, or by a writer that came later. That one needs what
             // was set aside, unless somebody has committed since; of this write's own bytes,
             // which it may have set aside, nobody needs anything.
-            for dead in SetAside::of(parent, name)?.labelled_of(self.old, self.version.inode) {
+            for dead in found.labelled_of(self.old, self.version.inode) {
                 calls::discard(parent, dead);
             }
             let is_old = row.map_or(Identity::default(), Row::identity) == self.old;
             self.remove_aside(is_old.then_some(&there));
             return Ok(Settled::Done);
         }
-        let found = SetAside::of(parent, name)?;
         let is_live = row.is_some_and(Row::is_live);
         let back = match row.and_then(|row| found.of_row(row)) {
             Some(reserved) => Some(reserved.to_owned()),
@@ -105,16 +105,6 @@ impl Published {
         };
         self.remove_aside(None);
         Ok(settled)
-    }
-
-    /// Whether the row, which is another than this write's, speaks of this write's file.
-    fn is_of(&self, row: Option<&Row>) -> nix::Result<bool> {
-        let staged = self.staged.as_ref().ok_or(Errno::EBADF)?;
-        let Some(row) = row.filter(|row| row.identity() != self.version.identity) else {
-            return Ok(false);
-        };
-        let found = SetAside::of(&staged.parent, staged.id.file_name())?;
-        Ok(found.is_of_row(row, self.version.inode))
     }
 
     /// Gives the file its staging name again, for another attempt.

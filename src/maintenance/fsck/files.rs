@@ -141,12 +141,12 @@ impl Repairs<'_> {
         runtime::block_on(async {
             let (locked, row) = self.lock(name).await?;
             let Some(row) = row else { return locked.roll_back().await.map(|()| false) };
-            let seen = row.clone();
             let put_back = move |mount: &crate::files::Mount| {
-                if mount.set_aside(&id)?.of_row(&seen) != Some(&reserved) {
+                let found = mount.set_aside(&id)?;
+                if found.of_row(&row) != Some(&reserved) {
                     return Ok(None);
                 }
-                let mtime = mount.mtime_when_back(&id, &seen)?;
+                let mtime = found.mtime_when_back(&row);
                 // What was put in its place was not acknowledged, but who knows.
                 trash.keep(mount, Fault::InterruptedOverwrite.name(), id.as_str())?;
                 mount.put_back(&path, &id, mtime).map(|()| Some(mtime))

@@ -1,7 +1,8 @@
 //! Settling: who knows that its commit took effect, or did not, makes the file in place that of the
 //! row, as far as that is its business.
 
-use super::steps::{At, End, Name, Outcome, State, Version, bit};
+use super::super::protocol::Version;
+use super::steps::{At, End, Name, Outcome, State, bit};
 use super::{Certified, Flaw};
 
 impl Certified {

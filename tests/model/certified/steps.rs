@@ -1,40 +1,10 @@
 //! The steps of the protocol on a cluster whose servers all take writes: what each changes.
 
+use super::super::protocol::{Row, Version};
 use super::{Certified, Flaw, Role};
-
-/// Which write some bytes come from: 0 was there before, the process `of` writes `of + 1`.
-pub(super) type Version = u8;
 
 pub(super) const fn bit(version: Version) -> u8 {
     1 << version
-}
-
-/// What the table says of the name. The version is for the properties: processes see the time.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Row {
-    Absent,
-    Live {
-        version: Version,
-        time: u8,
-    },
-    /// Soft-deleted, at the time that it had.
-    Deleted(u8),
-}
-
-impl Row {
-    pub(super) fn live(self) -> Option<u8> {
-        match self {
-            Row::Live { time, .. } => Some(time),
-            _ => None,
-        }
-    }
-
-    fn time(self) -> Option<u8> {
-        match self {
-            Row::Live { time, .. } | Row::Deleted(time) => Some(time),
-            Row::Absent => None,
-        }
-    }
 }
 
 /// It holds the row's lock on its server, until it is doomed: until somebody commits the row on
