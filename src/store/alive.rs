@@ -6,6 +6,10 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::files::{Absence, Bare};
 use crate::name::DirId;
 
+/// How often it is looked again whether a directory is bare, of which the table was found
+/// to have rows: others write as well.
+const RACED_RETRIES: usize = 2;
+
 impl Process {
     /// Refuses to take a file for missing that may lie on a share that is not
     /// mounted. To be asked where a live row speaks of a file and nothing is at its
@@ -15,21 +19,26 @@ impl Process {
         operation: &'static str,
         path: &str,
     ) -> Result<()> {
-        let asked = path.to_owned();
-        let look = self.on_mount(operation, move |mount| {
-            mount.require_alive()?;
-            mount.absence(&asked)
-        });
-        let Absence { bare, is_elsewhere } = look.await?;
-        if is_elsewhere {
-            let reason = "nothing is there, and its directory lies on another mount than the root: \
-                          is the right share mounted there?";
-            return Err(Error::new(ErrorKind::Unavailable, operation, path, reason));
+        let mut missing = None;
+        for _ in 0..=RACED_RETRIES {
+            let asked = path.to_owned();
+            let look = self.on_mount(operation, move |mount| {
+                mount.require_alive()?;
+                mount.absence(&asked)
+            });
+            let Absence { bare, is_elsewhere } = look.await?;
+            if is_elsewhere {
+                let reason = "nothing is there, and its directory lies on another mount than the \
+                              root: is the right share mounted there?";
+                return Err(Error::new(ErrorKind::Unavailable, operation, path, reason));
+            }
+            match bare {
+                // Who wrote these rows may have put files there since we looked.
+                Some(bare) if self.has_live_rows(&bare).await? => missing = Some(bare),
+                _ => return Ok(()),
+            }
         }
-        match bare {
-            Some(bare) if self.has_live_rows(&bare).await? => Err(self.mount.not_mounted(&bare)),
-            _ => Ok(()),
-        }
+        missing.map_or(Ok(()), |bare| Err(self.mount.not_mounted(&bare)))
     }
 
     /// Whether the table has so many live rows beneath a bare directory that their
