@@ -197,6 +197,11 @@ impl Attempts {
         }
     }
 
+    /// Whether no further attempt may begin.
+    pub(crate) fn are_over(&self) -> bool {
+        self.began.elapsed() >= self.within
+    }
+
     /// Whether an earlier attempt may have been successful unheard.
     pub(super) fn lost_one(&self) -> bool {
         self.lost
@@ -221,7 +226,7 @@ impl Attempts {
     }
 
     async fn pause(&mut self, error: Error) -> Result<()> {
-        if self.began.elapsed() >= self.within {
+        if self.are_over() {
             return Err(error);
         }
         let pause = Self::FIRST_PAUSE * (1 << self.failures.min(Self::MOST_DOUBLINGS));

@@ -18,10 +18,6 @@ use crate::mime;
 use crate::name::{FileId, FileName};
 use crate::runtime;
 
-/// How often the bytes of a file are copied anew that is overwritten while it is
-/// renamed.
-const RENAME_ATTEMPTS: usize = 4;
-
 /// How many seconds later than it was written a version may be at most, because others
 /// are being written with those times.
 const LATEST: i64 = 64;
@@ -101,7 +97,8 @@ impl Store {
     ) -> Result<FileInfo> {
         let (old_name, new_name) = (self.name(from)?, self.name(to)?);
         let process = self.process()?;
-        for _ in 0..RENAME_ATTEMPTS {
+        let attempts = process.index.attempts();
+        while !attempts.are_over() {
             let source = runtime::block_on(async { process.open(from).await })?;
             if from == to {
                 return Ok(source.info);
