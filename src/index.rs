@@ -1,12 +1,16 @@
 //! The metadata table.
 
 mod connect;
+mod connection;
+mod database;
 mod fault;
 mod find;
+mod fitted;
 mod list;
 mod locked;
 mod opened;
 mod pending;
+mod query;
 mod record;
 mod register;
 mod schema;
@@ -22,6 +26,7 @@ mod trials;
 mod write;
 
 use std::collections::HashSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use sqlx::Row as _;
@@ -33,8 +38,10 @@ use crate::error::Result;
 use crate::metadata::{FileInfo, Row};
 use crate::name::FileName;
 
-use connect::{Pool, Purpose, Query};
+use connect::{Pool, Purpose};
+use fitted::Fitted;
 use locked::keyed;
+use query::Query;
 use siblings::Siblings;
 use sql::Sql;
 
@@ -60,8 +67,8 @@ pub(crate) struct Index {
     pool: Pool,
     table: String,
     database: String,
-    /// The statements, fitted to the table's shape when it is first used.
-    sql: OnceCell<Sql>,
+    /// The statements, fitted to the table's shape.
+    fitted: Fitted,
     /// Whether an index has the rows in the byte order of their names.
     is_ordered: OnceCell<bool>,
     siblings: OnceCell<Siblings>,
@@ -74,7 +81,7 @@ impl Index {
             pool: Pool::new(options)?,
             table: options.table.clone(),
             database: options.dsn.database().to_owned(),
-            sql: OnceCell::new(),
+            fitted: Fitted::default(),
             is_ordered: OnceCell::new(),
             siblings: OnceCell::new(),
         })
@@ -113,7 +120,7 @@ impl Index {
         self.pool.patience()
     }
 
-    async fn begin(&self) -> Result<(PendingWrite, &Sql)> {
+    async fn begin(&self) -> Result<(PendingWrite, Arc<Sql>)> {
         let sql = self.sql_for_writing().await?;
         let mut connection = self.pool.get(Purpose::Write).await?;
         connection.hold();
@@ -165,26 +172,6 @@ impl Index {
         self.execute("delete", &self.table, delete).await
     }
 
-    /// The statements for this table; looks at its shape the first time.
-    async fn sql(&self) -> Result<&Sql> {
-        self.sql
-            .get_or_try_init(async || {
-                let shape = self.shape().await?;
-                Ok(Sql::new(self.pool.dialect(), &self.table, &shape))
-            })
-            .await
-    }
-
-    /// The same for what changes rows. A table that may only be read is looked at
-    /// again, because its engine can be changed while everybody goes on.
-    async fn sql_for_writing(&self) -> Result<&Sql> {
-        let sql = self.sql().await?;
-        if !sql.has_transactions() {
-            self.check_schema().await?;
-        }
-        Ok(sql)
-    }
-
     /// Looks at the table's shape.
     ///
     /// # Errors
@@ -200,10 +187,9 @@ impl Index {
     }
 
     async fn inspect(&self, table: &str) -> Result<Shape> {
-        let dialect = self.pool.dialect();
         let inspect = || async {
             let mut connection = self.pool.get(Purpose::Read).await?;
-            schema::inspect(&mut connection, dialect, table).await
+            schema::inspect(&mut connection, self.pool.database(), table).await
         };
         self.attempts().repeat(inspect).await
     }
@@ -211,35 +197,33 @@ impl Index {
     /// Creates the table where there is none.
     pub(crate) async fn create_schema(&self) -> Result<()> {
         let mut connection = self.pool.get_creating().await?;
-        for statement in schema::create(self.pool.dialect(), &self.table) {
+        for statement in self.pool.database().create(&self.table) {
             connection.command("create", &self.table, statement).await?;
         }
+        self.fitted.forget().await;
         Ok(())
     }
 
     /// Runs a query; again where the connection turns out to be dead.
-    async fn fetch<'q>(
+    async fn fetch(
         &self,
         operation: &'static str,
         subject: &str,
-        query: impl Fn(&Sql) -> Query<'q>,
+        query: impl Fn(&Sql) -> Query,
     ) -> Result<Vec<AnyRow>> {
-        let sql = self.sql().await?;
-        let fetch = || {
-            let query = query(sql);
-            async {
-                let mut connection = self.pool.get(Purpose::Read).await?;
-                connection.fetch_all(operation, subject, query).await
-            }
+        let fetch = || async {
+            let query = query(&*self.sql().await?);
+            let mut connection = self.pool.get(Purpose::Read).await?;
+            connection.fetch_all(operation, subject, query).await
         };
         self.attempts().repeat(fetch).await
     }
 
-    async fn execute<'q>(
+    async fn execute(
         &self,
         operation: &'static str,
         subject: &str,
-        query: impl Fn(&Sql) -> Query<'q>,
+        query: impl Fn(&Sql) -> Query,
     ) -> Result<u64> {
         Ok(self.execute_knowing(operation, subject, query).await?.0)
     }
@@ -248,20 +232,17 @@ impl Index {
     /// it while the database asks for that (deadlock, lock timeout) and where
     /// the connection is lost. Says how many rows the last attempt affected, and
     /// whether nothing was heard of an earlier one.
-    async fn execute_knowing<'q>(
+    async fn execute_knowing(
         &self,
         operation: &'static str,
         subject: &str,
-        query: impl Fn(&Sql) -> Query<'q>,
+        query: impl Fn(&Sql) -> Query,
     ) -> Result<(u64, bool)> {
-        let sql = self.sql_for_writing().await?;
         let mut attempts = self.attempts();
-        let execute = || {
-            let query = query(sql);
-            async {
-                let mut connection = self.pool.get(Purpose::Write).await?;
-                connection.execute(operation, subject, query).await
-            }
+        let execute = || async {
+            let query = query(&*self.sql_for_writing().await?);
+            let mut connection = self.pool.get(Purpose::Write).await?;
+            connection.execute(operation, subject, query).await
         };
         let rows = attempts.repeat(execute).await?;
         Ok((rows, attempts.lost_one()))
@@ -285,15 +266,12 @@ impl Renamed {
     }
 }
 
-fn bind_all(query: Query<'static>, names: &[FileName]) -> Query<'static> {
+fn bind_all(query: Query, names: &[FileName]) -> Query {
     bind_keys(query, names.iter().map(FileName::hash))
 }
 
 /// Places without a key of their own get the last once more.
-fn bind_keys(
-    query: Query<'static>,
-    keys: impl ExactSizeIterator<Item = String> + Clone,
-) -> Query<'static> {
+fn bind_keys(query: Query, keys: impl ExactSizeIterator<Item = String> + Clone) -> Query {
     let places = sql::places(keys.len());
     let last = keys.clone().last().into_iter().cycle();
     keys.chain(last).take(places).fold(query, |query, key| query.bind(key))

@@ -4,20 +4,19 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use deadpool::managed::{Manager, Metrics, Object, PoolError, RecycleResult, Timeouts};
-use sqlx::any::{AnyArguments, AnyRow};
-use sqlx::{Any, AnyConnection, Connection, Executor, SqlSafeStr};
+use sqlx::any::AnyRow;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::connection::{Answer, Connection};
+use super::database::{Database, Meaning};
 use super::fault::{self, Attempts};
+use super::query::Query;
 use super::servers::{Link, Servers};
-use super::session;
-use crate::config::{Dialect, Options};
+use super::session::is_on;
+use crate::config::Options;
 use crate::error::{Error, ErrorKind, Result};
 use crate::forks;
 use crate::metadata::Turns;
-
-/// A query with its arguments, for the sqlx driver that serves all dialects.
-pub(super) type Query<'q> = sqlx::query::Query<'q, Any, AnyArguments>;
 
 /// A connection that idled longer than this is tried out before its next use.
 const TRUSTED_IDLE: Duration = Duration::from_secs(1);
@@ -71,7 +70,6 @@ pub(super) struct Pool {
 impl Pool {
     pub(super) fn new(options: &Options) -> Result<Self> {
         forks::notice()?;
-        sqlx::any::install_default_drivers();
         let servers = Arc::new(Servers::new(options));
         // Connecting and recycling have deadlines of their own.
         let timeouts =
@@ -85,25 +83,30 @@ impl Pool {
                 Error::new(ErrorKind::Internal, "start", "pool", "cannot be built")
                     .with_source(error)
             })?;
-        if servers.dialect == Dialect::Sqlite {
+        if servers.database.is_embedded() {
             forks::watch(pool.weak());
         }
         let writers = Arc::new(Semaphore::new((options.max_connections - 1).max(1)));
         Ok(Pool { pool, servers, writers })
     }
 
-    pub(super) fn dialect(&self) -> Dialect {
-        self.servers.dialect
+    pub(super) fn database(&self) -> &'static dyn Database {
+        self.servers.database
+    }
+
+    /// How often a statement failed because of the table's shape.
+    pub(super) fn doubts(&self) -> u64 {
+        self.servers.doubts()
     }
 
     /// For an operation that begins now.
     pub(super) fn attempts(&self) -> Attempts {
-        Attempts::within(self.servers.query_timeout)
+        Attempts::within(self.servers.session.query_timeout, self.servers.count())
     }
 
     /// How long it takes to get a connection and an answer, both after another try.
     pub(super) fn patience(&self) -> Duration {
-        2 * (self.servers.connect_timeout + self.servers.query_timeout)
+        2 * (self.servers.connect_timeout + self.servers.session.query_timeout)
     }
 
     /// A connection; waits at most `connect_timeout` for a free place and as
@@ -144,7 +147,7 @@ impl Pool {
     /// A connection to whichever server is in use. Where that has no place for
     /// one more, those that there are go round.
     async fn any(&self) -> Result<Guard> {
-        if self.servers.dialect == Dialect::Sqlite {
+        if self.servers.database.is_embedded() {
             forks::give_way().await;
         }
         let asked = Instant::now();
@@ -200,8 +203,16 @@ pub(super) enum Authority {
 enum State {
     /// May go back to the pool.
     Idle,
+    /// A transaction is about to begin.
+    Beginning,
     /// In the middle of something, or of no more use: closed when dropped.
     Busy,
+}
+
+impl State {
+    fn after_statement(self) -> Self {
+        if self == State::Idle { State::Idle } else { State::Busy }
+    }
 }
 
 /// A connection on loan. It goes back to the pool when dropped, unless
@@ -243,9 +254,11 @@ impl Guard {
         if !self.is_writable() {
             return Ok(Authority::Follower);
         }
-        let dialect = self.servers.dialect;
-        let is_read_only = async |c: &mut AnyConnection| session::is_read_only(c, dialect).await;
-        if !self.run("find", "server", is_read_only).await? {
+        let Some(question) = self.servers.database.is_read_only() else {
+            return Ok(Authority::Whole);
+        };
+        let asked = async |connection: &mut Connection| connection.ask(question).await;
+        if !self.run("find", "server", asked).await?.iter().any(|(_, value)| is_on(value)) {
             return Ok(Authority::Whole);
         }
         self.state = State::Busy;
@@ -266,7 +279,7 @@ impl Guard {
     /// Marks the beginning of a transaction: until [`Guard::release`] the
     /// connection is not fit for anybody else.
     pub(super) fn hold(&mut self) {
-        self.state = State::Busy;
+        self.state = State::Beginning;
     }
 
     pub(super) fn release(&mut self) {
@@ -277,20 +290,9 @@ impl Guard {
         &mut self,
         operation: &'static str,
         subject: &str,
-        query: Query<'_>,
+        query: Query,
     ) -> Result<Vec<AnyRow>> {
-        self.run(operation, subject, async |c| query.fetch_all(c).await).await
-    }
-
-    /// The rows of statements that take no parameters, in one round trip.
-    pub(super) async fn fetch_unprepared(
-        &mut self,
-        operation: &'static str,
-        subject: &str,
-        statements: impl SqlSafeStr + Send,
-    ) -> Result<Vec<AnyRow>> {
-        let statements = statements.into_sql_str();
-        self.run(operation, subject, async |c| c.fetch_all(statements).await).await
+        Ok(self.answer(operation, subject, query).await?.rows)
     }
 
     /// Says how many rows were affected.
@@ -298,46 +300,84 @@ impl Guard {
         &mut self,
         operation: &'static str,
         subject: &str,
-        query: Query<'_>,
+        query: Query,
     ) -> Result<u64> {
-        self.run(operation, subject, async |c| Ok(query.execute(c).await?.rows_affected())).await
+        Ok(self.answer(operation, subject, query).await?.affected)
     }
 
-    /// Runs a statement that takes no parameters, unprepared.
+    /// Runs statements that take no arguments as they stand, in one round trip.
     pub(super) async fn command(
         &mut self,
         operation: &'static str,
         subject: &str,
-        statement: impl SqlSafeStr + Send,
-    ) -> Result<()> {
-        let statement = statement.into_sql_str();
-        self.run(operation, subject, async |c| c.execute(statement).await.map(drop)).await
+        statements: impl Into<String>,
+    ) -> Result<Vec<AnyRow>> {
+        let statements = self.for_pooler(statements.into());
+        let sent = async |connection: &mut Connection| connection.command(statements).await;
+        Ok(self.run(operation, subject, sent).await?.rows)
+    }
+
+    async fn answer(
+        &mut self,
+        operation: &'static str,
+        subject: &str,
+        query: Query,
+    ) -> Result<Answer> {
+        let spelled = match self.is_pooled() {
+            true => self.servers.database.spell_out(&query),
+            false => None,
+        };
+        let spelled = spelled.map(|text| self.for_pooler(text));
+        let sent = async |connection: &mut Connection| match spelled {
+            Some(text) => connection.command(text).await,
+            None => connection.run(query).await,
+        };
+        self.run(operation, subject, sent).await
+    }
+
+    fn is_pooled(&self) -> bool {
+        self.object.as_ref().is_some_and(|link| link.is_pooled())
+    }
+
+    /// What begins a transaction behind a pooler brings the session's settings with it.
+    fn for_pooler(&self, statements: String) -> String {
+        let begins = matches!(self.state, State::Idle | State::Beginning);
+        match self.is_pooled() && begins {
+            true => {
+                let Servers { database, session, .. } = &*self.servers;
+                database.for_this_transaction(session) + &statements
+            }
+            false => statements,
+        }
     }
 
     async fn run<T>(
         &mut self,
         operation: &'static str,
         subject: &str,
-        work: impl AsyncFnOnce(&mut AnyConnection) -> Result<T, sqlx::Error>,
+        work: impl AsyncFnOnce(&mut Connection) -> Result<T, sqlx::Error>,
     ) -> Result<T> {
         let Some(link) = &mut self.object else {
             return Err(Error::new(ErrorKind::Internal, operation, subject, "no connection"));
         };
         // Stays so if the caller goes away meanwhile.
         let before = std::mem::replace(&mut self.state, State::Busy);
-        let timeout = self.servers.query_timeout;
+        let timeout = self.servers.session.query_timeout;
         match tokio::time::timeout(timeout, work(&mut link.connection)).await {
             Ok(Ok(value)) => {
-                self.state = before;
+                self.state = before.after_statement();
                 Ok(value)
             }
             Ok(Err(error)) => {
-                if fault::is_connection_lost(&error) {
-                    self.servers.distrust(link);
-                } else if fault::is_read_only(&error) {
-                    self.servers.reconsider(link);
-                } else {
-                    self.state = before;
+                match fault::meaning_of(&error) {
+                    Some(Meaning::Lost) => self.servers.distrust(link),
+                    Some(Meaning::Elsewhere) => self.servers.refused(link),
+                    Some(Meaning::Unprepared) => self.servers.found_pooled(link),
+                    Some(Meaning::Schema) => {
+                        self.servers.doubt();
+                        self.state = before.after_statement();
+                    }
+                    _ => self.state = before.after_statement(),
                 }
                 Err(fault::convert(error, operation, subject))
             }

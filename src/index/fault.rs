@@ -2,79 +2,30 @@
 
 use std::time::{Duration, Instant};
 
-use sqlx::error::DatabaseError;
-use sqlx::mysql::MySqlDatabaseError;
-
+use super::database::{Meaning, meaning};
 use crate::error::{Error, ErrorKind, Result};
 
 /// The operation of errors that come before anything was asked of a server.
 pub(super) const CONNECT: &str = "connect";
-
-/// What to make of an error that the server sent.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Meaning {
-    /// Deadlock, lock timeout, serialisation failure: the same statement may
-    /// succeed at once.
-    Repeat,
-    /// The server takes no writes; another one may.
-    ReadOnly,
-    /// The server is overloaded, starting or stopping.
-    Unavailable,
-    /// Wrong login, database or privilege.
-    Config,
-    /// A value does not fit its column.
-    Input,
-    /// No such table or column.
-    Schema,
-}
-
-/// Numbers of MySQL and MariaDB (Server Error Reference); for a busy SQLite its
-/// result codes; for PostgreSQL its SQLSTATE classes.
-fn meaning(error: &dyn DatabaseError) -> Meaning {
-    if let Some(mysql) = error.try_downcast_ref::<MySqlDatabaseError>() {
-        return match mysql.number() {
-            1205 | 1213 | 1020 => Meaning::Repeat,
-            // --read-only, a read-only transaction by default, a Galera node
-            // without its cluster.
-            1290 | 1836 | 1792 | 1047 => Meaning::ReadOnly,
-            1044 | 1045 | 1049 | 1142 | 1143 | 1227 | 1698 => Meaning::Config,
-            1264 | 1265 | 1292 | 1300 | 1366 | 1406 | 1048 | 3988 => Meaning::Input,
-            // The last two are of views.
-            1054 | 1146 | 1109 | 1062 | 1356 | 1449 => Meaning::Schema,
-            _ => Meaning::Unavailable,
-        };
-    }
-    let code = error.code().unwrap_or_default();
-    match &*code {
-        // SQLITE_BUSY and its extended codes, SQLITE_LOCKED.
-        "5" | "261" | "517" | "773" | "6" => return Meaning::Repeat,
-        // SQLITE_ERROR: sqlx prepares each statement, so the text is what fails.
-        "1" => return Meaning::Schema,
-        "40001" | "40P01" | "55P03" => return Meaning::Repeat,
-        "25006" => return Meaning::ReadOnly,
-        "3D000" | "42501" => return Meaning::Config,
-        // The b-tree cannot hold so long a name.
-        "54000" => return Meaning::Input,
-        _ => {}
-    }
-    match code.get(..2) {
-        Some("28") => Meaning::Config,
-        Some("22" | "23") => Meaning::Input,
-        Some("42") => Meaning::Schema,
-        _ => Meaning::Unavailable,
-    }
-}
 
 /// Converts an error of sqlx at the edge of the index.
 pub(super) fn convert(error: sqlx::Error, operation: &'static str, subject: &str) -> Error {
     let (kind, detail) = match &error {
         sqlx::Error::Database(database) => match meaning(&**database) {
             Meaning::Repeat => (ErrorKind::Unavailable, "the database is busy"),
-            Meaning::ReadOnly => (ErrorKind::Unavailable, "the database takes no writes"),
-            Meaning::Unavailable => (ErrorKind::Unavailable, "the database cannot serve now"),
-            Meaning::Config => (ErrorKind::InvalidConfig, "the database refused the login"),
+            Meaning::Elsewhere => (ErrorKind::Unavailable, "the database takes no writes"),
+            Meaning::Unavailable | Meaning::Full | Meaning::Lost | Meaning::Unprepared => {
+                (ErrorKind::Unavailable, "the database cannot serve now")
+            }
+            Meaning::Login => (ErrorKind::InvalidConfig, "the database refused the login"),
+            Meaning::Privilege => {
+                (ErrorKind::InvalidConfig, "the database's user lacks a privilege")
+            }
             Meaning::Input => (ErrorKind::InvalidInput, "the table cannot hold this"),
-            Meaning::Schema => (ErrorKind::Schema, "the table has the wrong shape"),
+            // Of a key that nobody but the table's owner has thought of.
+            Meaning::Schema | Meaning::Duplicate => {
+                (ErrorKind::Schema, "the table has the wrong shape")
+            }
         },
         // Without its source, which quotes the dsn.
         sqlx::Error::Configuration(_) => {
@@ -89,52 +40,39 @@ pub(super) fn convert(error: sqlx::Error, operation: &'static str, subject: &str
     Error::new(kind, operation, subject, detail).with_source(error)
 }
 
-/// Whether the connection itself is of no more use.
-pub(super) fn is_connection_lost(error: &sqlx::Error) -> bool {
+/// What an error of sqlx means, if the connection broke or the server said it.
+pub(super) fn meaning_of(error: &sqlx::Error) -> Option<Meaning> {
     match error {
-        sqlx::Error::Io(_) | sqlx::Error::Protocol(_) | sqlx::Error::WorkerCrashed => true,
-        // Shutdown (1053), killed (1927), and what PostgreSQL says when it stops.
-        sqlx::Error::Database(database) => {
-            match database.try_downcast_ref::<MySqlDatabaseError>() {
-                Some(mysql) => matches!(mysql.number(), 1053 | 1077 | 1079 | 1927 | 2006 | 2013),
-                None => database.code().is_some_and(|code| code.starts_with("57P")),
-            }
+        sqlx::Error::Io(_) | sqlx::Error::Protocol(_) | sqlx::Error::WorkerCrashed => {
+            Some(Meaning::Lost)
         }
-        _ => false,
+        sqlx::Error::Database(error) => Some(meaning(&**error)),
+        _ => None,
     }
 }
 
-/// Whether the server refuses to write.
-pub(super) fn is_read_only(error: &sqlx::Error) -> bool {
-    matches!(error, sqlx::Error::Database(error) if meaning(&**error) == Meaning::ReadOnly)
+fn meant(error: &Error) -> Option<Meaning> {
+    meaning_of(source(error)?)
 }
 
 /// Whether the server has no place for one more connection.
 pub(super) fn is_full(error: &Error) -> bool {
-    let Some(sqlx::Error::Database(error)) = source(error) else {
-        return false;
-    };
-    match error.try_downcast_ref::<MySqlDatabaseError>() {
-        Some(mysql) => matches!(mysql.number(), 1040 | 1203 | 1226),
-        None => error.code().is_some_and(|code| code == "53300"),
-    }
+    meant(error) == Some(Meaning::Full)
 }
 
 /// Whether there is a row of this key.
 pub(super) fn is_duplicate(error: &Error) -> bool {
-    matches!(source(error), Some(sqlx::Error::Database(error)) if error.is_unique_violation())
+    meant(error) == Some(Meaning::Duplicate)
 }
 
 /// Whether the connection broke, other than by silence.
 pub(super) fn is_cut(error: &Error) -> bool {
-    source(error).is_some_and(is_connection_lost)
+    meant(error) == Some(Meaning::Lost)
 }
 
 /// Whether the server answered, and refused, so that nothing is under way there.
 pub(crate) fn is_refusal(error: &Error) -> bool {
-    source(error).is_some_and(|error| {
-        matches!(error, sqlx::Error::Database(_)) && !is_connection_lost(error)
-    })
+    matches!(source(error), Some(sqlx::Error::Database(_))) && !is_cut(error)
 }
 
 pub(super) fn silent(operation: &'static str, subject: &str, waited: Duration) -> Error {
@@ -153,7 +91,10 @@ pub(crate) struct Attempts {
     within: Duration,
     failures: u32,
     lost: bool,
-    read_only: bool,
+    /// How many servers may yet be asked that somebody else should be.
+    others: usize,
+    /// The table has been looked at again.
+    looked_again: bool,
 }
 
 impl Attempts {
@@ -161,9 +102,16 @@ impl Attempts {
     const MOST_DOUBLINGS: u32 = 6;
 
     /// No attempt begins later than this after now.
-    pub(super) fn within(deadline: Duration) -> Self {
+    pub(super) fn within(deadline: Duration, servers: usize) -> Self {
         let began = Instant::now();
-        Attempts { began, within: deadline, failures: 0, lost: false, read_only: false }
+        Attempts {
+            began,
+            within: deadline,
+            failures: 0,
+            lost: false,
+            others: servers,
+            looked_again: false,
+        }
     }
 
     /// Does it, COMMIT included, until it succeeds or there is no more hope.
@@ -208,19 +156,22 @@ impl Attempts {
     }
 
     fn may_repeat(&mut self, error: &Error) -> bool {
-        match source(error) {
-            // Who cannot connect is told at once.
-            Some(_) if error.operation() == CONNECT => false,
-            Some(lost) if is_connection_lost(lost) => {
+        // Who cannot connect is told at once.
+        if error.operation() == CONNECT {
+            return false;
+        }
+        match meant(error) {
+            Some(Meaning::Lost) => {
                 self.lost = true;
                 true
             }
-            Some(sqlx::Error::Database(database)) => match meaning(&**database) {
-                Meaning::Repeat => true,
-                // Once, on another server.
-                Meaning::ReadOnly => !std::mem::replace(&mut self.read_only, true),
-                _ => false,
-            },
+            Some(Meaning::Repeat | Meaning::Unprepared) => true,
+            Some(Meaning::Elsewhere) => {
+                let may = self.others > 0;
+                self.others = self.others.saturating_sub(1);
+                may
+            }
+            Some(Meaning::Schema) => !std::mem::replace(&mut self.looked_again, true),
             _ => false,
         }
     }

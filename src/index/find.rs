@@ -4,7 +4,8 @@ use std::collections::HashMap;
 
 use sqlx::any::AnyRow;
 
-use super::connect::{Authority, Purpose, Query};
+use super::connect::{Authority, Purpose};
+use super::query::Query;
 use super::sql::Sql;
 use super::{BATCH, Index, bind_all, decode, fault, found_key};
 use crate::error::{Error, ErrorKind, Result};
@@ -61,18 +62,18 @@ impl Index {
     /// Looks for rows that should be there. Where some are not, says whether the
     /// server knows of all that was acknowledged; asks another one, if it takes no
     /// writes any more.
-    async fn look_up<'q, T: Send>(
+    async fn look_up<T: Send>(
         &self,
         subject: &str,
-        query: impl Fn(&Sql) -> Query<'q> + Sync,
+        query: impl Fn(&Sql) -> Query + Sync,
         decode: impl Fn(&[AnyRow]) -> Result<T> + Sync,
         is_whole: impl Fn(&T) -> bool + Sync,
     ) -> Result<(T, bool)> {
-        let sql = self.sql().await?;
         let ask = || async {
+            let sql = self.sql().await?;
             loop {
                 let mut connection = self.pool.get(Purpose::Read).await?;
-                let rows = connection.fetch_all("find", subject, query(sql)).await?;
+                let rows = connection.fetch_all("find", subject, query(&sql)).await?;
                 let found = decode(&rows)?;
                 if connection.is_of_one_server() || is_whole(&found) {
                     return Ok((found, true));

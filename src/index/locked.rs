@@ -1,10 +1,12 @@
 //! Rows with the keys that they really have, and what is done to single rows
 //! while they are locked.
 
+use std::sync::Arc;
+
 use sqlx::Row as _;
 use sqlx::any::AnyRow;
 
-use super::connect::Query;
+use super::query::Query;
 use super::sorted::{Sorted, Sorter};
 use super::sql::{Column, Sql};
 use super::{Index, PAGE, PendingWrite, Record, decode, fault};
@@ -93,10 +95,10 @@ impl Index {
 
     /// Opens a transaction and locks the row that has this key, if there is one:
     /// writers wait until it ends, and those who came before have ended.
-    pub(crate) async fn lock(&self, key: &str) -> Result<(Locked<'_>, Option<Row>)> {
+    pub(crate) async fn lock(&self, key: &str) -> Result<(Locked, Option<Row>)> {
         let (pending, sql) = self.begin().await?;
         let mut locked = Locked { pending, sql, key: key.to_owned() };
-        let row = locked.fetch(sql.find_locked().bind(key.to_owned()), key).await?;
+        let row = locked.fetch(locked.sql.find_locked().bind(key.to_owned()), key).await?;
         Ok((locked, row))
     }
 
@@ -105,7 +107,7 @@ impl Index {
     /// nothing.
     pub(crate) async fn reserve(&self, name: &FileName, row: &Row) -> Result<Option<PendingWrite>> {
         let (mut pending, sql) = self.begin().await?;
-        let insert = sql.insert_new(name, row);
+        let insert = sql.reserve(name, row);
         match pending.connection.execute("check", name.as_str(), insert).await? {
             0 => pending.roll_back().await.map(|()| None),
             _ => Ok(Some(pending)),
@@ -114,13 +116,13 @@ impl Index {
 }
 
 /// A locked row within its transaction; rolled back when dropped.
-pub(crate) struct Locked<'i> {
+pub(crate) struct Locked {
     pending: PendingWrite,
-    sql: &'i Sql,
+    sql: Arc<Sql>,
     key: String,
 }
 
-impl Locked<'_> {
+impl Locked {
     /// Another row as this transaction sees it.
     pub(crate) async fn find_keyed(&mut self, key: &str) -> Result<Option<Keyed>> {
         let query = self.sql.find().bind(key.to_owned());
@@ -166,11 +168,11 @@ impl Locked<'_> {
         self.pending.roll_back().await
     }
 
-    async fn fetch(&mut self, query: Query<'static>, key: &str) -> Result<Option<Row>> {
+    async fn fetch(&mut self, query: Query, key: &str) -> Result<Option<Row>> {
         self.pending.fetch("check", key, query).await
     }
 
-    async fn change(&mut self, query: Query<'static>) -> Result<()> {
+    async fn change(&mut self, query: Query) -> Result<()> {
         let query = query.bind(self.key.clone());
         self.pending.connection.execute("repair", &self.key, query).await.map(drop)
     }

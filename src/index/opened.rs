@@ -4,9 +4,8 @@ use std::ops::{Deref, DerefMut};
 
 use deadpool::managed::{Manager, WeakPool};
 use futures_util::future::BoxFuture;
-use sqlx::any::AnyConnectOptions;
-use sqlx::{AnyConnection, ConnectOptions, Connection};
 
+use super::connection::Connection;
 use crate::forks::{self, Idle, Place};
 
 impl<M: Manager<Type: Send> + Send + Sync> Idle for WeakPool<M> {
@@ -24,20 +23,20 @@ impl<M: Manager<Type: Send> + Send + Sync> Idle for WeakPool<M> {
 /// A connection. That to a database of SQLite has a place, until SQLite has
 /// closed it, on a thread of its own.
 pub(super) struct Opened {
-    connection: Option<AnyConnection>,
+    connection: Option<Connection>,
     place: Option<Place>,
 }
 
 impl Opened {
     pub(super) async fn open(
-        options: AnyConnectOptions,
+        connecting: impl Future<Output = Result<Connection, sqlx::Error>> + Send + 'static,
         place: Option<Place>,
     ) -> Result<Self, sqlx::Error> {
         if place.is_none() {
-            return Ok(Opened { connection: Some(options.connect().await?), place });
+            return Ok(Opened { connection: Some(connecting.await?), place });
         }
         let opening = async move {
-            let connection = Some(options.connect().await?);
+            let connection = Some(connecting.await?);
             Ok(Opened { connection, place })
         };
         Opening(Some(Box::pin(opening))).end().await
@@ -52,15 +51,15 @@ impl Opened {
 }
 
 impl Deref for Opened {
-    type Target = AnyConnection;
+    type Target = Connection;
 
-    fn deref(&self) -> &AnyConnection {
+    fn deref(&self) -> &Connection {
         self.connection.as_ref().expect("is there until it is closed")
     }
 }
 
 impl DerefMut for Opened {
-    fn deref_mut(&mut self) -> &mut AnyConnection {
+    fn deref_mut(&mut self) -> &mut Connection {
         self.connection.as_mut().expect("is there until it is closed")
     }
 }

@@ -1,6 +1,7 @@
 //! A transaction that has begun, and what is done in it.
 
-use super::connect::{Guard, Query};
+use super::connect::Guard;
+use super::query::Query;
 use super::sql::{Column, Sql};
 use super::{Index, bind_all, decode, fault};
 use crate::error::{Error, ErrorKind, Result};
@@ -35,7 +36,7 @@ impl PendingWrite {
     ) -> Result<bool> {
         let sql = index.sql().await?;
         if old.is_some() {
-            return self.upsert(sql, name, row).await.map(|()| true);
+            return self.upsert(&sql, name, row).await.map(|()| true);
         }
         match self.connection.execute("store", name.as_str(), sql.insert(name, row)).await {
             Err(error) if fault::is_duplicate(&error) => Ok(false),
@@ -53,7 +54,7 @@ impl PendingWrite {
     /// stay.
     pub(crate) async fn unwrite(&mut self, index: &Index) -> Result<()> {
         let statement = index.sql().await?.unwrite();
-        self.connection.command("roll back", &self.table, statement).await
+        self.connection.command("roll back", &self.table, statement).await.map(drop)
     }
 
     /// Gives a row another time.
@@ -89,7 +90,7 @@ impl PendingWrite {
         &mut self,
         operation: &'static str,
         subject: &str,
-        query: Query<'static>,
+        query: Query,
     ) -> Result<Option<Row>> {
         let rows = self.connection.fetch_all(operation, subject, query).await?;
         rows.first().map(|row| decode(row, subject)).transpose()
@@ -134,7 +135,7 @@ impl PendingWrite {
     /// Ends the transaction and keeps the connection.
     pub(crate) async fn roll_back(mut self) -> Result<()> {
         match self.connection.command("roll back", &self.table, "ROLLBACK").await {
-            Ok(()) => self.connection.release(),
+            Ok(_) => self.connection.release(),
             // A Galera node has done so already, and says that in its answer to this.
             Err(error) if fault::is_refusal(&error) => {}
             Err(error) => return Err(error),

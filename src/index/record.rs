@@ -44,7 +44,7 @@ impl PendingWrite {
         let sql = index.sql().await?;
         let query = bind_keys(sql.records(keys.len()), keys.iter().cloned());
         let rows = self.connection.fetch_all("find", &self.table, query).await?;
-        let records: Result<_, sqlx::Error> = rows.iter().map(|row| decode(row, sql)).collect();
+        let records: Result<_, sqlx::Error> = rows.iter().map(|row| decode(row, &sql)).collect();
         records.map_err(|error| fault::convert(error, "decode", &self.table))
     }
 }

@@ -27,7 +27,7 @@ impl Index {
         let (mut pending, sql) = self.begin().await?;
         let mut locked = Vec::with_capacity(wanted.len());
         for registration in wanted {
-            if pending.lock_unchanged(sql, registration).await? {
+            if pending.lock_unchanged(&sql, registration).await? {
                 locked.push(registration.clone());
             }
         }
@@ -40,7 +40,7 @@ impl PendingWrite {
         let Registration { name, row, before } = registration;
         let subject = name.as_str();
         let Some(before) = before else {
-            let insert = sql.insert_new(name, row);
+            let insert = sql.reserve(name, row);
             return Ok(self.connection.execute("import", subject, insert).await? > 0);
         };
         Ok(self.lock(sql, "import", name).await?.as_ref() == Some(before))
@@ -53,6 +53,6 @@ impl PendingWrite {
         index: &Index,
         registration: &Registration,
     ) -> Result<()> {
-        self.upsert(index.sql().await?, &registration.name, &registration.row).await
+        self.upsert(&*index.sql().await?, &registration.name, &registration.row).await
     }
 }

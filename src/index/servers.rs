@@ -5,13 +5,12 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use sqlx::ConnectOptions;
-use sqlx::any::AnyConnectOptions;
 use url::Url;
 
+use super::database::{self, Database, Session};
+use super::fault;
 use super::opened::Opened;
-use super::{fault, session};
-use crate::config::{Dialect, Options, dsn};
+use crate::config::{Options, dsn};
 use crate::error::{Error, ErrorKind, Result};
 use crate::forks::Place;
 use crate::metadata::Turns;
@@ -32,6 +31,7 @@ pub(super) struct Link {
     server: usize,
     writable: bool,
     certified: Option<Turns>,
+    is_pooled: bool,
     generation: u64,
 }
 
@@ -47,6 +47,12 @@ impl Link {
     pub(super) fn certified(&self) -> Option<Turns> {
         self.certified
     }
+
+    /// Whether each transaction has another connection of a pooler, so that nothing
+    /// that is prepared or set stays.
+    pub(super) fn is_pooled(&self) -> bool {
+        self.is_pooled
+    }
 }
 
 /// The server in use.
@@ -55,6 +61,55 @@ struct Choice {
     server: usize,
     writable: bool,
     made: Instant,
+}
+
+/// How long a server is not used that refused something, if there is another one;
+/// doubled each time that it does so again soon.
+const FIRST_ABSENCE: Duration = Duration::from_secs(10);
+const LONGEST_ABSENCE: Duration = Duration::from_secs(320);
+
+/// One of the servers, and what it did.
+struct Server {
+    url: Url,
+    refusal: Mutex<Option<Refusal>>,
+    is_pooled: AtomicBool,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Refusal {
+    at: Instant,
+    absence: Duration,
+}
+
+impl Server {
+    fn new(url: Url) -> Self {
+        Server { url, refusal: Mutex::new(None), is_pooled: AtomicBool::new(false) }
+    }
+
+    fn is_pooled(&self) -> bool {
+        self.is_pooled.load(Ordering::SeqCst)
+    }
+
+    fn refuses(&self) -> bool {
+        self.lock_refusal().is_some_and(|refusal| refusal.at.elapsed() < refusal.absence)
+    }
+
+    fn has_refused(&self) {
+        let mut refusal = self.lock_refusal();
+        let absence = match *refusal {
+            // Of connections that were made together.
+            Some(Refusal { at, absence }) if at.elapsed() < absence => absence,
+            Some(Refusal { at, absence }) if at.elapsed() < absence * 2 => {
+                (absence * 2).min(LONGEST_ABSENCE)
+            }
+            _ => FIRST_ABSENCE,
+        };
+        *refusal = Some(Refusal { at: Instant::now(), absence });
+    }
+
+    fn lock_refusal(&self) -> std::sync::MutexGuard<'_, Option<Refusal>> {
+        self.refusal.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// An attempt to connect that failed.
@@ -67,13 +122,14 @@ struct Failure {
 /// All servers of the DSN. The one in use is the first of them that takes
 /// writes; where none does, the first that answers.
 pub(super) struct Servers {
-    pub(super) dialect: Dialect,
+    pub(super) database: &'static dyn Database,
     pub(super) connect_timeout: Duration,
-    pub(super) query_timeout: Duration,
-    urls: Vec<Url>,
+    pub(super) session: Session,
+    servers: Vec<Server>,
     choice: Mutex<Option<Choice>>,
     /// Links of an earlier generation are not used any more.
     generation: AtomicU64,
+    doubts: AtomicU64,
     reviewing: AtomicBool,
     /// Held while connecting: the last failure, if nothing succeeded since.
     connecting: tokio::sync::Mutex<Option<Failure>>,
@@ -82,12 +138,13 @@ pub(super) struct Servers {
 impl Servers {
     pub(super) fn new(options: &Options) -> Self {
         Servers {
-            dialect: options.dsn.dialect(),
+            database: database::of(options.dsn.dialect()),
             connect_timeout: options.connect_timeout,
-            query_timeout: options.query_timeout,
-            urls: options.dsn.servers().to_vec(),
+            session: Session { query_timeout: options.query_timeout },
+            servers: options.dsn.servers().iter().cloned().map(Server::new).collect(),
             choice: Mutex::new(None),
             generation: AtomicU64::new(0),
+            doubts: AtomicU64::new(0),
             reviewing: AtomicBool::new(false),
             connecting: tokio::sync::Mutex::new(None),
         }
@@ -95,14 +152,18 @@ impl Servers {
 
     /// Whether the DSN names one server.
     pub(super) fn is_alone(&self) -> bool {
-        self.urls.len() == 1
+        self.servers.len() == 1
+    }
+
+    pub(super) fn count(&self) -> usize {
+        self.servers.len()
     }
 
     /// Opens a connection. One caller at a time tries; where it fails, those who
     /// waited meanwhile get the same error, and so does everybody for a moment:
     /// a server that is down or full is not stormed.
     pub(super) async fn connect(&self) -> Result<Link> {
-        if self.dialect == Dialect::Sqlite {
+        if self.database.is_embedded() {
             return self.open(0).await;
         }
         let asked = Instant::now();
@@ -145,21 +206,30 @@ impl Servers {
         }
     }
 
-    /// Tries the servers in their order, but for one that has just failed.
+    /// Tries the servers in their order, but for one that has just failed: the first
+    /// that takes writes, as far as it says and is known; else one that may be read;
+    /// else one that refused something a moment ago.
     async fn choose(&self, failed: Option<usize>) -> Result<Link> {
-        let mut readable = None;
+        let mut second_best: Option<(bool, Link)> = None;
         let mut first_error = None;
-        for server in (0..self.urls.len()).filter(|server| Some(*server) != failed) {
+        for server in (0..self.servers.len()).filter(|server| Some(*server) != failed) {
+            let refuses = self.servers[server].refuses();
             match self.open(server).await {
-                Ok(link) if link.writable => return Ok(self.chosen(link)),
-                Ok(link) if readable.is_none() => readable = Some(link),
-                Ok(_) => {}
+                Ok(link) if link.writable && !refuses => return Ok(self.chosen(link)),
+                Ok(link) => {
+                    if second_best
+                        .as_ref()
+                        .is_none_or(|(other_refuses, _)| *other_refuses && !refuses)
+                    {
+                        second_best = Some((refuses, link));
+                    }
+                }
                 Err(error) => {
                     first_error.get_or_insert(error);
                 }
             }
         }
-        if let Some(link) = readable {
+        if let Some((_, link)) = second_best {
             return Ok(self.chosen(link));
         }
         Err(first_error.unwrap_or_else(|| {
@@ -169,32 +239,38 @@ impl Servers {
 
     /// Creates the database file of SQLite if there is none.
     pub(super) async fn create_file(&self) -> Result<()> {
-        if self.dialect != Dialect::Sqlite {
+        if !self.database.is_embedded() {
             return Ok(());
         }
-        let mut creating = self.urls[0].clone();
+        let mut creating = self.servers[0].url.clone();
         creating.query_pairs_mut().append_pair("mode", "rwc");
         self.open_url(0, &creating).await.map(drop)
     }
 
     async fn open(&self, server: usize) -> Result<Link> {
-        self.open_url(server, &self.urls[server]).await
+        self.open_url(server, &self.servers[server].url).await
     }
 
     async fn open_url(&self, server: usize, url: &Url) -> Result<Link> {
-        let place = match self.dialect {
-            Dialect::Sqlite => Some(Place::for_sqlite().await?),
-            _ => None,
+        let place = match self.database.is_embedded() {
+            true => Some(Place::for_sqlite().await?),
+            false => None,
         };
         let subject = dsn::redacted(url);
         let generation = self.generation.load(Ordering::SeqCst);
         let connecting = async {
-            let options = AnyConnectOptions::from_url(url)?.disable_statement_logging();
-            let mut connection = Opened::open(options, place).await?;
-            let facts = session::settle(&mut connection, self.dialect, self.query_timeout).await?;
-            // Where there is one server, it says by itself what it refuses.
-            let writable = self.is_alone() || !facts.read_only;
-            Ok(Link { connection, server, writable, certified: facts.certified, generation })
+            let connecting = self.database.connect(url.clone(), self.session);
+            let mut connection = Opened::open(connecting, place).await?;
+            let facts = self.database.settle(&mut connection, self.session).await?;
+            Ok(Link {
+                connection,
+                server,
+                // Where there is one server, it says by itself what it refuses.
+                writable: self.is_alone() || !facts.read_only,
+                certified: facts.certified,
+                is_pooled: facts.is_pooled || self.servers[server].is_pooled(),
+                generation,
+            })
         };
         match tokio::time::timeout(self.connect_timeout, connecting).await {
             Ok(outcome) => outcome.map_err(|error| fault::convert(error, fault::CONNECT, &subject)),
@@ -214,8 +290,30 @@ impl Servers {
         let _ = self.generation.compare_exchange(old, new, Ordering::SeqCst, Ordering::SeqCst);
     }
 
-    /// Chooses again before the next connection: this one's server refuses to
-    /// write.
+    /// A server that refuses what it is there for is not used for a while, if there is
+    /// another one; it may say what it likes when it is connected to.
+    pub(super) fn refused(&self, link: &Link) {
+        self.servers[link.server].has_refused();
+        self.reconsider(link);
+    }
+
+    /// What stands before a server gives its connections to others in between.
+    pub(super) fn found_pooled(&self, link: &Link) {
+        self.servers[link.server].is_pooled.store(true, Ordering::SeqCst);
+        self.distrust(link);
+    }
+
+    /// A statement does not fit the table, which is not what it was.
+    pub(super) fn doubt(&self) {
+        self.doubts.fetch_add(1, Ordering::SeqCst);
+    }
+
+    pub(super) fn doubts(&self) -> u64 {
+        self.doubts.load(Ordering::SeqCst)
+    }
+
+    /// Chooses again before the next connection: this one's server takes no writes any
+    /// more.
     pub(super) fn reconsider(&self, link: &Link) {
         self.distrust(link);
         let mut choice = self.lock_choice();
@@ -261,9 +359,9 @@ impl Servers {
             link.generation = self.generation.fetch_add(1, Ordering::SeqCst) + 1;
             log::warn!(
                 "ezdfs: using {} now{}, instead of {}",
-                dsn::redacted(&self.urls[server]),
+                dsn::redacted(&self.servers[server].url),
                 if writable { "" } else { ", which is read-only" },
-                dsn::redacted(&self.urls[old.server])
+                dsn::redacted(&self.servers[old.server].url)
             );
         }
         link

@@ -6,7 +6,6 @@ use sqlx::Row as _;
 
 use super::sql::Sql;
 use super::{Index, fault, is_refusal, schema};
-use crate::config::Dialect;
 use crate::error::{Error, ErrorKind, Result};
 
 /// They are looked for once in a process.
@@ -34,15 +33,14 @@ impl Index {
     }
 
     async fn find_siblings(&self) -> Result<Vec<Sql>> {
-        let dialect = self.pool.dialect();
-        let text = schema::others(dialect);
-        let others = |_: &Sql| schema::about(text, &self.table);
+        let database = self.pool.database();
+        let others = |_: &Sql| schema::about(database.others(), &self.table);
         let rows = self.fetch("inspect", &self.table, others).await?;
         let mut siblings = Vec::new();
         for row in rows {
             let name: String =
                 row.try_get(0).map_err(|error| fault::convert(error, "inspect", &self.table))?;
-            if !is_plain(dialect, &name) {
+            if !name.bytes().all(|byte| database.is_plain(byte)) {
                 log::debug!("ezdfs: table {name:?} is left out: its name would have to be quoted");
                 continue;
             }
@@ -66,19 +64,10 @@ impl Index {
         if !shape.has_files() {
             return Ok(None);
         }
-        let sql = Sql::new(self.pool.dialect(), name, &shape);
+        let sql = Sql::new(self.pool.database(), name, &shape);
         self.fetch("inspect", name, |_| sql.probe()).await?;
         Ok(Some(sql))
     }
-}
-
-/// Whether a statement can have the name as it stands.
-fn is_plain(dialect: Dialect, name: &str) -> bool {
-    let is_plain = |byte: u8| match dialect {
-        Dialect::Postgres => byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_',
-        Dialect::MySql | Dialect::Sqlite => byte.is_ascii_alphanumeric() || byte == b'_',
-    };
-    name.bytes().all(is_plain)
 }
 
 /// Whether the server will not let this table be read. That it is busy is another

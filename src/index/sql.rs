@@ -1,4 +1,5 @@
-//! The statements: their only home, one method each, the dialects side by side.
+//! The statements: their only home, one method each. What the databases spell in
+//! different ways is in [`super::database`].
 
 mod record;
 mod select;
@@ -6,14 +7,14 @@ mod survey;
 
 use std::sync::Arc;
 
-use sqlx::AssertSqlSafe;
-
 use super::BATCH;
-use super::connect::Query;
+use super::database::Database;
+use super::query::Query;
 use super::schema::Shape;
-use crate::config::Dialect;
 use crate::metadata::Row;
 use crate::name::FileName;
+
+pub(super) use select::Filter;
 
 /// The point in a transaction where its rows are locked and nothing is written.
 const LOCKED: &str = "ezdfs_locked";
@@ -30,13 +31,13 @@ pub(super) enum Column {
 /// Statements fitted to a dialect and to the shape of one table.
 #[derive(Debug)]
 pub(super) struct Sql {
-    dialect: Dialect,
+    database: &'static dyn Database,
     table: String,
     /// Those of a [`Row`], and the key.
     columns: String,
     find: Arc<str>,
     insert: Arc<str>,
-    insert_new: Arc<str>,
+    reserve: Arc<str>,
     upsert: Arc<str>,
     delete: Arc<str>,
     expired_is_boolean: bool,
@@ -47,18 +48,19 @@ pub(super) struct Sql {
 }
 
 impl Sql {
-    pub(super) fn new(dialect: Dialect, table: &str, shape: &Shape) -> Self {
-        let columns = columns(dialect, shape);
-        let hash = hash_parameter(dialect, shape.hash_is_padded, 1);
-        let (insert, insert_new) = inserts(dialect, table, shape);
+    pub(super) fn new(database: &'static dyn Database, table: &str, shape: &Shape) -> Self {
+        let columns = columns(database, shape);
+        let hash = hash_parameter(database, shape.hash_is_padded, 1);
+        let (names, into) = inserted(database, table, shape);
+        let overwritten: Vec<_> = names.into_iter().filter(|name| *name != "name_hash").collect();
         Sql {
-            dialect,
+            database,
             table: table.to_owned(),
             find: Arc::from(format!("SELECT {columns} FROM {table} WHERE name_hash = {hash}")),
             columns,
-            insert: Arc::from(insert),
-            insert_new: Arc::from(insert_new),
-            upsert: Arc::from(upsert(dialect, table, shape)),
+            insert: Arc::from(database.insert(&into)),
+            reserve: Arc::from(database.reserve(&into)),
+            upsert: Arc::from(database.upsert(&into, &overwritten)),
             delete: Arc::from(format!("DELETE FROM {table} WHERE name_hash = {hash}")),
             expired_is_boolean: shape.expired_is_boolean,
             status_is_boolean: shape.status_is_boolean,
@@ -76,64 +78,59 @@ impl Sql {
         self.has_transactions
     }
 
-    /// Takes the write lock at once in SQLite, where upgrading from a read
-    /// lock fails instead of waiting. `BEGIN` is a block where `sql_mode` says so.
     pub(super) fn begin(&self) -> &'static str {
-        match self.dialect {
-            Dialect::MySql | Dialect::Postgres => "START TRANSACTION",
-            Dialect::Sqlite => "BEGIN IMMEDIATE",
-        }
+        self.database.begin()
     }
 
     /// Begins a transaction and locks the rows of these names, always in the same
     /// order. Unprepared, to be sent at once: the hashes stand in it.
-    pub(super) fn begin_locking(&self, names: &[&FileName]) -> AssertSqlSafe<String> {
+    pub(super) fn begin_locking(&self, names: &[&FileName]) -> String {
         let Sql { columns, table, .. } = self;
         let hash = |name: &&FileName| format!("'{:032x}'", u128::from_be_bytes(name.digest()));
         let hashes = names.iter().map(hash).collect::<Vec<_>>().join(", ");
-        let (begin, lock) = (self.begin(), self.lock());
-        AssertSqlSafe(format!(
+        let (begin, lock) = (self.begin(), self.database.lock());
+        format!(
             "{begin}; SELECT {columns} FROM {table} WHERE name_hash IN ({hashes}) \
              ORDER BY name_hash{lock}; SAVEPOINT {LOCKED}"
-        ))
+        )
     }
 
     /// Takes back what was written since; the locks stay.
-    pub(super) fn unwrite(&self) -> AssertSqlSafe<String> {
-        AssertSqlSafe(format!("ROLLBACK TO SAVEPOINT {LOCKED}"))
+    pub(super) fn unwrite(&self) -> String {
+        format!("ROLLBACK TO SAVEPOINT {LOCKED}")
     }
 
     /// To bind: the hash.
-    pub(super) fn find(&self) -> Query<'static> {
+    pub(super) fn find(&self) -> Query {
         kept(&self.find)
     }
 
     /// To bind: so many hashes, and as many as [`places`] says.
-    pub(super) fn find_many(&self, count: usize) -> Query<'static> {
+    pub(super) fn find_many(&self, count: usize) -> Query {
         let Sql { columns, table, .. } = self;
         let hashes = self.hash_parameters(count);
         prepared(format!("SELECT {columns} FROM {table} WHERE name_hash IN ({hashes})"))
     }
 
     /// Affects no row where there is one of this hash, or, on MySQL, fails.
-    pub(super) fn insert(&self, name: &FileName, row: &Row) -> Query<'static> {
+    pub(super) fn insert(&self, name: &FileName, row: &Row) -> Query {
         bind_row(kept(&self.insert), name, row)
     }
 
     /// Overwrites a row in full.
-    pub(super) fn upsert(&self, name: &FileName, row: &Row) -> Query<'static> {
+    pub(super) fn upsert(&self, name: &FileName, row: &Row) -> Query {
         bind_row(kept(&self.upsert), name, row)
     }
 
     /// To bind: the hash.
-    pub(super) fn delete(&self) -> Query<'static> {
+    pub(super) fn delete(&self) -> Query {
         kept(&self.delete)
     }
 
     /// To bind: so many hashes, and as many as [`places`] says. Marks rows as
     /// legacy does, which hides them from
     /// every kind of node; the zero of the epoch would stay visible to legacy.
-    pub(super) fn soft_delete(&self, count: usize) -> Query<'static> {
+    pub(super) fn soft_delete(&self, count: usize) -> Query {
         let expired = literal(self.expired_is_boolean, true);
         let (hashes, by_key) = (self.hash_parameters(count), self.by_key(count));
         prepared(format!(
@@ -148,9 +145,9 @@ impl Sql {
     /// always in the same order; SQLite's transaction has the whole table. The sum
     /// keeps MySQL from the index on `mtime`, where it locks what lies between the
     /// rows, and with it all that others would delete.
-    pub(super) fn lock_soft_deleted(&self, count: usize) -> Query<'static> {
+    pub(super) fn lock_soft_deleted(&self, count: usize) -> Query {
         let hashes = self.hash_parameters(count);
-        let ((text, _), lock) = (types(self.dialect), self.lock());
+        let (text, lock) = (self.database.text(), self.database.lock());
         prepared(format!(
             "SELECT CAST(name_hash AS {text}) FROM {} \
              WHERE name_hash IN ({hashes}) AND mtime + 0 < 0 ORDER BY name_hash{lock}",
@@ -159,72 +156,60 @@ impl Sql {
     }
 
     /// To bind: so many hashes, and as many as [`places`] says.
-    pub(super) fn delete_many(&self, count: usize) -> Query<'static> {
+    pub(super) fn delete_many(&self, count: usize) -> Query {
         let (hashes, by_key) = (self.hash_parameters(count), self.by_key(count));
         prepared(format!("DELETE FROM {} WHERE name_hash IN ({hashes}){by_key}", self.table))
     }
 
-    /// Ends a statement that changes the rows of so many keys. MySQL would rather
-    /// go through all of a small table, and wait for every lock that others have
-    /// there; not where it may expect to be done earlier.
+    /// Ends a statement that changes the rows of so many keys.
     fn by_key(&self, count: usize) -> String {
-        match (self.dialect, places(count)) {
-            (Dialect::MySql, places @ 2..) => format!(" ORDER BY name_hash LIMIT {places}"),
-            _ => String::new(),
-        }
+        self.database.by_key(places(count))
     }
 
     /// To bind: the hash. Keeps the row for this transaction alone.
-    pub(super) fn find_locked(&self) -> Query<'static> {
-        prepared(format!("{}{}", self.find, self.lock()))
-    }
-
-    fn lock(&self) -> &'static str {
-        match self.dialect {
-            Dialect::MySql | Dialect::Postgres => " FOR UPDATE",
-            // Its transaction has the whole table.
-            Dialect::Sqlite => "",
-        }
+    pub(super) fn find_locked(&self) -> Query {
+        prepared(format!("{}{}", self.find, self.database.lock()))
     }
 
     /// To bind: the value, the hash.
-    pub(super) fn set(&self, column: Column) -> Query<'static> {
-        let Sql { dialect, table, .. } = self;
-        let (column, value) = match column {
-            Column::Size => ("size", parameter(*dialect, 1)),
-            Column::Mtime => ("mtime", parameter(*dialect, 1)),
-            Column::Datatype => ("datatype", parameter(*dialect, 1)),
-            Column::NameHash => ("name_hash", parameter(*dialect, 1)),
+    pub(super) fn set(&self, column: Column) -> Query {
+        let Sql { database, table, .. } = self;
+        let column = match column {
+            Column::Size => "size",
+            Column::Mtime => "mtime",
+            Column::Datatype => "datatype",
+            Column::NameHash => "name_hash",
         };
-        let hash = hash_parameter(*dialect, self.padded_hash, 2);
+        let value = database.parameter(1);
+        let hash = hash_parameter(*database, self.padded_hash, 2);
         prepared(format!("UPDATE {table} SET {column} = {value} WHERE name_hash = {hash}"))
     }
 
     /// To bind: the hash.
-    pub(super) fn unexpire(&self) -> Query<'static> {
+    pub(super) fn unexpire(&self) -> Query {
         let expired = literal(self.expired_is_boolean, false);
-        let hash = hash_parameter(self.dialect, self.padded_hash, 1);
+        let hash = hash_parameter(self.database, self.padded_hash, 1);
         prepared(format!("UPDATE {} SET expired = {expired} WHERE name_hash = {hash}", self.table))
     }
 
     /// The same for a row that is never committed. Affects no row where there is one of this hash,
     /// after waiting for whoever is writing it.
-    pub(super) fn insert_new(&self, name: &FileName, row: &Row) -> Query<'static> {
-        bind_row(kept(&self.insert_new), name, row)
+    pub(super) fn reserve(&self, name: &FileName, row: &Row) -> Query {
+        bind_row(kept(&self.reserve), name, row)
     }
 
     fn hash_parameters(&self, count: usize) -> String {
         let parameters: Vec<_> = (1..=places(count))
-            .map(|number| hash_parameter(self.dialect, self.padded_hash, number))
+            .map(|number| hash_parameter(self.database, self.padded_hash, number))
             .collect();
         parameters.join(", ")
     }
 }
 
 /// The columns of a row as sqlx reads them from each database, the key behind.
-fn columns(dialect: Dialect, shape: &Shape) -> String {
-    let (text, integer) = types(dialect);
-    let expired = flag(dialect, shape.expired_is_boolean, "expired");
+fn columns(database: &dyn Database, shape: &Shape) -> String {
+    let (text, integer) = (database.text(), database.integer());
+    let expired = flag(database, shape.expired_is_boolean, "expired");
     format!(
         "CAST(name AS {text}), CAST(datatype AS {text}), CAST(scope AS {text}), \
          CAST(size AS {integer}), CAST(mtime AS {integer}), {expired}, CAST(name_hash AS {text})"
@@ -232,8 +217,8 @@ fn columns(dialect: Dialect, shape: &Shape) -> String {
 }
 
 /// A column that says yes or no, as an integer.
-fn flag(dialect: Dialect, is_boolean: bool, column: &str) -> String {
-    let (_, integer) = types(dialect);
+fn flag(database: &dyn Database, is_boolean: bool, column: &str) -> String {
+    let integer = database.integer();
     match is_boolean {
         true => format!("CAST(CASE WHEN {column} THEN 1 ELSE 0 END AS {integer})"),
         false => format!("CAST(COALESCE({column}, 0) AS {integer})"),
@@ -249,17 +234,8 @@ fn literal(is_boolean: bool, value: bool) -> &'static str {
     }
 }
 
-/// What text and integers are cast to.
-fn types(dialect: Dialect) -> (&'static str, &'static str) {
-    match dialect {
-        Dialect::MySql => ("CHAR", "SIGNED"),
-        Dialect::Postgres => ("text", "bigint"),
-        Dialect::Sqlite => ("TEXT", "INTEGER"),
-    }
-}
-
 /// Binds [`COLUMNS`].
-fn bind_row(query: Query<'static>, name: &FileName, row: &Row) -> Query<'static> {
+fn bind_row(query: Query, name: &FileName, row: &Row) -> Query {
     query
         .bind(row.name.clone())
         .bind(row.name.clone())
@@ -272,12 +248,12 @@ fn bind_row(query: Query<'static>, name: &FileName, row: &Row) -> Query<'static>
 }
 
 /// A statement that is prepared once for each connection.
-fn prepared(text: String) -> Query<'static> {
-    sqlx::query(AssertSqlSafe(text))
+fn prepared(text: String) -> Query {
+    Query::new(text)
 }
 
-fn kept(text: &Arc<str>) -> Query<'static> {
-    sqlx::query(AssertSqlSafe(Arc::clone(text)))
+fn kept(text: &Arc<str>) -> Query {
+    Query::new(Arc::clone(text))
 }
 
 /// So many places for hashes has the statement for this many: few lengths, so
@@ -288,71 +264,26 @@ pub(super) fn places(count: usize) -> usize {
     [1, 8, 64].into_iter().find(|places| *places >= count).unwrap_or(BATCH)
 }
 
-fn hash_parameter(dialect: Dialect, padded: bool, number: usize) -> String {
-    let parameter = parameter(dialect, number);
+fn hash_parameter(database: &dyn Database, padded: bool, number: usize) -> String {
+    let parameter = database.parameter(number);
     if padded { format!("CAST({parameter} AS bpchar)") } else { parameter }
-}
-
-fn parameter(dialect: Dialect, number: usize) -> String {
-    match dialect {
-        Dialect::Postgres => format!("${number}"),
-        Dialect::MySql | Dialect::Sqlite => "?".to_owned(),
-    }
 }
 
 const COLUMNS: [&str; 7] =
     ["name", "name_trunk", "name_hash", "datatype", "scope", "size", "mtime"];
 
-/// Columns and values that every writer inserts, without the verb. `expired`, too: the
-/// kernels leave it, so that a file that legacy had deleted stays invisible when
-/// stored again.
-struct Insert {
-    names: Vec<&'static str>,
-    text: String,
-}
-
-impl Insert {
-    fn new(dialect: Dialect, table: &str, shape: &Shape) -> Self {
-        let mut names = COLUMNS.to_vec();
-        let mut values: Vec<_> =
-            (1..=COLUMNS.len()).map(|number| parameter(dialect, number)).collect();
-        names.push("expired");
-        values.push(literal(shape.expired_is_boolean, false).to_owned());
-        if let Some(boolean) = shape.status_is_boolean {
-            names.push("status");
-            values.push(literal(boolean, false).to_owned());
-        }
-        let (columns, values) = (names.join(", "), values.join(", "));
-        Insert { text: format!("INTO {table} ({columns}) VALUES ({values})"), names }
+/// The columns that every writer inserts, and an INSERT of them without its verb.
+/// `expired`, too: the kernels leave it, so that a file that legacy had deleted stays
+/// invisible when stored again.
+fn inserted(database: &dyn Database, table: &str, shape: &Shape) -> (Vec<&'static str>, String) {
+    let mut names = COLUMNS.to_vec();
+    let mut values: Vec<_> = (1..=COLUMNS.len()).map(|number| database.parameter(number)).collect();
+    names.push("expired");
+    values.push(literal(shape.expired_is_boolean, false).to_owned());
+    if let Some(boolean) = shape.status_is_boolean {
+        names.push("status");
+        values.push(literal(boolean, false).to_owned());
     }
-}
-
-/// Two statements that insert a row where there is none. MySQL's first fails where
-/// there is one; its second would also cut what does not fit.
-fn inserts(dialect: Dialect, table: &str, shape: &Shape) -> (String, String) {
-    let insert = Insert::new(dialect, table, shape).text;
-    match dialect {
-        Dialect::MySql => (format!("INSERT {insert}"), format!("INSERT IGNORE {insert}")),
-        Dialect::Postgres | Dialect::Sqlite => {
-            let insert = format!("INSERT {insert} ON CONFLICT (name_hash) DO NOTHING");
-            (insert.clone(), insert)
-        }
-    }
-}
-
-/// Overwrites all columns of the row that is there; a trigger on INSERT sees it, as it
-/// sees that of the kernels.
-fn upsert(dialect: Dialect, table: &str, shape: &Shape) -> String {
-    let Insert { names, text } = Insert::new(dialect, table, shape);
-    let clause = match dialect {
-        Dialect::MySql => "ON DUPLICATE KEY UPDATE",
-        Dialect::Postgres | Dialect::Sqlite => "ON CONFLICT (name_hash) DO UPDATE SET",
-    };
-    let assign = |name: &&str| match dialect {
-        Dialect::MySql => format!("{name} = VALUES({name})"),
-        Dialect::Postgres | Dialect::Sqlite => format!("{name} = excluded.{name}"),
-    };
-    let assignments: Vec<_> =
-        names.iter().filter(|name| **name != "name_hash").map(assign).collect();
-    format!("INSERT {text} {clause} {}", assignments.join(", "))
+    let (columns, values) = (names.join(", "), values.join(", "));
+    (names, format!("INTO {table} ({columns}) VALUES ({values})"))
 }

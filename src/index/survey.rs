@@ -7,10 +7,9 @@ use sqlx::Row as _;
 
 use super::sql::Sql;
 use super::{BATCH, Index, Keyed, bind_keys, fault, found_key, keyed};
-use crate::config::Dialect;
 use crate::error::{Error, ErrorKind, Result};
 
-/// Where the keys are cut to be counted on MySQL, which has to convert each name:
+/// Where the keys are cut to be counted where each name has to be converted:
 /// a part at a time stays within the time that one query may take.
 const CUTS: &str = "123456789abcdef";
 
@@ -19,10 +18,8 @@ impl Index {
     pub(crate) async fn count(&self, beneath: &str) -> Result<u64> {
         let mut count = 0;
         let mut from = None;
-        let cuts = match self.pool.dialect() {
-            Dialect::MySql if !beneath.is_empty() => CUTS,
-            _ => "",
-        };
+        let is_slow = self.pool.database().counts_slowly() && !beneath.is_empty();
+        let cuts = if is_slow { CUTS } else { "" };
         for at in 0..=cuts.len() {
             let to = cuts.get(at..=at);
             let part = |sql: &Sql| sql.count(beneath, from, to);

@@ -84,7 +84,7 @@ impl Index {
         let subject = names.first().map_or("", |name| name.as_str());
         let mut connection = self.pool.get(Purpose::Write).await?;
         connection.hold();
-        let found = connection.fetch_unprepared("store", subject, sql.begin_locking(names)).await?;
+        let found = connection.command("store", subject, sql.begin_locking(names)).await?;
         let turns = connection.certified();
         let mut locks = Locks { by_digest: HashMap::new(), turns };
         for row in &found {

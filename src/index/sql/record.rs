@@ -1,20 +1,19 @@
 //! Rows with all their columns.
 
-use super::{Sql, flag, literal, parameter, prepared, types};
-use crate::config::Dialect;
-use crate::index::connect::Query;
+use super::{Sql, flag, literal, prepared};
+use crate::index::query::Query;
 use crate::index::record::Record;
 
 impl Sql {
     /// To bind: so many keys, and as many as [`places`](super::places) says. Gives
     /// the columns of a row, its key, `name_trunk` and, where the table has it,
     /// `status`.
-    pub(in crate::index) fn records(&self, count: usize) -> Query<'static> {
-        let Sql { dialect, table, columns, .. } = self;
-        let (text, _) = types(*dialect);
-        let status = self.status_is_boolean.map(|boolean| flag(*dialect, boolean, "status"));
+    pub(in crate::index) fn records(&self, count: usize) -> Query {
+        let Sql { database, table, columns, .. } = self;
+        let text = database.text();
+        let status = self.status_is_boolean.map(|boolean| flag(*database, boolean, "status"));
         let status = status.map(|status| format!(", {status}")).unwrap_or_default();
-        let (hashes, lock) = (self.hash_parameters(count), self.lock());
+        let (hashes, lock) = (self.hash_parameters(count), database.lock());
         prepared(format!(
             "SELECT {columns}, CAST(name_trunk AS {text}){status} FROM {table} \
              WHERE name_hash IN ({hashes}) ORDER BY name_hash{lock}"
@@ -22,33 +21,29 @@ impl Sql {
     }
 
     /// Affects no row where there is one of this key, or, on MySQL, fails.
-    pub(in crate::index) fn insert_record(&self, record: &Record) -> Query<'static> {
-        let Sql { dialect, table, .. } = self;
+    pub(in crate::index) fn insert_record(&self, record: &Record) -> Query {
+        let Sql { database, table, .. } = self;
         let expired = literal(self.expired_is_boolean, record.expired);
         let status = self.status_is_boolean.map(|boolean| {
             let status = literal(boolean, record.status.unwrap_or_default());
             (", status", format!(", {status}"))
         });
         let (column, status) = status.unwrap_or_default();
-        let values: Vec<_> = (1..=7).map(|number| parameter(*dialect, number)).collect();
-        let unless = match dialect {
-            // Its IGNORE would also cut what does not fit.
-            Dialect::MySql => "",
-            Dialect::Postgres | Dialect::Sqlite => " ON CONFLICT (name_hash) DO NOTHING",
-        };
-        prepared(format!(
-            "INSERT INTO {table} \
+        let values: Vec<_> = (1..=7).map(|number| database.parameter(number)).collect();
+        let into = format!(
+            "INTO {table} \
              (name, name_trunk, name_hash, datatype, scope, size, mtime, expired{column}) \
-             VALUES ({}, {expired}{status}){unless}",
+             VALUES ({}, {expired}{status})",
             values.join(", ")
-        ))
-        .bind(record.name.clone())
-        .bind(record.name_trunk.clone())
-        .bind(record.name_hash.clone())
-        .bind(record.datatype.clone())
-        .bind(record.scope.clone())
-        .bind(record.size)
-        .bind(record.mtime)
+        );
+        prepared(database.insert(&into))
+            .bind(record.name.clone())
+            .bind(record.name_trunk.clone())
+            .bind(record.name_hash.clone())
+            .bind(record.datatype.clone())
+            .bind(record.scope.clone())
+            .bind(record.size)
+            .bind(record.mtime)
     }
 
     /// Whether keys come with blanks behind them that they do not have.

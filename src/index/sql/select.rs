@@ -1,30 +1,23 @@
 //! The statements that read many rows.
 
-use super::{Sql, hash_parameter, parameter, prepared, types};
-use crate::config::Dialect;
-use crate::index::connect::Query;
+use super::{Sql, hash_parameter, prepared};
+use crate::index::database::Database;
+use crate::index::query::Query;
 
 impl Sql {
     /// Rows below a prefix (which ends in a slash, or is empty for all) and after
     /// a name, the first `limit` of them: in the byte order of their names, which
     /// takes an index that has it, else a sort of all that match; or in any.
-    ///
     /// Compared byte for byte whatever the column's collation: a
-    /// case-insensitive `LIKE` for `large/%` also meets `Large/`. MySQL gets a
-    /// range of names besides, because only that can use the index on `name`. No
-    /// `LIKE`: its range ends at U+FFFF where `utf8mb4_bin` goes on, and begins
-    /// at a blank where it does not. Nor does a range begin with the slash, which
-    /// is followed by blanks for who compares it, and a tab comes before these.
-    /// So it lies between characters that have one order in every collation but
-    /// `latin2_czech_cs`, which ignores them at first.
+    /// case-insensitive `LIKE` for `large/%` also meets `Large/`.
     pub(in crate::index) fn list(
         &self,
         beneath: &str,
         after: Option<&str>,
         limit: usize,
         in_order: bool,
-    ) -> Query<'static> {
-        let order = in_order.then(|| self.exact_name());
+    ) -> Query {
+        let order = in_order.then(|| self.database.exact_name());
         self.select(self.beneath(beneath, after), order, limit)
     }
 
@@ -34,7 +27,7 @@ impl Sql {
         beneath: &str,
         after: Option<&str>,
         limit: usize,
-    ) -> Query<'static> {
+    ) -> Query {
         let mut filter = self.beneath(beneath, None);
         if let Some(after) = after {
             filter.add_key(">", after);
@@ -43,12 +36,8 @@ impl Sql {
     }
 
     /// Soft-deleted rows in the order of the primary key.
-    pub(in crate::index) fn soft_deleted(
-        &self,
-        after: Option<&str>,
-        limit: usize,
-    ) -> Query<'static> {
-        let mut filter = Filter::new(self.dialect, self.padded_hash);
+    pub(in crate::index) fn soft_deleted(&self, after: Option<&str>, limit: usize) -> Query {
+        let mut filter = Filter::new(self.database, self.padded_hash);
         filter.add_plain("mtime < 0".to_owned());
         if let Some(after) = after {
             filter.add_key(">", after);
@@ -57,16 +46,12 @@ impl Sql {
     }
 
     /// Hashes and names in the order of the primary key.
-    pub(in crate::index) fn names_by_hash(
-        &self,
-        after: Option<&str>,
-        limit: usize,
-    ) -> Query<'static> {
-        let Sql { dialect, table, .. } = self;
-        let (text, _) = types(*dialect);
+    pub(in crate::index) fn names_by_hash(&self, after: Option<&str>, limit: usize) -> Query {
+        let Sql { database, table, .. } = self;
+        let text = database.text();
         let filter = match after {
             Some(_) => {
-                format!(" WHERE name_hash > {}", hash_parameter(*dialect, self.padded_hash, 1))
+                format!(" WHERE name_hash > {}", hash_parameter(*database, self.padded_hash, 1))
             }
             None => String::new(),
         };
@@ -78,81 +63,52 @@ impl Sql {
     }
 
     pub(super) fn beneath(&self, beneath: &str, after: Option<&str>) -> Filter {
-        let exact = self.exact_name();
-        let mut filter = Filter::new(self.dialect, self.padded_hash);
+        let mut filter = Filter::new(self.database, self.padded_hash);
         if !beneath.is_empty() {
-            let directory = beneath.trim_end_matches('/');
-            let pattern = || format!("{}%", escape_like(beneath));
-            // The dot comes before the slash, and the digits after it.
-            let (before, end) = (format!("{directory}."), format!("{directory}0"));
-            match self.dialect {
-                Dialect::MySql => {
-                    filter.add("name", ">", before, "");
-                    filter.add("name", "<", end, "");
-                    filter.add(exact, "LIKE", pattern(), " ESCAPE '|'");
-                }
-                Dialect::Postgres => filter.add(exact, "LIKE", pattern(), " ESCAPE '|'"),
-                // Its LIKE ignores the case of ASCII.
-                Dialect::Sqlite => {
-                    // Of two lower bounds it would use one with the index.
-                    if after.is_none() {
-                        filter.add(exact, ">=", beneath.to_owned(), "");
-                    }
-                    filter.add(exact, "<", end, "");
-                }
-            }
+            self.database.add_beneath(&mut filter, beneath, after);
         }
         if let Some(after) = after {
-            filter.add(exact, ">", after.to_owned(), "");
+            filter.add(self.database.exact_name(), ">", after.to_owned(), "");
         }
         filter
     }
 
-    pub(super) fn select(
-        &self,
-        filter: Filter,
-        order: Option<&str>,
-        limit: usize,
-    ) -> Query<'static> {
+    pub(super) fn select(&self, filter: Filter, order: Option<&str>, limit: usize) -> Query {
         let Sql { columns, table, .. } = self;
         let text = filter.text();
         let order = order.map(|order| format!(" ORDER BY {order}")).unwrap_or_default();
         filter.bind(prepared(format!("SELECT {columns} FROM {table}{text}{order} LIMIT {limit}")))
     }
-
-    /// The name as something that compares by bytes.
-    fn exact_name(&self) -> &'static str {
-        match self.dialect {
-            // As bytes: utf8mb4_bin takes `a` and `a ` for one name.
-            Dialect::MySql => "CAST(CONVERT(name USING utf8mb4) AS BINARY)",
-            Dialect::Postgres => "name COLLATE \"C\"",
-            Dialect::Sqlite => "name COLLATE BINARY",
-        }
-    }
 }
 
 /// Conditions that rows meet, and their arguments.
-pub(super) struct Filter {
-    dialect: Dialect,
+pub(in crate::index) struct Filter {
+    database: &'static dyn Database,
     padded_hash: bool,
     conditions: Vec<String>,
     arguments: Vec<String>,
 }
 
 impl Filter {
-    fn new(dialect: Dialect, padded_hash: bool) -> Self {
-        Filter { dialect, padded_hash, conditions: Vec::new(), arguments: Vec::new() }
+    fn new(database: &'static dyn Database, padded_hash: bool) -> Self {
+        Filter { database, padded_hash, conditions: Vec::new(), arguments: Vec::new() }
     }
 
-    fn add(&mut self, left: &str, operator: &str, argument: String, right: &str) {
+    pub(in crate::index) fn add(
+        &mut self,
+        left: &str,
+        operator: &str,
+        argument: String,
+        right: &str,
+    ) {
         self.arguments.push(argument);
-        let parameter = parameter(self.dialect, self.arguments.len());
+        let parameter = self.database.parameter(self.arguments.len());
         self.conditions.push(format!("{left} {operator} {parameter}{right}"));
     }
 
     pub(super) fn add_key(&mut self, operator: &str, key: &str) {
         self.arguments.push(key.to_owned());
-        let hash = hash_parameter(self.dialect, self.padded_hash, self.arguments.len());
+        let hash = hash_parameter(self.database, self.padded_hash, self.arguments.len());
         self.conditions.push(format!("name_hash {operator} {hash}"));
     }
 
@@ -167,19 +123,7 @@ impl Filter {
         }
     }
 
-    pub(super) fn bind(self, query: Query<'static>) -> Query<'static> {
+    pub(super) fn bind(self, query: Query) -> Query {
         self.arguments.into_iter().fold(query, |query, argument| query.bind(argument))
     }
-}
-
-/// Escapes by `|`, which no server setting turns into something else.
-fn escape_like(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for character in text.chars() {
-        if matches!(character, '|' | '%' | '_') {
-            escaped.push('|');
-        }
-        escaped.push(character);
-    }
-    escaped
 }

@@ -1,7 +1,7 @@
 //! The statements that ask about a table as a whole.
 
-use super::{Sql, flag, prepared, types};
-use crate::index::connect::Query;
+use super::{Sql, flag, prepared};
+use crate::index::query::Query;
 
 impl Sql {
     /// The number of rows below a prefix whose keys are not below the one and below
@@ -11,8 +11,8 @@ impl Sql {
         beneath: &str,
         from: Option<&str>,
         to: Option<&str>,
-    ) -> Query<'static> {
-        let (_, integer) = types(self.dialect);
+    ) -> Query {
+        let integer = self.database.integer();
         let mut filter = self.beneath(beneath, None);
         from.into_iter().for_each(|key| filter.add_key(">=", key));
         to.into_iter().for_each(|key| filter.add_key("<", key));
@@ -21,8 +21,8 @@ impl Sql {
     }
 
     /// The largest `mtime`, or NULL.
-    pub(in crate::index) fn newest(&self) -> Query<'static> {
-        let (_, integer) = types(self.dialect);
+    pub(in crate::index) fn newest(&self) -> Query {
+        let integer = self.database.integer();
         prepared(format!("SELECT CAST(MAX(mtime) AS {integer}) FROM {}", self.table))
     }
 
@@ -34,7 +34,7 @@ impl Sql {
         operator: &str,
         key: &str,
         limit: usize,
-    ) -> Query<'static> {
+    ) -> Query {
         let mut filter = self.beneath(beneath, None);
         filter.add_plain(self.is_live());
         filter.add_key(operator, key);
@@ -43,8 +43,8 @@ impl Sql {
 
     /// To bind: so many keys, and as many as [`places`](super::places) says. Those
     /// of them that live rows have.
-    pub(in crate::index) fn live_keys(&self, count: usize) -> Query<'static> {
-        let (text, _) = types(self.dialect);
+    pub(in crate::index) fn live_keys(&self, count: usize) -> Query {
+        let text = self.database.text();
         let (hashes, is_live) = (self.hash_parameters(count), self.is_live());
         prepared(format!(
             "SELECT CAST(name_hash AS {text}) FROM {} WHERE name_hash IN ({hashes}) AND {is_live}",
@@ -53,7 +53,7 @@ impl Sql {
     }
 
     /// Fails where the table cannot be read.
-    pub(in crate::index) fn probe(&self) -> Query<'static> {
+    pub(in crate::index) fn probe(&self) -> Query {
         prepared(format!("SELECT 1 FROM {} LIMIT 1", self.table))
     }
 
@@ -62,7 +62,7 @@ impl Sql {
     fn is_live(&self) -> String {
         match self.expired_is_boolean {
             true => "mtime > 0 AND expired IS NOT TRUE".to_owned(),
-            false => format!("mtime > 0 AND {} = 0", flag(self.dialect, false, "expired")),
+            false => format!("mtime > 0 AND {} = 0", flag(self.database, false, "expired")),
         }
     }
 }

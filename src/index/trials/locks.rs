@@ -1,15 +1,15 @@
 //! What the statements that change rows go through, and therefore lock.
 
-use sqlx::{AssertSqlSafe, Execute as _, Row as _};
+use sqlx::Row as _;
 
 use super::support::db::{Backend, TestDb};
 use super::{index, run};
-use crate::index::connect::Query;
+use crate::index::query::Query;
 use crate::index::sql::Sql;
 use crate::index::{BATCH, bind_all};
 use crate::name::FileName;
 
-type Statement = fn(&Sql) -> Query<'static>;
+type Statement = fn(&Sql) -> Query;
 
 const STATEMENTS: [(&str, Statement); 3] = [
     ("lock", |sql| sql.lock_soft_deleted(BATCH)),
@@ -33,9 +33,8 @@ pub(super) fn deletes_go_by_key(db: &TestDb) {
         db.sql("ANALYZE TABLE ezdfsfile");
         for (what, statement) in STATEMENTS {
             let explain = |sql: &Sql| {
-                let text = statement(sql).sql();
-                let text = AssertSqlSafe(format!("EXPLAIN {}", text.as_str()));
-                bind_all(sqlx::query(text), &names)
+                let text = format!("EXPLAIN {}", statement(sql).text);
+                bind_all(Query::new(text), &names)
             };
             let plan = run(index.fetch("explain", what, explain));
             let used: Option<String> = plan[0].try_get("key").unwrap();

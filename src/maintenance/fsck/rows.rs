@@ -157,7 +157,7 @@ async fn has_file_aside(process: &Process, fault: Fault, id: &FileId, row: &Row)
     })
 }
 
-async fn change(locked: &mut Locked<'_>, remedy: &Remedy) -> Result<()> {
+async fn change(locked: &mut Locked, remedy: &Remedy) -> Result<()> {
     match remedy {
         Remedy::Unexpire => locked.unexpire().await,
         Remedy::Size(size) => locked.set_size(*size).await,

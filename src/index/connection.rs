@@ -1,0 +1,76 @@
+//! A connection to any of the databases, as sqlx has it for all of them. Not its
+//! `AnyConnection`, which takes no options but those of a URL.
+
+use futures_util::{StreamExt as _, TryStreamExt as _};
+use sqlx::Row as _;
+use sqlx::any::{AnyArguments, AnyRow};
+use sqlx::{AssertSqlSafe, Either, SqlSafeStr as _};
+use sqlx_core::any::AnyConnectionBackend;
+
+use super::query::Query;
+
+/// An open connection.
+#[derive(Debug)]
+pub(super) struct Connection(Box<dyn AnyConnectionBackend>);
+
+/// What a statement gave.
+#[derive(Default)]
+pub(super) struct Answer {
+    pub(super) rows: Vec<AnyRow>,
+    pub(super) affected: u64,
+}
+
+impl Connection {
+    pub(super) fn new(connection: impl AnyConnectionBackend) -> Self {
+        Connection(Box::new(connection))
+    }
+
+    /// Prepares a statement, unless that was done, and runs it.
+    pub(super) async fn run(&mut self, query: Query) -> Result<Answer, sqlx::Error> {
+        let text = query.text.to_string();
+        let arguments = query.bound()?;
+        self.send(text, Some(arguments)).await
+    }
+
+    /// Runs statements that have no places, as they stand, in one round trip.
+    pub(super) async fn command(&mut self, text: impl Into<String>) -> Result<Answer, sqlx::Error> {
+        self.send(text.into(), None).await
+    }
+
+    /// The same; gives the rows of all of them, first column and last.
+    pub(super) async fn ask(
+        &mut self,
+        text: impl Into<String>,
+    ) -> Result<Vec<(String, String)>, sqlx::Error> {
+        let rows = self.command(text).await?.rows;
+        let pair = |row: &AnyRow| Ok((row.try_get(0)?, row.try_get(row.len() - 1)?));
+        rows.iter().map(pair).collect()
+    }
+
+    pub(super) async fn ping(&mut self) -> Result<(), sqlx::Error> {
+        self.0.ping().await
+    }
+
+    /// Says good-bye, which a server may log the lack of.
+    pub(super) async fn close(self) -> Result<(), sqlx::Error> {
+        self.0.close().await
+    }
+
+    async fn send(
+        &mut self,
+        text: String,
+        arguments: Option<AnyArguments>,
+    ) -> Result<Answer, sqlx::Error> {
+        let is_prepared = arguments.is_some();
+        let text = AssertSqlSafe(text).into_sql_str();
+        let mut answers = self.0.fetch_many(text, is_prepared, arguments).fuse();
+        let mut all = Answer::default();
+        while let Some(answer) = answers.try_next().await? {
+            match answer {
+                Either::Left(done) => all.affected += done.rows_affected(),
+                Either::Right(row) => all.rows.push(row),
+            }
+        }
+        Ok(all)
+    }
+}

@@ -1,0 +1,252 @@
+//! PostgreSQL, with or without a pooler before it.
+
+use futures_util::FutureExt as _;
+use sqlx::ConnectOptions as _;
+use sqlx::postgres::PgConnectOptions;
+use url::Url;
+
+use super::{
+    Connecting, Database, Meaning, Range, Session, Settling, created_columns, created_with_indexes,
+};
+use crate::index::connection::Connection;
+use crate::index::query::{Argument, Query};
+use crate::index::session::{Facts, is_on};
+use crate::index::sql::Filter;
+
+/// SQLSTATE codes and classes.
+pub(super) fn meaning(code: &str) -> Meaning {
+    match code {
+        "40001" | "40P01" | "55P03" => Meaning::Repeat,
+        "25006" => Meaning::Elsewhere,
+        "53300" => Meaning::Full,
+        // Prepared by somebody else, or on another connection.
+        "42P05" | "26000" => Meaning::Unprepared,
+        "3D000" => Meaning::Login,
+        "42501" => Meaning::Privilege,
+        // The b-tree cannot hold so long a name.
+        "54000" => Meaning::Input,
+        "23505" => Meaning::Duplicate,
+        _ => match code.get(..2) {
+            Some("28") => Meaning::Login,
+            Some("22" | "23") => Meaning::Input,
+            Some("42") => Meaning::Schema,
+            Some("57") if code.starts_with("57P") => Meaning::Lost,
+            _ => Meaning::Unavailable,
+        },
+    }
+}
+
+/// The schema of a table whose schema is not named: the first of `search_path` that has
+/// it. Takes the place of a format, because texts that are asked stay as they are.
+macro_rules! schema {
+    ($before:literal, $after:literal) => {
+        concat!(
+            $before,
+            "COALESCE($1, (SELECT s.nspname FROM pg_class f JOIN pg_namespace s \
+             ON s.oid = f.relnamespace WHERE f.oid = to_regclass(lower($2))), current_schema())",
+            $after
+        )
+    };
+}
+
+#[derive(Debug)]
+pub(super) struct Postgres;
+
+impl Database for Postgres {
+    /// The settings come with the connection: told later, they would stay with a
+    /// connection of a pooler, and meet other programs. A pooler refuses them here, or
+    /// passes them over.
+    fn connect(&self, url: Url, session: Session) -> Connecting {
+        let settings = settings(&session);
+        async move {
+            // The first is refused by poolers, and good for nothing here.
+            let plain = PgConnectOptions::from_url(&url)?
+                .disable_statement_logging()
+                .extra_float_digits(None);
+            match plain.clone().options(settings).connect().await {
+                Err(error) if is_refused_by_pooler(&error) => {
+                    Ok(Connection::new(plain.connect().await?))
+                }
+                connected => Ok(Connection::new(connected?)),
+            }
+        }
+        .boxed()
+    }
+
+    /// A standby answers nothing in a transaction that began as `serializable`.
+    fn settle<'c>(&self, connection: &'c mut Connection, session: Session) -> Settling<'c> {
+        let timeout = session.query_timeout.as_millis();
+        async move {
+            let asked = format!(
+                "SET LOCAL transaction_isolation = 'read committed'; \
+                 SHOW transaction_read_only; \
+                 SELECT CASE setting WHEN '{timeout}' THEN 'off' ELSE 'on' END \
+                 FROM pg_settings WHERE name = 'statement_timeout'"
+            );
+            let said = connection.ask(asked).await?;
+            let is = |at: usize| said.get(at).is_some_and(|(_, value)| is_on(value));
+            // On in a standby too.
+            Ok(Facts { read_only: is(0), is_pooled: is(1), ..Facts::default() })
+        }
+        .boxed()
+    }
+
+    fn is_read_only(&self) -> Option<String> {
+        Some("SHOW transaction_read_only".to_owned())
+    }
+
+    fn is_plain(&self, byte: u8) -> bool {
+        byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_'
+    }
+
+    fn text(&self) -> &'static str {
+        "text"
+    }
+
+    fn integer(&self) -> &'static str {
+        "bigint"
+    }
+
+    fn parameter(&self, number: usize) -> String {
+        format!("${number}")
+    }
+
+    fn exact_name(&self) -> &'static str {
+        "name COLLATE \"C\""
+    }
+
+    fn add_beneath(&self, filter: &mut Filter, beneath: &str, _: Option<&str>) {
+        filter.add(self.exact_name(), "LIKE", Range::beneath(beneath).pattern, " ESCAPE '|'");
+    }
+
+    fn is_boolean(&self, column_type: &str) -> bool {
+        column_type == "boolean"
+    }
+
+    fn columns(&self) -> &'static str {
+        schema!(
+            "SELECT CAST(column_name AS text), CAST(data_type AS text) \
+         FROM information_schema.columns \
+         WHERE table_schema = ",
+            " AND table_name = lower($2)"
+        )
+    }
+
+    fn unique(&self) -> &'static str {
+        schema!(
+            "SELECT 1 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
+         WHERE n.nspname = ",
+            " AND c.relname = lower($2) \
+         AND (c.relkind = 'v' OR EXISTS (\
+           SELECT 1 FROM pg_index i JOIN pg_attribute a \
+             ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0] \
+           WHERE i.indrelid = c.oid AND i.indisunique AND i.indnkeyatts = 1 \
+           AND i.indpred IS NULL AND a.attname = 'name_hash'))"
+        )
+    }
+
+    fn ordered_index(&self) -> Option<&'static str> {
+        Some(schema!(
+            "SELECT 1 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
+             JOIN pg_index i ON i.indrelid = c.oid \
+             JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = i.indkey[0] \
+             JOIN pg_collation o ON o.oid = i.indcollation[0] \
+             JOIN pg_class x ON x.oid = i.indexrelid JOIN pg_am m ON m.oid = x.relam \
+             WHERE n.nspname = ",
+            " AND c.relname = lower($2) \
+             AND a.attname = 'name' AND o.collname = 'C' AND m.amname = 'btree' \
+             AND i.indisvalid AND i.indpred IS NULL"
+        ))
+    }
+
+    fn others(&self) -> &'static str {
+        schema!(
+            "SELECT CAST(table_name AS text) FROM information_schema.columns \
+         WHERE table_schema = ",
+            " AND table_name <> lower($2) \
+         AND column_name = 'name_hash' ORDER BY 1"
+        )
+    }
+
+    fn create(&self, table: &str) -> Vec<String> {
+        let columns = created_columns("text COLLATE \"C\"", "boolean", "bigint", "FALSE");
+        created_with_indexes(table, &columns)
+    }
+
+    fn spell_out(&self, query: &Query) -> Option<String> {
+        Some(spell_out(query))
+    }
+
+    fn for_this_transaction(&self, session: &Session) -> String {
+        let timeout = session.query_timeout.as_millis();
+        let for_locks = session.for_locks().as_millis();
+        format!(
+            "SET LOCAL transaction_isolation = 'read committed'; \
+             SET LOCAL idle_in_transaction_session_timeout = 0; \
+             SET LOCAL statement_timeout = {timeout}; SET LOCAL lock_timeout = {for_locks}; "
+        )
+    }
+}
+
+/// Leaves `default_transaction_read_only`, which tells of a server that is to
+/// take no writes.
+fn settings(session: &Session) -> [(&'static str, String); 5] {
+    let locks = session.for_locks().as_millis().to_string();
+    [
+        ("default_transaction_isolation", "read committed".to_owned()),
+        ("standard_conforming_strings", "on".to_owned()),
+        ("idle_in_transaction_session_timeout", "0".to_owned()),
+        ("statement_timeout", session.query_timeout.as_millis().to_string()),
+        ("lock_timeout", locks),
+    ]
+}
+
+/// Protocol violation, says pgbouncer of start-up parameters that it does not know.
+fn is_refused_by_pooler(error: &sqlx::Error) -> bool {
+    let sqlx::Error::Database(error) = error else { return false };
+    error.code().is_some_and(|code| code == "08P01") && error.message().contains("parameter")
+}
+
+/// The statement with its arguments in it.
+fn spell_out(query: &Query) -> String {
+    let mut spelled = String::new();
+    let mut parts = query.text.split('$');
+    spelled.push_str(parts.next().unwrap_or_default());
+    for part in parts {
+        let digits = part.bytes().take_while(u8::is_ascii_digit).count();
+        let (number, rest) = part.split_at(digits);
+        let argument = number.parse::<usize>().ok().and_then(|it| query.arguments.get(it - 1));
+        match argument {
+            Some(argument) => spelled.push_str(&literal(argument)),
+            // No place.
+            None => spelled.extend(["$", number]),
+        }
+        spelled.push_str(rest);
+    }
+    spelled
+}
+
+fn literal(argument: &Argument) -> String {
+    match argument {
+        Argument::Integer(number) => format!("({number})"),
+        Argument::Null => "NULL::text".to_owned(),
+        // Read in one way, whatever `standard_conforming_strings` is. No text has a NUL.
+        Argument::Text(text) => format!("E'{}'", text.replace('\\', "\\\\").replace('\'', "''")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arguments_stand_where_their_places_were() {
+        let text = "SELECT $2, $1 WHERE a = $10 AND b = '$' AND c = $1";
+        let mut query = Query::new(text).bind(r"it's \ here".to_owned()).bind(-5);
+        query = (3..10).fold(query, |query, number| query.bind(number)).bind(None::<String>);
+        assert_eq!(
+            spell_out(&query),
+            r"SELECT (-5), E'it''s \\ here' WHERE a = NULL::text AND b = '$' AND c = E'it''s \\ here'"
+        );
+    }
+}

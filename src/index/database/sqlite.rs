@@ -1,0 +1,124 @@
+//! SQLite, embedded.
+
+use futures_util::FutureExt as _;
+use sqlx::ConnectOptions as _;
+use sqlx::sqlite::SqliteConnectOptions;
+use url::Url;
+
+use super::{
+    Connecting, Database, Meaning, Range, Session, Settling, created_columns, created_with_indexes,
+};
+use crate::index::connection::Connection;
+use crate::index::session::Facts;
+use crate::index::sql::Filter;
+
+/// Result codes, extended ones too. sqlx prepares each statement, so that its text is
+/// what fails with SQLITE_ERROR.
+pub(super) fn meaning(code: &str) -> Meaning {
+    match code {
+        // SQLITE_BUSY and its extended codes, SQLITE_LOCKED.
+        "5" | "261" | "517" | "773" | "6" => Meaning::Repeat,
+        "1" => Meaning::Schema,
+        // SQLITE_CONSTRAINT_PRIMARYKEY, SQLITE_CONSTRAINT_UNIQUE.
+        "1555" | "2067" => Meaning::Duplicate,
+        _ => Meaning::Unavailable,
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Sqlite;
+
+impl Database for Sqlite {
+    fn connect(&self, url: Url, _: Session) -> Connecting {
+        async move {
+            let options = SqliteConnectOptions::from_url(&url)?.disable_statement_logging();
+            Ok(Connection::new(options.connect().await?))
+        }
+        .boxed()
+    }
+
+    fn settle<'c>(&self, connection: &'c mut Connection, session: Session) -> Settling<'c> {
+        let timeout = session.for_locks().as_millis();
+        async move {
+            connection.command(format!("PRAGMA busy_timeout = {timeout}")).await?;
+            Ok(Facts::default())
+        }
+        .boxed()
+    }
+
+    fn is_embedded(&self) -> bool {
+        true
+    }
+
+    fn is_read_only(&self) -> Option<String> {
+        None
+    }
+
+    fn is_plain(&self, byte: u8) -> bool {
+        byte.is_ascii_alphanumeric() || byte == b'_'
+    }
+
+    fn text(&self) -> &'static str {
+        "TEXT"
+    }
+
+    fn integer(&self) -> &'static str {
+        "INTEGER"
+    }
+
+    /// Takes the write lock at once: upgrading from a read lock fails instead of waiting.
+    fn begin(&self) -> &'static str {
+        "BEGIN IMMEDIATE"
+    }
+
+    /// Its transaction has the whole table.
+    fn lock(&self) -> &'static str {
+        ""
+    }
+
+    fn exact_name(&self) -> &'static str {
+        "name COLLATE BINARY"
+    }
+
+    /// Its LIKE ignores the case of ASCII.
+    fn add_beneath(&self, filter: &mut Filter, beneath: &str, after: Option<&str>) {
+        // Of two lower bounds it would use one with the index.
+        if after.is_none() {
+            filter.add(self.exact_name(), ">=", beneath.to_owned(), "");
+        }
+        filter.add(self.exact_name(), "<", Range::beneath(beneath).end, "");
+    }
+
+    fn columns(&self) -> &'static str {
+        "SELECT LOWER(name), LOWER(type) FROM pragma_table_info(?2, COALESCE(?1, 'main'))"
+    }
+
+    fn unique(&self) -> &'static str {
+        "SELECT 1 FROM pragma_table_info(?2, COALESCE(?1, 'main')) \
+         WHERE LOWER(name) = 'name_hash' AND pk = 1 \
+         UNION SELECT 1 FROM sqlite_master WHERE type = 'view' AND name = ?2 \
+         UNION SELECT 1 FROM pragma_index_list(?2) l WHERE l.\"unique\" = 1 AND \
+           (SELECT group_concat(LOWER(x.name)) FROM pragma_index_info(l.name) x) = 'name_hash'"
+    }
+
+    fn ordered_index(&self) -> Option<&'static str> {
+        Some(
+            "SELECT 1 FROM pragma_index_list(?2, COALESCE(?1, 'main')) l \
+             JOIN pragma_index_xinfo(l.name, COALESCE(?1, 'main')) x \
+             WHERE l.partial = 0 AND x.seqno = 0 AND LOWER(x.name) = 'name' AND x.coll = 'BINARY'",
+        )
+    }
+
+    fn others(&self) -> &'static str {
+        "SELECT name FROM pragma_table_list \
+         WHERE schema = COALESCE(?1, 'main') AND LOWER(name) <> LOWER(?2) ORDER BY 1"
+    }
+
+    fn create(&self, table: &str) -> Vec<String> {
+        // Readers are not stopped by a writer in this mode.
+        let mut statements = vec!["PRAGMA journal_mode = WAL".to_owned()];
+        let columns = created_columns("text", "boolean", "bigint", "0");
+        statements.extend(created_with_indexes(table, &columns));
+        statements
+    }
+}
