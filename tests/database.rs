@@ -1,5 +1,7 @@
 //! A database that is sick on purpose: cut, frozen, restarted, full, read-only.
 
+mod changes;
+mod charsets;
 mod commits;
 mod connections;
 #[cfg(feature = "failpoints")]
@@ -8,6 +10,8 @@ mod failover;
 mod forks;
 #[cfg(feature = "failpoints")]
 mod killed;
+mod poolers;
+mod refusals;
 mod repeats;
 mod sessions;
 mod storms;
@@ -23,6 +27,14 @@ use crate::support::proxy::Proxy;
 use crate::support::{Need, Result, Trials};
 
 pub(crate) fn register(trials: &mut Trials) {
+    changes::register(&mut trials.group("database::changes", &[]));
+    changes::register_postgres(&mut trials.group("database::changes", &[Need::POSTGRES]));
+    charsets::register(&mut trials.group("database::charsets", &[Need::MARIADB]));
+    poolers::register(&mut trials.group("database::poolers", &[Need::PGBOUNCER]));
+    refusals::register(&mut trials.group("database::refusals", &[Need::MARIADB]));
+    refusals::register_galera(
+        &mut trials.group("database::refusals", &[Need::MARIADB, Need::Galera]),
+    );
     commits::register(&mut trials.group("database::commits", &[]));
     connections::register(&mut trials.group("database::connections", &[]));
     repeats::register(&mut trials.group("database::repeats", &[]));

@@ -146,8 +146,8 @@ pub(super) trait Database: Debug + Send + Sync {
     fn exact_name(&self) -> &'static str;
 
     /// Adds the conditions that names beneath a directory meet, of which only those
-    /// after another are wanted.
-    fn add_beneath(&self, filter: &mut Filter, beneath: &str, after: Option<&str>);
+    /// after another are wanted; the names have this character set.
+    fn add_beneath(&self, filter: &mut Filter, beneath: &str, after: Option<&str>, charset: &str);
 
     /// Whether it takes long to count the rows of a directory, so that it is done in parts.
     fn counts_slowly(&self) -> bool {
@@ -160,8 +160,8 @@ pub(super) trait Database: Debug + Send + Sync {
         false
     }
 
-    /// Asks for names and types of a table's columns, in lower case. This and the next
-    /// four have two places: the schema, or NULL for that of the session, and the table.
+    /// Asks for names, types and character sets of a table's columns, in lower case. This and the next four have two places:
+    /// the schema, or NULL for that of the session, and the table.
     fn columns(&self) -> &'static str;
 
     /// One row where the table is a view, or has a unique index on `name_hash` alone.

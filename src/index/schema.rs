@@ -1,6 +1,7 @@
 //! The shape of the table.
 
 use sqlx::Row as _;
+use sqlx::any::AnyRow;
 
 use super::connect::Guard;
 use super::database::Database;
@@ -17,6 +18,8 @@ pub(crate) struct Shape {
     pub(super) status_is_boolean: Option<bool>,
     /// `name_hash` is a blank-padded `char`.
     pub(super) hash_is_padded: bool,
+    /// Names have this character set, if that is a property of columns.
+    pub(super) charset: String,
     /// The columns that are missing.
     missing: Vec<&'static str>,
     exists: bool,
@@ -73,15 +76,15 @@ pub(super) async fn inspect(
     table: &str,
 ) -> Result<Shape> {
     let columns = columns(connection, database, table).await?;
-    let type_of = |wanted: &str| {
-        columns.iter().find(|(name, _)| name == wanted).map(|(_, column_type)| column_type.as_str())
-    };
+    let column = |wanted: &str| columns.iter().find(|column| column.name == wanted);
+    let type_of = |wanted: &str| column(wanted).map(|column| column.kind.as_str());
     let is_boolean = |column_type: &str| database.is_boolean(column_type);
     let unique = connection.fetch_all("inspect", table, about(database.unique(), table)).await?;
     Ok(Shape {
         expired_is_boolean: type_of("expired").is_some_and(is_boolean),
         status_is_boolean: type_of("status").map(is_boolean),
         hash_is_padded: type_of("name_hash") == Some("character"),
+        charset: column("name").map(|column| column.charset.clone()).unwrap_or_default(),
         missing: REQUIRED.into_iter().filter(|name| type_of(name).is_none()).collect(),
         exists: !columns.is_empty(),
         unique: !unique.is_empty(),
@@ -89,16 +92,25 @@ pub(super) async fn inspect(
     })
 }
 
-/// Names and types of the columns; empty where there is no table.
+/// A column of a table, in lower case.
+struct Column {
+    name: String,
+    kind: String,
+    charset: String,
+}
+
+/// None where there is no table.
 async fn columns(
     connection: &mut Guard,
     database: &dyn Database,
     table: &str,
-) -> Result<Vec<(String, String)>> {
+) -> Result<Vec<Column>> {
     let query = about(database.columns(), table);
     let rows = connection.fetch_all("inspect", table, query).await?;
-    let columns: Result<_, sqlx::Error> =
-        rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect();
+    let column = |row: &AnyRow| {
+        Ok(Column { name: row.try_get(0)?, kind: row.try_get(1)?, charset: row.try_get(2)? })
+    };
+    let columns: Result<_, sqlx::Error> = rows.iter().map(column).collect();
     columns.map_err(|error| fault::convert(error, "inspect", table))
 }
 

@@ -83,7 +83,10 @@ struct Refusal {
 
 impl Server {
     fn new(url: Url) -> Self {
-        Server { url, refusal: Mutex::new(None), is_pooled: AtomicBool::new(false) }
+        // As sqlx calls it.
+        let nothing_kept = |(key, value): (_, _)| key == "statement-cache-capacity" && value == "0";
+        let is_pooled = url.query_pairs().any(nothing_kept);
+        Server { url, refusal: Mutex::new(None), is_pooled: AtomicBool::new(is_pooled) }
     }
 
     fn is_pooled(&self) -> bool {

@@ -45,6 +45,8 @@ pub(super) struct Sql {
     /// `name_hash` is `char(32)`, compared as such so that the key is used.
     padded_hash: bool,
     has_transactions: bool,
+    /// Of names.
+    charset: String,
 }
 
 impl Sql {
@@ -66,6 +68,7 @@ impl Sql {
             status_is_boolean: shape.status_is_boolean,
             padded_hash: shape.hash_is_padded,
             has_transactions: shape.has_transactions(),
+            charset: shape.charset.clone(),
         }
     }
 

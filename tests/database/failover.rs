@@ -34,7 +34,7 @@ pub(super) fn register_postgres(group: &mut Group) {
 }
 
 /// What trials do to a server.
-trait Server {
+pub(super) trait Server {
     fn set_read_only(&self, read_only: bool) -> Result;
     fn stop(&self);
     fn restart(&self) -> Result;
@@ -78,16 +78,16 @@ impl Server for postgres::Server {
 }
 
 /// An active and a passive server, each with its own empty table, and one tree.
-struct Pair {
+pub(super) struct Pair {
     servers: [Arc<dyn Server + Send + Sync>; 2],
-    dbs: [TestDb; 2],
+    pub(super) dbs: [TestDb; 2],
     dsn: String,
     root: TempDir,
     /// The same servers, where they are of this kind.
     postgres: Vec<Arc<postgres::Server>>,
 }
 
-fn mariadb() -> Result<Pair> {
+pub(super) fn mariadb() -> Result<Pair> {
     let servers = [mariadb::Server::start()?, mariadb::Server::start()?].map(Arc::new);
     let db = |server| TestDb::on_mariadb(server, "utf8mb4", "utf8mb4_bin");
     let dbs = [db(&servers[0])?, db(&servers[1])?];
@@ -123,12 +123,12 @@ impl Pair {
         Pair { servers, dbs, dsn, root, postgres: Vec::new() }
     }
 
-    fn store(&self) -> Store {
+    pub(super) fn store(&self) -> Store {
         store(&self.dsn, self.root.path(), &[("cache_ttl", "0")])
     }
 
     /// Which of the servers have a row of this file.
-    fn holders(&self, name: &str) -> Vec<usize> {
+    pub(super) fn holders(&self, name: &str) -> Vec<usize> {
         let count = format!("SELECT 1 FROM ezdfsfile WHERE name = '{PREFIX}/{name}'");
         (0..2).filter(|i| !self.dbs[*i].sql(&count).is_empty()).collect()
     }

@@ -177,7 +177,10 @@ pub fn sql(dsn: &str, statements: &str) -> Result<Rows> {
                     .pipes_as_concat(false)
                     .no_engine_substitution(false)
             ),
-            "postgres" => run!(PgConnection, PgConnectOptions::from_str(dsn)?),
+            // Poolers refuse the parameter.
+            "postgres" => {
+                run!(PgConnection, PgConnectOptions::from_str(dsn)?.extra_float_digits(None))
+            }
             other => Err(format!("no database is called {other}").into()),
         }
     })

@@ -14,6 +14,7 @@ pub mod http;
 pub mod mariadb;
 pub mod nfs_client;
 pub mod nginx;
+pub mod pgbouncer;
 pub mod postgres;
 pub mod process;
 pub mod proxy;
@@ -59,6 +60,7 @@ pub enum Need {
 impl Need {
     pub const MARIADB: Self = Self::Programs(mariadb::PROGRAMS);
     pub const POSTGRES: Self = Self::Programs(postgres::PROGRAMS);
+    pub const PGBOUNCER: Self = Self::Programs(pgbouncer::PROGRAMS);
     pub const NGINX: Self = Self::Programs(&["nginx"]);
     pub const MODULE: Self = Self::Built("ngx_http_ezdfs_module.so");
     pub const COMMAND: Self = Self::Built("ezdfs");

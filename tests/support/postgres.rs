@@ -128,8 +128,14 @@ impl Server {
 /// Debian's package makes this user; PostgreSQL refuses to run as root.
 const SERVER_USER: &str = "postgres";
 
-fn server_user() -> Option<&'static str> {
+/// Whom servers run as; `None` where that is whoever runs the trials.
+pub fn server_user() -> Option<&'static str> {
     is_root().then_some(SERVER_USER)
+}
+
+/// The same by numbers.
+pub fn server_ids() -> Result<Option<(u32, u32)>> {
+    server_user().map(ids_of).transpose()
 }
 
 fn ids_of(user: &str) -> Result<(u32, u32)> {

@@ -107,10 +107,13 @@ impl Database for MySql {
     /// is followed by blanks for who compares it, and a tab comes before these.
     /// So it lies between characters that have one order in every collation but
     /// `latin2_czech_cs`, which ignores them at first.
-    fn add_beneath(&self, filter: &mut Filter, beneath: &str, _: Option<&str>) {
+    fn add_beneath(&self, filter: &mut Filter, beneath: &str, _: Option<&str>, charset: &str) {
         let Range { before, end, pattern } = Range::beneath(beneath);
-        filter.add("name", ">", before, "");
-        filter.add("name", "<", end, "");
+        // It would not compare what it cannot convert (1267).
+        if can_hold(charset, beneath) {
+            filter.add("name", ">", before, "");
+            filter.add("name", "<", end, "");
+        }
         filter.add(self.exact_name(), "LIKE", pattern, " ESCAPE '|'");
     }
 
@@ -120,7 +123,8 @@ impl Database for MySql {
     }
 
     fn columns(&self) -> &'static str {
-        "SELECT CAST(LOWER(column_name) AS CHAR), CAST(LOWER(data_type) AS CHAR) \
+        "SELECT CAST(LOWER(column_name) AS CHAR), CAST(LOWER(data_type) AS CHAR), \
+         CAST(LOWER(COALESCE(character_set_name, '')) AS CHAR) \
          FROM information_schema.columns \
          WHERE table_schema = COALESCE(?, DATABASE()) AND table_name = ?"
     }
@@ -168,6 +172,15 @@ impl Database for MySql {
              KEY {local}_mtime (mtime), KEY {local}_expired_name (expired, name(191))) \
              ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin"
         )]
+    }
+}
+
+/// Whether a character set has all that is in a text, as far as is known here.
+fn can_hold(charset: &str, text: &str) -> bool {
+    match charset {
+        "utf8" | "utf8mb3" | "ucs2" => text.chars().all(|character| character <= '\u{ffff}'),
+        "utf8mb4" | "utf16" | "utf16le" | "utf32" | "gb18030" => true,
+        _ => text.is_ascii(),
     }
 }
 

@@ -115,7 +115,7 @@ impl Database for Postgres {
         "name COLLATE \"C\""
     }
 
-    fn add_beneath(&self, filter: &mut Filter, beneath: &str, _: Option<&str>) {
+    fn add_beneath(&self, filter: &mut Filter, beneath: &str, _: Option<&str>, _: &str) {
         filter.add(self.exact_name(), "LIKE", Range::beneath(beneath).pattern, " ESCAPE '|'");
     }
 
@@ -125,7 +125,7 @@ impl Database for Postgres {
 
     fn columns(&self) -> &'static str {
         schema!(
-            "SELECT CAST(column_name AS text), CAST(data_type AS text) \
+            "SELECT CAST(column_name AS text), CAST(data_type AS text), '' \
          FROM information_schema.columns \
          WHERE table_schema = ",
             " AND table_name = lower($2)"

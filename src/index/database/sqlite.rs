@@ -81,7 +81,7 @@ impl Database for Sqlite {
     }
 
     /// Its LIKE ignores the case of ASCII.
-    fn add_beneath(&self, filter: &mut Filter, beneath: &str, after: Option<&str>) {
+    fn add_beneath(&self, filter: &mut Filter, beneath: &str, after: Option<&str>, _: &str) {
         // Of two lower bounds it would use one with the index.
         if after.is_none() {
             filter.add(self.exact_name(), ">=", beneath.to_owned(), "");
@@ -90,7 +90,7 @@ impl Database for Sqlite {
     }
 
     fn columns(&self) -> &'static str {
-        "SELECT LOWER(name), LOWER(type) FROM pragma_table_info(?2, COALESCE(?1, 'main'))"
+        "SELECT LOWER(name), LOWER(type), '' FROM pragma_table_info(?2, COALESCE(?1, 'main'))"
     }
 
     fn unique(&self) -> &'static str {

@@ -65,7 +65,7 @@ impl Sql {
     pub(super) fn beneath(&self, beneath: &str, after: Option<&str>) -> Filter {
         let mut filter = Filter::new(self.database, self.padded_hash);
         if !beneath.is_empty() {
-            self.database.add_beneath(&mut filter, beneath, after);
+            self.database.add_beneath(&mut filter, beneath, after, &self.charset);
         }
         if let Some(after) = after {
             filter.add(self.database.exact_name(), ">", after.to_owned(), "");

@@ -1,0 +1,96 @@
+//! The table changes under processes that know it.
+
+use ezdfs::{DirId, ErrorKind};
+
+use super::{NEW, OLD};
+use crate::store::{Site, id, refused, store};
+use crate::support::db::Backend;
+use crate::support::faults::injected;
+use crate::support::process::wait_for;
+use crate::support::{Group, Result, Servers};
+
+pub(super) fn register(group: &mut Group) {
+    group.per_database("a_table_is_taken_away_and_comes_back", |db| comes_back(&Site::new(db)));
+    group.per_database("a_column_goes_and_comes_back", |db| column(&Site::new(db)));
+}
+
+pub(super) fn register_postgres(group: &mut Group) {
+    group.add("flags_change_their_type::postgres", flags);
+    group.add("the_table_is_in_a_later_schema::postgres", later_schema);
+}
+
+/// All that is done with a table.
+fn use_all(site: &Site) -> Result {
+    site.create("images/d/a", OLD)?;
+    site.create("images/d/a", NEW)?;
+    assert_eq!(site.read("images/d/a")?, NEW);
+    site.store.rename(&id("images/d/a"), &id("images/d/b"))?;
+    assert_eq!(site.store.list(Some(&DirId::parse("images/d")?))?.count(), 1);
+    site.store.delete(&id("images/d/b"))?;
+    site.create("images/d/c", OLD)?;
+    site.store.delete_directory(&DirId::parse("images/d")?)?;
+    Ok(())
+}
+
+/// At most once a second it is looked at.
+fn settles(site: &Site) -> Result {
+    wait_for("the table's new shape", || site.create("images/probe", OLD).is_ok())?;
+    use_all(site)?;
+    site.store.delete(&id("images/probe"))?;
+    Ok(())
+}
+
+fn comes_back(site: &Site) -> Result {
+    use_all(site)?;
+    site.db.sql("ALTER TABLE ezdfsfile RENAME TO elsewhere");
+    refused(site.create("images/a", OLD), ErrorKind::Schema);
+    refused(site.store.exists(&id("images/a")), ErrorKind::Schema);
+    site.db.sql("ALTER TABLE elsewhere RENAME TO ezdfsfile");
+    settles(site)?;
+    injected("table that is renamed and back", "a schema error while it is away, then all goes on");
+    Ok(())
+}
+
+fn column(site: &Site) -> Result {
+    use_all(site)?;
+    site.db.sql("ALTER TABLE ezdfsfile DROP COLUMN status");
+    settles(site)?;
+    let (boolean, value) = match site.db.backend {
+        Backend::Postgres => ("boolean", "FALSE"),
+        _ => ("integer", "0"),
+    };
+    site.db.sql(&format!(
+        "ALTER TABLE ezdfsfile ADD COLUMN status {boolean} NOT NULL DEFAULT {value}"
+    ));
+    settles(site)?;
+    injected("column of the table that goes or appears", "all goes on, without a restart");
+    Ok(())
+}
+
+/// As the kernel's own upgrade changes them.
+fn flags(servers: &Servers) -> Result {
+    let site = Site::new(Backend::Postgres.fresh(servers)?);
+    use_all(&site)?;
+    for (kind, to, none) in [("integer", "::integer", "0"), ("boolean", "::boolean", "FALSE")] {
+        for column in ["expired", "status"] {
+            site.db.sql(&format!(
+                "ALTER TABLE ezdfsfile ALTER {column} DROP DEFAULT, \
+                 ALTER {column} TYPE {kind} USING {column}{to}, ALTER {column} SET DEFAULT {none}"
+            ));
+        }
+        settles(&site)?;
+    }
+    injected("flags of the table change their type", "all goes on, without a restart");
+    Ok(())
+}
+
+fn later_schema(servers: &Servers) -> Result {
+    let site = Site::new(Backend::Postgres.fresh(servers)?);
+    site.db.sql("CREATE SCHEMA ez; ALTER TABLE ezdfsfile SET SCHEMA ez");
+    let dsn = format!("{}?options[search_path]=public,ez", site.db.dsn);
+    let store = store(&dsn, site.root(), &[]);
+    super::create(&store, "images/a", OLD)?;
+    assert!(store.exists(&id("images/a"))?);
+    assert_eq!(store.list(None)?.count(), 1);
+    Ok(())
+}
