@@ -714,6 +714,17 @@ size_t ezdfs_store_id_from_uri(const struct ezdfs_store *store,
 uint64_t ezdfs_store_size_mismatches(const struct ezdfs_store *store);
 
 /**
+ * How many look-ups of web requests were refused in this process, because too many were
+ * under way: a database that does not answer, and more than 8192 clients that wait.
+ * Does not block.
+ *
+ * Safety:
+ *
+ * `store` is a live handle.
+ */
+uint64_t ezdfs_store_refused_look_ups(const struct ezdfs_store *store);
+
+/**
  * Stores what `read` yields, replacing what the id had before. Readers see the
  * old file or the whole new one; on failure nothing has changed. Blocks on the
  * mount, the database and `read`.

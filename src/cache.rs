@@ -24,7 +24,7 @@ use crate::metadata::Row;
 pub(crate) use budget::{Budget, Grant};
 pub(crate) use facts::Facts;
 use facts::Kinds;
-pub(crate) use flights::Flights;
+pub(crate) use flights::{Flights, MOST as MOST_FLIGHTS};
 
 /// The md5 of a name, which is the table's key too.
 pub(crate) type Key = [u8; 16];

@@ -163,6 +163,12 @@ impl Store {
         self.process().map_or(0, |process| process.size_mismatches.load(Ordering::Relaxed))
     }
 
+    /// How many look-ups of web requests were refused in this process, because too many
+    /// were under way. Does not block.
+    pub fn refused_look_ups(&self) -> u64 {
+        self.process().map_or(0, |process| process.flights.refused())
+    }
+
     pub(crate) fn process(&self) -> Result<Arc<Process>> {
         self.process.get_or_try_init(|| {
             let most_files = files::most_kept_open();

@@ -7,28 +7,37 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::FutureExt;
-use futures_util::future::{BoxFuture, Shared};
+use futures_util::future::{BoxFuture, Shared, WeakShared};
+use tokio::task::AbortHandle;
 
 use super::Key;
 use crate::error::{Error, ErrorKind, Result};
 
-type Flight<T> = Shared<BoxFuture<'static, Result<T>>>;
+/// Look-ups under way at a time: more than an event loop's clients are, and each
+/// takes some kilobytes.
+pub(crate) const MOST: usize = 8192;
+
+type Work<T> = BoxFuture<'static, Result<T>>;
+type Flight<T> = Shared<Work<T>>;
+type UnderWay<T> = HashMap<Key, (u64, WeakShared<Work<T>>)>;
 
 /// By key, numbered, so that one that is forgotten does not take its successor
 /// away when it lands.
 #[derive(Debug)]
 pub(crate) struct Flights<T> {
-    under_way: Mutex<HashMap<Key, (u64, Flight<T>)>>,
+    under_way: Mutex<UnderWay<T>>,
     last: AtomicU64,
+    refused: AtomicU64,
 }
 
 impl<T: Clone + Send + Sync + 'static> Flights<T> {
     pub(crate) fn new() -> Self {
-        Flights { under_way: Mutex::default(), last: AtomicU64::new(0) }
+        let (last, refused) = (AtomicU64::new(0), AtomicU64::new(0));
+        Flights { under_way: Mutex::default(), last, refused }
     }
 
-    /// Joins the look-up of this key, or starts one. It goes on if its first
-    /// caller goes away. To be called within the runtime.
+    /// Joins the look-up of this key, or starts one, unless there are too many. It goes
+    /// on as long as anybody waits for it. To be called within the runtime.
     pub(crate) fn join_or_start<F>(
         self: &Arc<Self>,
         key: Key,
@@ -38,20 +47,30 @@ impl<T: Clone + Send + Sync + 'static> Flights<T> {
         F: Future<Output = Result<T>> + Send + 'static,
     {
         let mut under_way = self.under_way();
-        if let Some((_, flight)) = under_way.get(&key) {
-            return flight.clone();
+        if let Some(flight) = under_way.get(&key).and_then(|(_, flight)| flight.upgrade()) {
+            return flight;
+        }
+        if under_way.len() >= MOST {
+            self.refused.fetch_add(1, Ordering::Relaxed);
+            return async { Err(too_many()) }.boxed().shared();
         }
         let number = self.last.fetch_add(1, Ordering::Relaxed);
-        let (flights, look_up) = (Arc::clone(self), start());
+        let look_up = start();
         let task = tokio::spawn(async move {
             // Also where it panics: nobody is to join it then.
             let outcome = AssertUnwindSafe(look_up).catch_unwind().await;
-            flights.land(&key, number);
             outcome.unwrap_or_else(|panic| Err(Error::from_panic(&*panic)))
         });
-        let flight = async move { task.await.unwrap_or_else(|gone| Err(bug(&gone))) };
+        let landing = Landing { flights: Arc::clone(self), key, number, task: task.abort_handle() };
+        let flight = async move {
+            let outcome = task.await.unwrap_or_else(|gone| Err(bug(&gone)));
+            drop(landing);
+            outcome
+        };
         let flight = flight.boxed().shared();
-        under_way.insert(key, (number, flight.clone()));
+        if let Some(weak) = flight.downgrade() {
+            under_way.insert(key, (number, weak));
+        }
         flight
     }
 
@@ -65,6 +84,11 @@ impl<T: Clone + Send + Sync + 'static> Flights<T> {
         self.under_way().remove(key);
     }
 
+    /// How many look-ups were refused because too many were under way.
+    pub(crate) fn refused(&self) -> u64 {
+        self.refused.load(Ordering::Relaxed)
+    }
+
     fn land(&self, key: &Key, number: u64) {
         let mut under_way = self.under_way();
         if under_way.get(key).is_some_and(|(current, _)| *current == number) {
@@ -72,9 +96,30 @@ impl<T: Clone + Send + Sync + 'static> Flights<T> {
         }
     }
 
-    fn under_way(&self) -> MutexGuard<'_, HashMap<Key, (u64, Flight<T>)>> {
+    fn under_way(&self) -> MutexGuard<'_, UnderWay<T>> {
         self.under_way.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Ends a look-up for which nobody waits any more, and lets nobody join one that has
+/// ended.
+struct Landing<T: Clone + Send + Sync + 'static> {
+    flights: Arc<Flights<T>>,
+    key: Key,
+    number: u64,
+    task: AbortHandle,
+}
+
+impl<T: Clone + Send + Sync + 'static> Drop for Landing<T> {
+    fn drop(&mut self) {
+        self.task.abort();
+        self.flights.land(&self.key, self.number);
+    }
+}
+
+fn too_many() -> Error {
+    let reason = format!("{MOST} look-ups are under way already");
+    Error::new(ErrorKind::Unavailable, "find", "file", reason)
 }
 
 fn bug(gone: &tokio::task::JoinError) -> Error {
@@ -109,5 +154,46 @@ mod tests {
         let broken = flights.join_or_start([1; 16], || async { panic!("on purpose") });
         assert_eq!(broken.await.unwrap_err().kind(), ErrorKind::Internal);
         assert_eq!(flights.join_or_start([1; 16], || async { Ok(1) }).await.unwrap(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_look_up_ends_when_nobody_waits_for_it_any_more() {
+        let flights = Arc::new(Flights::<u8>::new());
+        let held = Arc::new(());
+        let start = || {
+            let held = Arc::clone(&held);
+            async move {
+                std::future::pending::<()>().await;
+                drop(held);
+                Ok(1)
+            }
+        };
+        let first = flights.join_or_start([1; 16], start);
+        let second = flights.join_or_start([1; 16], start);
+        drop(first);
+        tokio::task::yield_now().await;
+        assert_eq!(Arc::strong_count(&held), 2, "the second caller waits still");
+        drop(second);
+        tokio::task::yield_now().await;
+        assert_eq!(Arc::strong_count(&held), 1);
+        assert!(flights.is_idle(&[1; 16]));
+    }
+
+    #[tokio::test]
+    async fn only_so_many_are_under_way() {
+        let flights = Arc::new(Flights::<u8>::new());
+        let key = |number: usize| {
+            let mut key = [0; 16];
+            key[..8].copy_from_slice(&number.to_le_bytes());
+            key
+        };
+        let wait = || std::future::pending();
+        let mut held: Vec<_> =
+            (0..MOST).map(|number| flights.join_or_start(key(number), wait)).collect();
+        let refused = flights.join_or_start(key(MOST), wait).await;
+        assert_eq!(refused.unwrap_err().kind(), ErrorKind::Unavailable);
+        assert_eq!(flights.refused(), 1);
+        held.pop();
+        assert_eq!(flights.join_or_start(key(MOST), || async { Ok(1) }).await.unwrap(), 1);
     }
 }

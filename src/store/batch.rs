@@ -8,7 +8,7 @@ use futures_util::FutureExt;
 use tokio::sync::oneshot;
 
 use super::Process;
-use crate::cache::Reading;
+use crate::cache::{MOST_FLIGHTS, Reading};
 use crate::error::{Error, ErrorKind, Result};
 use crate::metadata::Row;
 use crate::name::FileName;
@@ -56,6 +56,11 @@ impl Process {
         let (sender, receiver) = oneshot::channel();
         {
             let mut state = self.batch.state();
+            if state.waiting.len() >= MOST_FLIGHTS {
+                // Those who wait are as many as look-ups are under way: the others
+                // have gone away.
+                state.waiting.retain(|(_, asker)| !asker.is_closed());
+            }
             state.waiting.push((name, sender));
             if state.readers < READERS {
                 state.readers += 1;
