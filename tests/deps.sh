@@ -3,7 +3,7 @@
 # Rust itself comes from rustup. Services of the packages are installed, never started.
 set -euo pipefail
 
-build=(gcc libc6-dev make pkg-config nginx nginx-dev php-cli php-dev libclang-dev)
+build=(gcc libc6-dev make pkg-config libssl-dev nginx nginx-dev php-cli php-dev libclang-dev)
 demo=("${build[@]}" php-fpm)
 test=("${build[@]}" g++ mariadb-server galera-4 postgresql pgbouncer valgrind curl openssl php-cgi php-fpm)
 test+=(php-{mysql,pgsql,sqlite3} phpunit php-doctrine-dbal php-symfony-{config,dependency-injection,expression-language,filesystem,http-kernel,yaml})
