@@ -13,7 +13,7 @@ TARGET        := $(or $(CARGO_TARGET_DIR),target)
 
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 SONAME  := libezdfs.so.0
-RUST    := Cargo.toml Cargo.lock $(shell find src -name '*.rs')
+RUST    := Cargo.toml Cargo.lock $(shell find src -name '*.rs' -o -name Cargo.toml)
 PHP_EXT := $(RUST) php/extension/Cargo.toml php/extension/build.rs \
            $(wildcard php/extension/src/*.rs php/extension/shim/*)
 # Only another PHP than that of PATH is named: a change of environment means another build.
@@ -22,12 +22,13 @@ DENY    := build/tools/bin/cargo-deny
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help build install deps demo test faults test-nfs lint audit header bench bench-quick bench-scale bench-fsck bench-writes clean
+.PHONY: help build install deps demo test faults test-mysql test-nfs lint audit header bench bench-quick bench-scale bench-fsck bench-writes clean
 
 help:
 	@echo 'make demo      show and upload pictures, private nginx and php-fpm; Ctrl-C stops it (DEMO_PORT=8080)'
 	@echo 'make test      install what is missing, build, run every test'
 	@echo 'make faults    run every test, write the table of faults in docs/consistency.md'
+	@echo 'make test-mysql  run every trial on MySQL in place of MariaDB (TRIALS=part of their names)'
 	@echo 'make test-nfs  play scenarios on real NFS clients (EZDFS_NFS_LAB=folder of a lab)'
 	@echo 'make build     the command, the libraries, the nginx module and the PHP extension, into build/'
 	@echo 'make install   copy them into place (DESTDIR, PREFIX, LIBDIR, NGINX_MODULES, PHP_CONFIG)'
@@ -109,6 +110,17 @@ faults:
 	@$(MAKE) --no-print-directory build build/test-hooks/ezdfs.so
 	CI=true EZDFS_TEST_FAULT_TABLE=docs/consistency.md $(CARGO) test --locked --all-features --test tests
 
+# Every trial that has a database of MariaDB has one of MySQL instead: their names end in ::mysql.
+MYSQL  := build/tools/mysql/mysqld
+TRIALS ?= ::mysql
+test-mysql: $(MYSQL)
+	@$(MAKE) --no-print-directory deps
+	@$(MAKE) --no-print-directory build build/test-hooks/ezdfs.so
+	EZDFS_TEST_MYSQL=$(abspath $(MYSQL)) $(CARGO) test --locked --all-features --test tests -- $(TRIALS)
+
+$(MYSQL):
+	tests/mysql/bootstrap.sh $(@D)
+
 # Boots virtual machines: about a quarter of an hour. EZDFS_NFS_LAB names the lab's folder.
 test-nfs:
 	@tests/deps.sh nfs
@@ -118,6 +130,7 @@ test-nfs:
 lint: $(DENY)
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --all-targets --all-features -- -D warnings
+	$(CARGO) clippy --locked -p native-tls -- -D warnings
 	$(CARGO) clippy --release --locked -p ezdfs-php --all-features -- -D warnings
 	$(DENY) --locked check --hide-inclusion-graph bans licenses sources
 	$(CARGO) run --quiet --locked --example header -- build/ezdfs.h

@@ -30,6 +30,7 @@ impl Backend {
     pub fn name(self) -> &'static str {
         match self {
             Self::Sqlite => "sqlite",
+            Self::MariaDb if mariadb::is_mysql() => "mysql",
             Self::MariaDb => "mariadb",
             Self::Postgres => "postgres",
         }

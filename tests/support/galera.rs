@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use super::Result;
 use super::db::{self, TestDb};
-use super::mariadb::Server;
+use super::mariadb::{Flavour, Server};
 use super::process::{free_port, wait_for};
 
 /// Where the packages of the distributions put Galera.
@@ -40,7 +40,7 @@ pub struct Cluster {
 impl Cluster {
     pub fn start() -> Result<Self> {
         let ports = [free_port(), free_port()];
-        let first = Server::install(arguments(ports[0], None)?)?;
+        let first = Server::install(Flavour::MariaDb, arguments(ports[0], None)?)?;
         let second = first.copy(arguments(ports[1], Some(ports[0]))?)?;
         // The first server begins the cluster at 0; that is change 1, and its joining change 2. A
         // server that claims to have had change 1 misses nothing then: no state is transferred, by

@@ -1,9 +1,9 @@
-//! A private MariaDB server.
+//! A private MariaDB server, or one of MySQL in its place.
 
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use nix::sys::signal::Signal;
@@ -11,16 +11,86 @@ use tempfile::TempDir;
 
 use super::db::{self, Rows};
 use super::process::{Daemon, free_port, is_root, program, run, scratch, wait_for};
-use super::{Result, copy_tree};
+use super::{Need, Result, copy_tree};
 
 /// The programs without which there is no server.
 pub const PROGRAMS: &[&str] = &["mariadbd", "mariadb-install-db"];
+
+/// Names the program `mysqld` of MySQL: every trial on MariaDB then runs on that (`make test-mysql`).
+const MYSQL: &str = "EZDFS_TEST_MYSQL";
+
+/// The server that the trials run on where they do not say.
+pub fn flavour() -> Flavour {
+    std::env::var_os(MYSQL).map_or(Flavour::MariaDb, |path| Flavour::MySql(path.into()))
+}
+
+/// Whether that is MySQL.
+pub fn is_mysql() -> bool {
+    flavour() != Flavour::MariaDb
+}
+
+/// Which of the two.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Flavour {
+    MariaDb,
+    /// By its program.
+    MySql(PathBuf),
+}
+
+impl Flavour {
+    /// Why it cannot run here.
+    pub fn unmet(&self) -> Option<String> {
+        match self {
+            Self::MariaDb => Need::Programs(PROGRAMS).unmet(),
+            Self::MySql(path) => (!path.is_file())
+                .then(|| format!("{MYSQL} names no program: {}", path.display())),
+        }
+    }
+
+    fn program(&self) -> Result<PathBuf> {
+        match self {
+            Self::MariaDb => found("mariadbd"),
+            Self::MySql(path) => Ok(path.clone()),
+        }
+    }
+
+    fn install(&self, dir: &TempDir) -> Result<Command> {
+        let data = format!("--datadir={}", dir.path().join("data").display());
+        let mut install = match self {
+            Self::MariaDb => {
+                let mut install = Command::new(found("mariadb-install-db")?);
+                install.args(["--no-defaults", "--auth-root-authentication-method=normal"]);
+                install.arg("--skip-test-db");
+                install
+            }
+            Self::MySql(path) => {
+                let mut install = Command::new(path);
+                install.args(["--no-defaults", "--initialize-insecure", "--secure-file-priv="]);
+                install.arg("--innodb-redo-log-capacity=16M");
+                install
+            }
+        };
+        install.args([data, tmpdir(dir)]);
+        Ok(install)
+    }
+
+    fn options(&self) -> &'static [&'static str] {
+        match self {
+            Self::MariaDb => &["--innodb-log-file-size=16M"],
+            // One more protocol, which would want a port.
+            Self::MySql(_) => {
+                &["--mysqlx=OFF", "--secure-file-priv=", "--innodb-redo-log-capacity=16M"]
+            },
+        }
+    }
+}
 
 /// A running server with a data directory of its own; user `ezdfs`, password `secret`.
 #[derive(Debug)]
 pub struct Server {
     // Before the directory, so that the server ends before its files go.
     daemon: Mutex<Option<Daemon>>,
+    flavour: Flavour,
     dir: TempDir,
     port: u16,
     /// Arguments that this server has and others have not.
@@ -36,37 +106,29 @@ impl Server {
     /// With options of the trial's own, which come after the usual ones.
     pub fn start_with(options: &[&str]) -> Result<Self> {
         let options = options.iter().map(ToString::to_string).collect();
-        let server = Self::install(options)?;
+        let server = Self::install(flavour(), options)?;
         server.launch()?;
         server.create_user()?;
         Ok(server)
     }
 
     /// A server that has not been started yet.
-    pub(super) fn install(besides: Vec<String>) -> Result<Self> {
-        let dir = scratch();
-        let mut install = Command::new(found("mariadb-install-db")?);
-        install
-            .args(["--no-defaults", "--auth-root-authentication-method=normal", "--skip-test-db"])
-            .arg(format!("--datadir={}", dir.path().join("data").display()))
-            .arg(tmpdir(&dir));
-        if is_root() {
-            install.arg("--user=root");
-        }
-        run(&mut install)?;
-        Ok(Self::in_directory(dir, besides))
+    pub(super) fn install(flavour: Flavour, besides: Vec<String>) -> Result<Self> {
+        let server = Self::in_directory(flavour, scratch(), besides);
+        copy_tree(&new_data(&server.flavour)?, &server.data())?;
+        Ok(server)
     }
 
     /// Another server with the data that this one had before its start.
     pub(super) fn copy(&self, besides: Vec<String>) -> Result<Self> {
-        let copy = Self::in_directory(scratch(), besides);
+        let copy = Self::in_directory(self.flavour.clone(), scratch(), besides);
         copy_tree(&self.data(), &copy.data())?;
         Ok(copy)
     }
 
-    fn in_directory(dir: TempDir, besides: Vec<String>) -> Self {
+    fn in_directory(flavour: Flavour, dir: TempDir, besides: Vec<String>) -> Self {
         let (port, databases) = (free_port(), AtomicUsize::new(0));
-        Self { daemon: Mutex::default(), dir, port, besides, databases }
+        Self { daemon: Mutex::default(), flavour, dir, port, besides, databases }
     }
 
     pub(super) fn data(&self) -> PathBuf {
@@ -84,7 +146,7 @@ impl Server {
 
     pub(super) fn launch(&self) -> Result {
         let dir = self.dir.path().display();
-        let mut command = Command::new(found("mariadbd")?);
+        let mut command = Command::new(self.flavour.program()?);
         command.args([
             "--no-defaults".to_owned(),
             format!("--datadir={dir}/data"),
@@ -99,16 +161,16 @@ impl Server {
             "--skip-log-bin",
             "--performance-schema=OFF",
             "--innodb-buffer-pool-size=32M",
-            "--innodb-log-file-size=16M",
             "--innodb-flush-log-at-trx-commit=2",
             "--max-connections=500",
         ]);
+        command.args(self.flavour.options());
         command.args(&self.besides);
         if is_root() {
             // Root all the way: a change of user would clear the death signal.
             command.arg("--user=root");
         }
-        let log = self.dir.path().join("mariadbd.log");
+        let log = self.dir.path().join("server.log");
         let mut daemon = Daemon::start(&command, None, Signal::SIGKILL, &log)?;
         daemon.wait_until_ready(|| db::sql(&self.root_dsn(), "SELECT 1").is_ok())?;
         *self.daemon.lock().unwrap() = Some(daemon);
@@ -175,6 +237,24 @@ impl Server {
         self.sql("", &format!("SET lock_wait_timeout = 1; DROP DATABASE {name}"))?;
         Ok(())
     }
+}
+
+/// The data directory of a new server, to be copied: MySQL takes seconds to make one.
+fn new_data(flavour: &Flavour) -> Result<PathBuf> {
+    static MADE: Mutex<Vec<(Flavour, TempDir)>> = Mutex::new(Vec::new());
+    let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some((_, dir)) = made.iter().find(|(of, _)| of == flavour) {
+        return Ok(dir.path().join("data"));
+    }
+    let dir = scratch();
+    let mut install = flavour.install(&dir)?;
+    if is_root() {
+        install.arg("--user=root");
+    }
+    run(&mut install)?;
+    let data = dir.path().join("data");
+    made.push((flavour.clone(), dir));
+    Ok(data)
 }
 
 /// A server that starts clears its directory of temporary tables, other servers' as well.

@@ -49,6 +49,8 @@ pub fn copy_tree(from: &Path, to: &Path) -> Result {
 pub enum Need {
     /// Programs, by name.
     Programs(&'static [&'static str]),
+    /// MariaDB, or what the run takes for it.
+    MariaDb,
     /// A file below `build/`, which `make build` leaves there.
     Built(&'static str),
     /// To mount NFS clients of the tests' own.
@@ -58,7 +60,7 @@ pub enum Need {
 }
 
 impl Need {
-    pub const MARIADB: Self = Self::Programs(mariadb::PROGRAMS);
+    pub const MARIADB: Self = Self::MariaDb;
     pub const POSTGRES: Self = Self::Programs(postgres::PROGRAMS);
     pub const PGBOUNCER: Self = Self::Programs(pgbouncer::PROGRAMS);
     pub const NGINX: Self = Self::Programs(&["nginx"]);
@@ -72,6 +74,7 @@ impl Need {
                 let missing = names.iter().find(|name| program(name).is_none())?;
                 Some(format!("{missing} is not installed (make deps)"))
             }
+            Self::MariaDb => mariadb::flavour().unmet(),
             Self::NfsClient => nfs_client::unmet(),
             Self::Galera => galera::unmet(),
             Self::Built(name) => {
