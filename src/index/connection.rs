@@ -7,6 +7,7 @@ use sqlx::any::{AnyArguments, AnyRow};
 use sqlx::{AssertSqlSafe, Either, SqlSafeStr as _};
 use sqlx_core::any::AnyConnectionBackend;
 
+use super::panics::contained;
 use super::query::Query;
 
 /// An open connection.
@@ -48,7 +49,7 @@ impl Connection {
     }
 
     pub(super) async fn ping(&mut self) -> Result<(), sqlx::Error> {
-        self.0.ping().await
+        contained(self.0.ping()).await
     }
 
     /// Says good-bye, which a server may log the lack of.
@@ -64,13 +65,16 @@ impl Connection {
         let is_prepared = arguments.is_some();
         let text = AssertSqlSafe(text).into_sql_str();
         let mut answers = self.0.fetch_many(text, is_prepared, arguments).fuse();
-        let mut all = Answer::default();
-        while let Some(answer) = answers.try_next().await? {
-            match answer {
-                Either::Left(done) => all.affected += done.rows_affected(),
-                Either::Right(row) => all.rows.push(row),
+        let collect = async {
+            let mut all = Answer::default();
+            while let Some(answer) = answers.try_next().await? {
+                match answer {
+                    Either::Left(done) => all.affected += done.rows_affected(),
+                    Either::Right(row) => all.rows.push(row),
+                }
             }
-        }
-        Ok(all)
+            Ok(all)
+        };
+        contained(collect).await
     }
 }

@@ -10,13 +10,13 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use sqlx::error::DatabaseError;
-use url::Url;
 
 use super::connection::Connection;
 use super::query::Query;
 use super::session::Facts;
 use super::sql::Filter;
 use crate::config::Dialect;
+use crate::config::dsn::Address;
 
 /// What to make of an error that the server sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,7 +65,7 @@ pub(super) fn meaning(error: &dyn DatabaseError) -> Meaning {
 /// One of the databases.
 pub(super) trait Database: Debug + Send + Sync {
     /// Opens a connection, with no session settings yet but those that must come first.
-    fn connect(&self, url: Url, session: Session) -> Connecting;
+    fn connect(&self, address: Address, session: Session) -> Connecting;
 
     /// Settles the session, and hears what the server says of itself.
     fn settle<'c>(&self, connection: &'c mut Connection, session: Session) -> Settling<'c>;

@@ -60,6 +60,11 @@ pub(super) fn is_full(error: &Error) -> bool {
     meant(error) == Some(Meaning::Full)
 }
 
+/// Whether the server refused the login.
+pub(super) fn is_barred(error: &Error) -> bool {
+    meant(error) == Some(Meaning::Login)
+}
+
 /// Whether there is a row of this key.
 pub(super) fn is_duplicate(error: &Error) -> bool {
     meant(error) == Some(Meaning::Duplicate)

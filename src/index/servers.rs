@@ -5,12 +5,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use url::Url;
-
 use super::database::{self, Database, Session};
 use super::fault;
 use super::opened::Opened;
-use crate::config::{Options, dsn};
+use super::roster::{Roster, Server};
+use crate::config::Options;
 use crate::error::{Error, ErrorKind, Result};
 use crate::forks::Place;
 use crate::metadata::Turns;
@@ -28,7 +27,7 @@ const REVIEW: Duration = Duration::from_secs(5);
 /// A connection, and what is known of its server.
 pub(super) struct Link {
     pub(super) connection: Opened,
-    server: usize,
+    server: Arc<Server>,
     writable: bool,
     certified: Option<Turns>,
     is_pooled: bool,
@@ -56,63 +55,11 @@ impl Link {
 }
 
 /// The server in use.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone)]
 struct Choice {
-    server: usize,
+    server: Arc<Server>,
     writable: bool,
     made: Instant,
-}
-
-/// How long a server is not used that refused something, if there is another one;
-/// doubled each time that it does so again soon.
-const FIRST_ABSENCE: Duration = Duration::from_secs(10);
-const LONGEST_ABSENCE: Duration = Duration::from_secs(320);
-
-/// One of the servers, and what it did.
-struct Server {
-    url: Url,
-    refusal: Mutex<Option<Refusal>>,
-    is_pooled: AtomicBool,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Refusal {
-    at: Instant,
-    absence: Duration,
-}
-
-impl Server {
-    fn new(url: Url) -> Self {
-        // As sqlx calls it.
-        let nothing_kept = |(key, value): (_, _)| key == "statement-cache-capacity" && value == "0";
-        let is_pooled = url.query_pairs().any(nothing_kept);
-        Server { url, refusal: Mutex::new(None), is_pooled: AtomicBool::new(is_pooled) }
-    }
-
-    fn is_pooled(&self) -> bool {
-        self.is_pooled.load(Ordering::SeqCst)
-    }
-
-    fn refuses(&self) -> bool {
-        self.lock_refusal().is_some_and(|refusal| refusal.at.elapsed() < refusal.absence)
-    }
-
-    fn has_refused(&self) {
-        let mut refusal = self.lock_refusal();
-        let absence = match *refusal {
-            // Of connections that were made together.
-            Some(Refusal { at, absence }) if at.elapsed() < absence => absence,
-            Some(Refusal { at, absence }) if at.elapsed() < absence * 2 => {
-                (absence * 2).min(LONGEST_ABSENCE)
-            }
-            _ => FIRST_ABSENCE,
-        };
-        *refusal = Some(Refusal { at: Instant::now(), absence });
-    }
-
-    fn lock_refusal(&self) -> std::sync::MutexGuard<'_, Option<Refusal>> {
-        self.refusal.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 /// An attempt to connect that failed.
@@ -128,11 +75,13 @@ pub(super) struct Servers {
     pub(super) database: &'static dyn Database,
     pub(super) connect_timeout: Duration,
     pub(super) session: Session,
-    servers: Vec<Server>,
+    roster: Roster,
     choice: Mutex<Option<Choice>>,
     /// Links of an earlier generation are not used any more.
     generation: AtomicU64,
     doubts: AtomicU64,
+    /// A server has refused the login.
+    barred: AtomicBool,
     reviewing: AtomicBool,
     /// Held while connecting: the last failure, if nothing succeeded since.
     connecting: tokio::sync::Mutex<Option<Failure>>,
@@ -144,10 +93,11 @@ impl Servers {
             database: database::of(options.dsn.dialect()),
             connect_timeout: options.connect_timeout,
             session: Session { query_timeout: options.query_timeout },
-            servers: options.dsn.servers().iter().cloned().map(Server::new).collect(),
+            roster: Roster::new(options.dsn.clone()),
             choice: Mutex::new(None),
             generation: AtomicU64::new(0),
             doubts: AtomicU64::new(0),
+            barred: AtomicBool::new(false),
             reviewing: AtomicBool::new(false),
             connecting: tokio::sync::Mutex::new(None),
         }
@@ -155,11 +105,11 @@ impl Servers {
 
     /// Whether the DSN names one server.
     pub(super) fn is_alone(&self) -> bool {
-        self.servers.len() == 1
+        self.count() == 1
     }
 
     pub(super) fn count(&self) -> usize {
-        self.servers.len()
+        self.roster.all().len()
     }
 
     /// Opens a connection. One caller at a time tries; where it fails, those who
@@ -167,7 +117,7 @@ impl Servers {
     /// a server that is down or full is not stormed.
     pub(super) async fn connect(&self) -> Result<Link> {
         if self.database.is_embedded() {
-            return self.open(0).await;
+            return self.open(&self.roster.first()?).await;
         }
         let asked = Instant::now();
         let mut last = self.connecting.lock().await;
@@ -181,6 +131,12 @@ impl Servers {
         // that all who wait should hear of.
         if last.is_none() && opened.as_ref().is_err_and(fault::is_cut) {
             tokio::time::sleep(FIRST_PAUSE).await;
+            opened = self.open_chosen().await;
+        }
+        // Whoever changes a login writes it into the file, before or after.
+        let is_barred = self.barred.swap(false, Ordering::SeqCst);
+        if (is_barred || opened.is_err()) && self.roster.read_again(self.connect_timeout).await {
+            *self.lock_choice() = None;
             opened = self.open_chosen().await;
         }
         match opened {
@@ -201,22 +157,23 @@ impl Servers {
         let Some(choice) = self.choice() else {
             return self.choose(None).await;
         };
-        match self.open(choice.server).await {
+        match self.open(&choice.server).await {
             Ok(link) if link.writable || !choice.writable => Ok(link),
             Ok(_) => self.choose(None).await,
             Err(error) if self.is_alone() => Err(error),
-            Err(_) => self.choose(Some(choice.server)).await,
+            Err(_) => self.choose(Some(&choice.server)).await,
         }
     }
 
     /// Tries the servers in their order, but for one that has just failed: the first
     /// that takes writes, as far as it says and is known; else one that may be read;
     /// else one that refused something a moment ago.
-    async fn choose(&self, failed: Option<usize>) -> Result<Link> {
+    async fn choose(&self, failed: Option<&Arc<Server>>) -> Result<Link> {
         let mut second_best: Option<(bool, Link)> = None;
         let mut first_error = None;
-        for server in (0..self.servers.len()).filter(|server| Some(*server) != failed) {
-            let refuses = self.servers[server].refuses();
+        let has_failed = |server: &Arc<Server>| failed.is_some_and(|it| Arc::ptr_eq(it, server));
+        for server in self.roster.all().iter().filter(|server| !has_failed(server)) {
+            let refuses = server.refuses();
             match self.open(server).await {
                 Ok(link) if link.writable && !refuses => return Ok(self.chosen(link)),
                 Ok(link) => {
@@ -245,40 +202,40 @@ impl Servers {
         if !self.database.is_embedded() {
             return Ok(());
         }
-        let mut creating = self.servers[0].url.clone();
-        creating.query_pairs_mut().append_pair("mode", "rwc");
-        self.open_url(0, &creating).await.map(drop)
+        let mut creating = self.roster.first()?.address.clone();
+        creating.parameters.push(("mode".to_owned(), "rwc".to_owned()));
+        self.open(&Arc::new(Server::new(creating))).await.map(drop)
     }
 
-    async fn open(&self, server: usize) -> Result<Link> {
-        self.open_url(server, &self.servers[server].url).await
-    }
-
-    async fn open_url(&self, server: usize, url: &Url) -> Result<Link> {
+    async fn open(&self, server: &Arc<Server>) -> Result<Link> {
         let place = match self.database.is_embedded() {
             true => Some(Place::for_sqlite().await?),
             false => None,
         };
-        let subject = dsn::redacted(url);
+        let subject = server.address.to_string();
         let generation = self.generation.load(Ordering::SeqCst);
         let connecting = async {
-            let connecting = self.database.connect(url.clone(), self.session);
+            let connecting = self.database.connect(server.address.clone(), self.session);
             let mut connection = Opened::open(connecting, place).await?;
             let facts = self.database.settle(&mut connection, self.session).await?;
             Ok(Link {
                 connection,
-                server,
+                server: Arc::clone(server),
                 // Where there is one server, it says by itself what it refuses.
                 writable: self.is_alone() || !facts.read_only,
                 certified: facts.certified,
-                is_pooled: facts.is_pooled || self.servers[server].is_pooled(),
+                is_pooled: facts.is_pooled || server.is_pooled(),
                 generation,
             })
         };
-        match tokio::time::timeout(self.connect_timeout, connecting).await {
+        let outcome = match tokio::time::timeout(self.connect_timeout, connecting).await {
             Ok(outcome) => outcome.map_err(|error| fault::convert(error, fault::CONNECT, &subject)),
             Err(_) => Err(fault::silent(fault::CONNECT, &subject, self.connect_timeout)),
+        };
+        if outcome.as_ref().is_err_and(fault::is_barred) {
+            self.barred.store(true, Ordering::SeqCst);
         }
+        outcome
     }
 
     pub(super) fn is_current(&self, link: &Link) -> bool {
@@ -296,13 +253,13 @@ impl Servers {
     /// A server that refuses what it is there for is not used for a while, if there is
     /// another one; it may say what it likes when it is connected to.
     pub(super) fn refused(&self, link: &Link) {
-        self.servers[link.server].has_refused();
+        link.server.has_refused();
         self.reconsider(link);
     }
 
     /// What stands before a server gives its connections to others in between.
     pub(super) fn found_pooled(&self, link: &Link) {
-        self.servers[link.server].is_pooled.store(true, Ordering::SeqCst);
+        link.server.is_found_pooled();
         self.distrust(link);
     }
 
@@ -320,7 +277,7 @@ impl Servers {
     pub(super) fn reconsider(&self, link: &Link) {
         self.distrust(link);
         let mut choice = self.lock_choice();
-        if choice.is_some_and(|choice| choice.server == link.server) {
+        if choice.as_ref().is_some_and(|choice| Arc::ptr_eq(&choice.server, &link.server)) {
             *choice = None;
         }
     }
@@ -350,21 +307,23 @@ impl Servers {
     }
 
     fn choice(&self) -> Option<Choice> {
-        *self.lock_choice()
+        self.lock_choice().clone()
     }
 
     /// Where the choice changes, the connections that were made before go.
     fn chosen(&self, mut link: Link) -> Link {
-        let Link { server, writable, .. } = link;
-        let new = Choice { server, writable, made: Instant::now() };
+        let Link { writable, .. } = link;
+        let new = Choice { server: Arc::clone(&link.server), writable, made: Instant::now() };
         let old = self.lock_choice().replace(new);
-        if let Some(old) = old.filter(|old| (old.server, old.writable) != (server, writable)) {
+        let is_other =
+            |old: &Choice| !Arc::ptr_eq(&old.server, &link.server) || old.writable != link.writable;
+        if let Some(old) = old.filter(is_other) {
             link.generation = self.generation.fetch_add(1, Ordering::SeqCst) + 1;
             log::warn!(
                 "ezdfs: using {} now{}, instead of {}",
-                dsn::redacted(&self.servers[server].url),
+                link.server.address,
                 if writable { "" } else { ", which is read-only" },
-                dsn::redacted(&self.servers[old.server].url)
+                old.server.address
             );
         }
         link

@@ -3,8 +3,8 @@
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
-use std::sync::{Mutex, PoisonError};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use nix::sys::signal::Signal;
 use tempfile::TempDir;
@@ -42,8 +42,9 @@ impl Flavour {
     pub fn unmet(&self) -> Option<String> {
         match self {
             Self::MariaDb => Need::Programs(PROGRAMS).unmet(),
-            Self::MySql(path) => (!path.is_file())
-                .then(|| format!("{MYSQL} names no program: {}", path.display())),
+            Self::MySql(path) => {
+                (!path.is_file()).then(|| format!("{MYSQL} names no program: {}", path.display()))
+            }
         }
     }
 
@@ -80,7 +81,7 @@ impl Flavour {
             // One more protocol, which would want a port.
             Self::MySql(_) => {
                 &["--mysqlx=OFF", "--secure-file-priv=", "--innodb-redo-log-capacity=16M"]
-            },
+            }
         }
     }
 }

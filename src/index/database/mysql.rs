@@ -2,11 +2,12 @@
 
 use futures_util::FutureExt as _;
 use sqlx::ConnectOptions as _;
-use sqlx::mysql::MySqlConnectOptions;
-use url::Url;
 
 use super::{Connecting, Database, Meaning, Range, Session, Settling, created_columns};
+use crate::config::dsn::{Address, TlsMode};
 use crate::index::connection::Connection;
+use crate::index::options;
+use crate::index::panics::contained;
 use crate::index::session::{Facts, is_on};
 use crate::index::sql::Filter;
 use crate::metadata::Turns;
@@ -32,21 +33,31 @@ pub(super) fn meaning(number: u16) -> Meaning {
     }
 }
 
+async fn open(address: &Address, tls: TlsMode) -> Result<Connection, sqlx::Error> {
+    let options = options::mysql(address, tls)?
+        .disable_statement_logging()
+        .pipes_as_concat(false)
+        .no_engine_substitution(false)
+        .timezone(None)
+        .set_names(false);
+    Ok(Connection::new(contained(options.connect()).await?))
+}
+
 #[derive(Debug)]
 pub(super) struct MySql;
 
 impl Database for MySql {
     /// Poolers read only the plainest SET: what there is to say is said when the session
     /// is settled.
-    fn connect(&self, url: Url, _: Session) -> Connecting {
+    fn connect(&self, address: Address, _: Session) -> Connecting {
         async move {
-            let options = MySqlConnectOptions::from_url(&url)?
-                .disable_statement_logging()
-                .pipes_as_concat(false)
-                .no_engine_substitution(false)
-                .timezone(None)
-                .set_names(false);
-            Ok(Connection::new(options.connect().await?))
+            match open(&address, address.tls.mode()).await {
+                Err(error) => match options::other_way(&address, &error) {
+                    Some(tls) => open(&address, tls).await,
+                    None => Err(error),
+                },
+                opened => opened,
+            }
         }
         .boxed()
     }

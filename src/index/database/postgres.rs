@@ -2,13 +2,14 @@
 
 use futures_util::FutureExt as _;
 use sqlx::ConnectOptions as _;
-use sqlx::postgres::PgConnectOptions;
-use url::Url;
 
 use super::{
     Connecting, Database, Meaning, Range, Session, Settling, created_columns, created_with_indexes,
 };
+use crate::config::dsn::{Address, TlsMode};
 use crate::index::connection::Connection;
+use crate::index::options;
+use crate::index::panics::contained;
 use crate::index::query::{Argument, Query};
 use crate::index::session::{Facts, is_on};
 use crate::index::sql::Filter;
@@ -49,6 +50,23 @@ macro_rules! schema {
     };
 }
 
+async fn open(
+    address: &Address,
+    tls: TlsMode,
+    settings: &[(&'static str, String)],
+) -> Result<Connection, sqlx::Error> {
+    // The first is refused by poolers, and good for nothing here.
+    let plain =
+        options::postgres(address, tls)?.disable_statement_logging().extra_float_digits(None);
+    let settled = plain.clone().options(settings.iter().map(|(name, value)| (*name, value)));
+    match contained(settled.connect()).await {
+        Err(error) if is_refused_by_pooler(&error) => {
+            Ok(Connection::new(contained(plain.connect()).await?))
+        }
+        connected => Ok(Connection::new(connected?)),
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct Postgres;
 
@@ -56,18 +74,15 @@ impl Database for Postgres {
     /// The settings come with the connection: told later, they would stay with a
     /// connection of a pooler, and meet other programs. A pooler refuses them here, or
     /// passes them over.
-    fn connect(&self, url: Url, session: Session) -> Connecting {
+    fn connect(&self, address: Address, session: Session) -> Connecting {
         let settings = settings(&session);
         async move {
-            // The first is refused by poolers, and good for nothing here.
-            let plain = PgConnectOptions::from_url(&url)?
-                .disable_statement_logging()
-                .extra_float_digits(None);
-            match plain.clone().options(settings).connect().await {
-                Err(error) if is_refused_by_pooler(&error) => {
-                    Ok(Connection::new(plain.connect().await?))
-                }
-                connected => Ok(Connection::new(connected?)),
+            match open(&address, address.tls.mode(), &settings).await {
+                Err(error) => match options::other_way(&address, &error) {
+                    Some(tls) => open(&address, tls, &settings).await,
+                    None => Err(error),
+                },
+                opened => opened,
             }
         }
         .boxed()

@@ -2,13 +2,13 @@
 
 use futures_util::FutureExt as _;
 use sqlx::ConnectOptions as _;
-use sqlx::sqlite::SqliteConnectOptions;
-use url::Url;
 
 use super::{
     Connecting, Database, Meaning, Range, Session, Settling, created_columns, created_with_indexes,
 };
+use crate::config::dsn::Address;
 use crate::index::connection::Connection;
+use crate::index::options;
 use crate::index::session::Facts;
 use crate::index::sql::Filter;
 
@@ -29,9 +29,9 @@ pub(super) fn meaning(code: &str) -> Meaning {
 pub(super) struct Sqlite;
 
 impl Database for Sqlite {
-    fn connect(&self, url: Url, _: Session) -> Connecting {
+    fn connect(&self, address: Address, _: Session) -> Connecting {
         async move {
-            let options = SqliteConnectOptions::from_url(&url)?.disable_statement_logging();
+            let options = options::sqlite(&address)?.disable_statement_logging();
             Ok(Connection::new(options.connect().await?))
         }
         .boxed()
