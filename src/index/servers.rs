@@ -1,6 +1,7 @@
 //! The servers of the DSN: which one is used, and how often connecting to them
 //! is tried.
 
+use std::os::unix::fs::MetadataExt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -31,8 +32,13 @@ pub(super) struct Link {
     writable: bool,
     certified: Option<Turns>,
     is_pooled: bool,
+    /// Of SQLite's file, as it was when this was opened.
+    file: Option<FileIdentity>,
     generation: u64,
 }
+
+/// Device and inode.
+type FileIdentity = (u64, u64);
 
 impl Link {
     /// Whether its server took writes when it was opened.
@@ -212,6 +218,7 @@ impl Servers {
             true => Some(Place::for_sqlite().await?),
             false => None,
         };
+        let file = self.file_of(server);
         let subject = server.address.to_string();
         let generation = self.generation.load(Ordering::SeqCst);
         let connecting = async {
@@ -225,6 +232,7 @@ impl Servers {
                 writable: self.is_alone() || !facts.read_only,
                 certified: facts.certified,
                 is_pooled: facts.is_pooled || server.is_pooled(),
+                file,
                 generation,
             })
         };
@@ -238,8 +246,16 @@ impl Servers {
         outcome
     }
 
+    /// A file of SQLite that was removed or replaced is not the database any more.
     pub(super) fn is_current(&self, link: &Link) -> bool {
         link.generation == self.generation.load(Ordering::SeqCst)
+            && link.file == self.file_of(&link.server)
+    }
+
+    fn file_of(&self, server: &Server) -> Option<FileIdentity> {
+        let path = self.database.is_embedded().then_some(&server.address.database)?;
+        let metadata = std::fs::metadata(path).ok()?;
+        Some((metadata.dev(), metadata.ino()))
     }
 
     /// Gives up all connections that are as old as this one, which is dead or

@@ -4,14 +4,41 @@ use ezdfs::{DirId, ErrorKind};
 
 use super::{NEW, OLD};
 use crate::store::{Site, id, refused, store};
-use crate::support::db::Backend;
+use crate::support::db::{Backend, TestDb};
 use crate::support::faults::injected;
 use crate::support::process::wait_for;
 use crate::support::{Group, Result, Servers};
 
 pub(super) fn register(group: &mut Group) {
     group.per_database("a_table_is_taken_away_and_comes_back", |db| comes_back(&Site::new(db)));
+    group.add("a_file_is_replaced::sqlite", |_| another_file());
     group.per_database("a_column_goes_and_comes_back", |db| column(&Site::new(db)));
+}
+
+/// A database of SQLite is a path, not what was there when it was first opened.
+fn another_file() -> Result {
+    let site = Site::new(TestDb::on_sqlite()?);
+    use_all(&site)?;
+    // A bare root with rows is not mounted.
+    site.create("images/kept", OLD)?;
+    let other = Site::new(TestDb::on_sqlite()?);
+    other.create("images/other", OLD)?;
+    let [path, other_path] = [&site, &other].map(|it| it.db.dsn.replace("sqlite:", ""));
+    // Whoever restores a backup has moved the log of the old file away, too.
+    drop(other.store);
+    for suffix in ["", "-wal", "-shm"] {
+        let _ = std::fs::remove_file(format!("{path}{suffix}"));
+    }
+    refused(site.create("images/a", OLD), ErrorKind::Unavailable);
+    std::fs::rename(other_path, &path)?;
+    wait_for("the other file's rows", || site.store.exists(&id("images/other")).unwrap_or(false))?;
+    assert_eq!(site.store.list(None)?.count(), 1);
+    settles(&site)?;
+    injected(
+        "SQLite's file is removed, and replaced by another",
+        "unavailable, then the other is used",
+    );
+    Ok(())
 }
 
 pub(super) fn register_postgres(group: &mut Group) {

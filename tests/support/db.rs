@@ -99,7 +99,7 @@ impl TestDb {
         }
     }
 
-    fn on_sqlite() -> Result<Self> {
+    pub fn on_sqlite() -> Result<Self> {
         let dir = scratch();
         let file = dir.path().join("ezdfs.sqlite");
         // SQLite takes an empty file for an empty database.
