@@ -10,6 +10,7 @@ mod printer;
 mod purge;
 mod remove;
 mod restore;
+mod schema;
 mod secrets;
 mod settings;
 mod warnings;

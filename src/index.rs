@@ -5,6 +5,7 @@ mod connection;
 mod database;
 mod fault;
 mod find;
+mod fitness;
 mod fitted;
 mod list;
 mod locked;

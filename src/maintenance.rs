@@ -10,6 +10,7 @@ mod progress;
 mod purge;
 mod remove;
 mod restore;
+mod schema;
 
 pub use crate::index::Record;
 pub use empty::{Emptied, EmptyOptions, empty_trash};
@@ -21,6 +22,7 @@ pub use progress::{Phase, Progress};
 pub use purge::{PurgeOptions, PurgeReport, Purged, purge};
 pub use remove::{Remove, RemoveOptions, RemoveReport, Target};
 pub use restore::{RestoreOptions, RestoreReport, RestoredFiles, restore};
+pub use schema::{Abilities, Ability, abilities};
 
 use std::path::{Path, PathBuf};
 

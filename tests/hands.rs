@@ -16,6 +16,7 @@ mod overwrites;
 mod permissions;
 mod pruning;
 mod restore;
+mod schema;
 mod telling;
 mod territory;
 mod trash;
@@ -46,6 +47,7 @@ pub(crate) fn register(trials: &mut Trials) {
     orders::register(trials);
     debris::register(trials);
     grants::register(trials);
+    schema::register(trials);
     telling::register(trials);
     restore::register(trials);
     trash::register(trials);

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use clap::ArgMatches;
 use serde_json::json;
 
-use super::{fsck, import, output, purge, remove, restore, tell};
+use super::{fsck, import, output, purge, remove, restore, schema, tell};
 use crate::error::{Error, ErrorKind, Result};
 use crate::maintenance::{Exclude, require_own_file, soft_mounts};
 use crate::name::{DirId, FileId};
@@ -25,7 +25,7 @@ pub(super) fn run(store: &Store, matches: &ArgMatches) -> Result<ExitCode> {
         output::catch_interrupts()?;
     }
     let command = match name {
-        "schema" => schema,
+        "schema" => schema::run,
         "put" => put,
         "get" => get,
         "stat" => stat,
@@ -83,22 +83,6 @@ pub(super) fn warn_of_soft_mounts(store: &Store) {
             mount.display()
         ));
     }
-}
-
-fn schema(store: &Store, arguments: &Arguments<'_>) -> Result<ExitCode> {
-    if arguments.flag("create") {
-        store.create_schema()?;
-    } else {
-        store.check_schema()?;
-    }
-    warn_of_soft_mounts(store);
-    let dsn = store.dsn().to_string();
-    if arguments.flag("json") {
-        output::json(&json!({ "dsn": dsn, "usable": true }))?;
-    } else {
-        output::line(&format!("the metadata table in {dsn} can be used"))?;
-    }
-    Ok(ExitCode::SUCCESS)
 }
 
 fn put(store: &Store, arguments: &Arguments<'_>) -> Result<ExitCode> {

@@ -160,8 +160,9 @@ pub(super) trait Database: Debug + Send + Sync {
         false
     }
 
-    /// Asks for names, types and character sets of a table's columns, in lower case. This and the next four have two places:
-    /// the schema, or NULL for that of the session, and the table.
+    /// Asks for names, types, character sets and lengths of a table's columns, in lower
+    /// case. This and the next five have two places: the schema, or NULL for that of the
+    /// session, and the table.
     fn columns(&self) -> &'static str;
 
     /// One row where the table is a view, or has a unique index on `name_hash` alone.
@@ -171,6 +172,9 @@ pub(super) trait Database: Debug + Send + Sync {
     fn engine(&self) -> Option<&'static str> {
         None
     }
+
+    /// The columns with which indexes begin.
+    fn indexed(&self) -> &'static str;
 
     /// A row where an index has the rows in the byte order of their names. `None` where
     /// none can.

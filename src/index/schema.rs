@@ -22,12 +22,19 @@ pub(crate) struct Shape {
     pub(super) charset: String,
     /// The columns that are missing.
     missing: Vec<&'static str>,
+    /// How many characters `name_hash` has room for, where that is limited.
+    hash_length: Option<i64>,
+    /// `size` is an integer of four bytes, or fewer.
+    size_is_small: bool,
     exists: bool,
     /// Whether `name_hash` is unique; taken on trust of a view.
     unique: bool,
     /// The table's engine, where that has no transactions; a view is trusted.
     without_transactions: Option<String>,
 }
+
+/// Of an MD5 in hexadecimal digits.
+const DIGEST_LENGTH: i64 = 32;
 
 const REQUIRED: [&str; 8] =
     ["name", "name_trunk", "name_hash", "datatype", "scope", "size", "mtime", "expired"];
@@ -41,10 +48,36 @@ impl Shape {
             format!("wrong shape: no column {}", self.missing.join(", "))
         } else if !self.unique {
             "wrong shape: name_hash is neither the primary key nor unique by itself".to_owned()
+        } else if let Some(length) = self.hash_length.filter(|length| *length < DIGEST_LENGTH) {
+            format!("wrong shape: name_hash holds {length} characters, a key has {DIGEST_LENGTH}")
         } else {
             return Ok(self);
         };
         Err(Error::new(ErrorKind::Schema, "table", table, reason))
+    }
+
+    /// What is not as it should be in a table that can be used all the same; `indexed`
+    /// are the columns with which indexes begin.
+    pub(super) fn advice(&self, indexed: &[String]) -> Vec<String> {
+        let slow = [
+            ("name", "every listing, `rm -r` and `fsck` of a directory reads the whole table"),
+            ("mtime", "every `purge` reads the whole table"),
+        ];
+        let missing = slow.into_iter().filter(|(column, _)| !indexed.iter().any(|it| it == column));
+        let mut advice: Vec<_> =
+            missing.map(|(column, why)| format!("no index begins with {column}: {why}")).collect();
+        if self.size_is_small {
+            advice.push(
+                "size has four bytes: files of 2 GiB or more (4 without a sign) do not fit"
+                    .to_owned(),
+            );
+        }
+        if !matches!(&*self.charset, "" | "utf8mb4") {
+            let charset = &self.charset;
+            advice
+                .push(format!("names are {charset}: files whose names it lacks cannot be stored"));
+        }
+        advice
     }
 
     /// Whether it has what tells which files are there.
@@ -85,6 +118,10 @@ pub(super) async fn inspect(
         status_is_boolean: type_of("status").map(is_boolean),
         hash_is_padded: type_of("name_hash") == Some("character"),
         charset: column("name").map(|column| column.charset.clone()).unwrap_or_default(),
+        hash_length: column("name_hash").and_then(|column| column.length),
+        size_is_small: type_of("size")
+            .is_some_and(|kind| matches!(kind, "int" | "integer" | "mediumint" | "smallint"))
+            && !database.is_embedded(),
         missing: REQUIRED.into_iter().filter(|name| type_of(name).is_none()).collect(),
         exists: !columns.is_empty(),
         unique: !unique.is_empty(),
@@ -96,6 +133,8 @@ pub(super) async fn inspect(
 struct Column {
     name: String,
     kind: String,
+    /// In characters; `None` where it is not limited.
+    length: Option<i64>,
     charset: String,
 }
 
@@ -108,7 +147,8 @@ async fn columns(
     let query = about(database.columns(), table);
     let rows = connection.fetch_all("inspect", table, query).await?;
     let column = |row: &AnyRow| {
-        Ok(Column { name: row.try_get(0)?, kind: row.try_get(1)?, charset: row.try_get(2)? })
+        let (name, kind) = (row.try_get(0)?, row.try_get(1)?);
+        Ok(Column { name, kind, charset: row.try_get(2)?, length: row.try_get(3)? })
     };
     let columns: Result<_, sqlx::Error> = rows.iter().map(column).collect();
     columns.map_err(|error| fault::convert(error, "inspect", table))

@@ -7,6 +7,7 @@ mod survey;
 
 use std::fs::{File, Metadata};
 use std::io::Read;
+use std::iter;
 use std::os::unix::fs::MetadataExt;
 use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
@@ -213,8 +214,8 @@ impl<'s> Import<'s> {
             }
         }
         step!("looked");
-        let outcomes = self.store.register(&candidates, self.options.dry_run)?;
-        for (candidate, outcome) in candidates.into_iter().zip(outcomes) {
+        let outcomes = self.register_or_tell(candidates, imported, report)?;
+        for (candidate, outcome) in outcomes {
             let is_new = outcome == Registered::Added;
             *match outcome {
                 Registered::Added => &mut imported.added,
@@ -239,6 +240,32 @@ impl<'s> Import<'s> {
         }
         batch.clear();
         Ok(())
+    }
+
+    /// Registers all in one go; where the table cannot hold one of them, such as a name
+    /// in characters that it lacks, each by itself.
+    fn register_or_tell(
+        &self,
+        candidates: Vec<Candidate>,
+        imported: &mut Imported,
+        report: &mut dyn ImportReport,
+    ) -> Result<Vec<(Candidate, Registered)>> {
+        let register = |some: &[Candidate]| self.store.register(some, self.options.dry_run);
+        match register(&candidates) {
+            Err(error) if error.kind() == ErrorKind::InvalidInput => {}
+            outcomes => return Ok(candidates.into_iter().zip(outcomes?).collect()),
+        }
+        let mut registered = Vec::with_capacity(candidates.len());
+        for candidate in candidates {
+            match register(std::slice::from_ref(&candidate)) {
+                Err(error) if error.kind() == ErrorKind::InvalidInput => {
+                    imported.failed += 1;
+                    report.failure(error);
+                }
+                outcomes => registered.extend(iter::once(candidate).zip(outcomes?)),
+            }
+        }
+        Ok(registered)
     }
 
     /// What there is to register, in the order of the entries.

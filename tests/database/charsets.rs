@@ -1,6 +1,7 @@
 //! Tables of older character sets: what they cannot hold is not in them.
 
-use ezdfs::{DirId, ErrorKind};
+use ezdfs::maintenance::{Import, ImportOptions, ImportReport, ImportedFile, Phase, Progress};
+use ezdfs::{DirId, Error, ErrorKind};
 
 use super::OLD;
 use crate::store::{Site, refused};
@@ -9,6 +10,7 @@ use crate::support::{Group, Result, Servers};
 
 pub(super) fn register(group: &mut Group) {
     group.add("what_a_table_cannot_hold_is_not_in_it::mariadb", cannot_hold);
+    group.add("an_import_goes_on_past_what_a_table_cannot_hold::mariadb", import);
 }
 
 const SETS: [(&str, &str); 4] = [
@@ -36,5 +38,41 @@ fn cannot_hold(servers: &Servers) -> Result {
         refused(site.create("images/\u{1f408}/a", OLD), ErrorKind::InvalidInput);
         assert_eq!(site.store.list(None)?.count(), 1);
     }
+    Ok(())
+}
+
+struct Heard(Vec<String>);
+
+impl ImportReport for Heard {
+    fn registered(&mut self, _: &ImportedFile) -> std::result::Result<(), Error> {
+        Ok(())
+    }
+
+    fn failure(&mut self, error: Error) {
+        self.0.push(error.to_string());
+    }
+}
+
+impl Progress for Heard {
+    fn progress(&mut self, _: Phase, _: u64, _: u64) {}
+}
+
+fn import(servers: &Servers) -> Result {
+    let site = Site::new(TestDb::mariadb(servers, "utf8mb3", "utf8mb3_general_ci")?);
+    let charset = "CHARACTER SET utf8mb3 COLLATE utf8mb3_general_ci";
+    site.db.sql(&format!("ALTER TABLE ezdfsfile CONVERT TO {charset}"));
+    let lay = |name: &str| {
+        let path = site.path(name);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, OLD).unwrap();
+    };
+    (0..6).for_each(|number| lay(&format!("images/{number}.png")));
+    lay("images/\u{1f408}.png");
+    let mut heard = Heard(Vec::new());
+    let options = ImportOptions { new_storage: true, ..ImportOptions::default() };
+    let imported = Import::new(&site.store, site.root(), options)?.run(&mut heard)?;
+    assert_eq!((imported.added, imported.failed), (6, 1), "{:?}", heard.0);
+    assert!(heard.0[0].contains("\u{1f408}"), "{:?}", heard.0);
+    assert_eq!(site.store.list(None)?.count(), 6);
     Ok(())
 }

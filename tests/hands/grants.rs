@@ -12,7 +12,7 @@ pub(super) fn register(trials: &mut Trials) {
 }
 
 /// An account of this trial's own, and what it may do with the table.
-fn account(cli: &Cli, backend: Backend, rights: &str) -> String {
+pub(super) fn account(cli: &Cli, backend: Backend, rights: &str) -> String {
     let (user, rest) = cli.dsn.split_once("//ezdfs:secret@").unwrap();
     let database = rest.rsplit('/').next().unwrap();
     let name = format!("{}_{database}", rights.replace([' ', ','], "").to_lowercase());
@@ -29,7 +29,7 @@ fn account(cli: &Cli, backend: Backend, rights: &str) -> String {
     format!("{user}//{name}:secret@{rest}")
 }
 
-fn drop_account(cli: &Cli, backend: Backend, dsn: &str) {
+pub(super) fn drop_account(cli: &Cli, backend: Backend, dsn: &str) {
     let (_, rest) = dsn.split_once("//").unwrap();
     let name = rest.split_once(':').unwrap().0;
     match backend {

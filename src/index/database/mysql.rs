@@ -135,7 +135,8 @@ impl Database for MySql {
 
     fn columns(&self) -> &'static str {
         "SELECT CAST(LOWER(column_name) AS CHAR), CAST(LOWER(data_type) AS CHAR), \
-         CAST(LOWER(COALESCE(character_set_name, '')) AS CHAR) \
+         CAST(LOWER(COALESCE(character_set_name, '')) AS CHAR), \
+         CAST(character_maximum_length AS SIGNED) \
          FROM information_schema.columns \
          WHERE table_schema = COALESCE(?, DATABASE()) AND table_name = ?"
     }
@@ -156,6 +157,11 @@ impl Database for MySql {
              WHERE t.table_schema = COALESCE(?, DATABASE()) AND t.table_name = ? \
              AND t.engine IS NOT NULL AND COALESCE(e.transactions, 'NO') <> 'YES'",
         )
+    }
+
+    fn indexed(&self) -> &'static str {
+        "SELECT CAST(LOWER(column_name) AS CHAR) FROM information_schema.statistics \
+         WHERE table_schema = COALESCE(?, DATABASE()) AND table_name = ? AND seq_in_index = 1"
     }
 
     /// Its indexes hold the beginnings of names.

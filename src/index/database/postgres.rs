@@ -140,7 +140,8 @@ impl Database for Postgres {
 
     fn columns(&self) -> &'static str {
         schema!(
-            "SELECT CAST(column_name AS text), CAST(data_type AS text), '' \
+            "SELECT CAST(column_name AS text), CAST(data_type AS text), '', \
+         CAST(character_maximum_length AS bigint) \
          FROM information_schema.columns \
          WHERE table_schema = ",
             " AND table_name = lower($2)"
@@ -157,6 +158,17 @@ impl Database for Postgres {
              ON a.attrelid = i.indrelid AND a.attnum = i.indkey[0] \
            WHERE i.indrelid = c.oid AND i.indisunique AND i.indnkeyatts = 1 \
            AND i.indpred IS NULL AND a.attname = 'name_hash'))"
+        )
+    }
+
+    fn indexed(&self) -> &'static str {
+        schema!(
+            "SELECT CAST(a.attname AS text) FROM pg_class c \
+             JOIN pg_namespace n ON n.oid = c.relnamespace \
+             JOIN pg_index i ON i.indrelid = c.oid \
+             JOIN pg_attribute a ON a.attrelid = c.oid AND a.attnum = i.indkey[0] \
+             WHERE i.indisvalid AND n.nspname = ",
+            " AND c.relname = lower($2)"
         )
     }
 

@@ -90,7 +90,7 @@ impl Database for Sqlite {
     }
 
     fn columns(&self) -> &'static str {
-        "SELECT LOWER(name), LOWER(type), '' FROM pragma_table_info(?2, COALESCE(?1, 'main'))"
+        "SELECT LOWER(name), LOWER(type), '', CAST(NULL AS INTEGER) FROM pragma_table_info(?2, COALESCE(?1, 'main'))"
     }
 
     fn unique(&self) -> &'static str {
@@ -99,6 +99,11 @@ impl Database for Sqlite {
          UNION SELECT 1 FROM sqlite_master WHERE type = 'view' AND name = ?2 \
          UNION SELECT 1 FROM pragma_index_list(?2) l WHERE l.\"unique\" = 1 AND \
            (SELECT group_concat(LOWER(x.name)) FROM pragma_index_info(l.name) x) = 'name_hash'"
+    }
+
+    fn indexed(&self) -> &'static str {
+        "SELECT LOWER(x.name) FROM pragma_index_list(?2, COALESCE(?1, 'main')) l \
+         JOIN pragma_index_info(l.name, COALESCE(?1, 'main')) x WHERE x.seqno = 0"
     }
 
     fn ordered_index(&self) -> Option<&'static str> {

@@ -57,6 +57,27 @@ impl Sql {
         prepared(format!("SELECT 1 FROM {} LIMIT 1", self.table))
     }
 
+    /// Changes nothing, with each verb, as who may use it can see.
+    pub(in crate::index) fn trials(&self) -> [(&'static str, Query); 4] {
+        let table = &self.table;
+        let columns = "name, name_trunk, name_hash, datatype, scope, size, mtime, expired";
+        let none = "WHERE name_hash = ''";
+        [
+            ("SELECT", self.probe()),
+            (
+                "INSERT",
+                prepared(format!(
+                    "INSERT INTO {table} ({columns}) SELECT {columns} FROM {table} {none}"
+                )),
+            ),
+            (
+                "UPDATE",
+                prepared(format!("UPDATE {table} SET mtime = mtime, expired = expired {none}")),
+            ),
+            ("DELETE", prepared(format!("DELETE FROM {table} {none}"))),
+        ]
+    }
+
     /// On MySQL as nothing that an index on `expired` is good for: nearly all rows
     /// are live, and it would sort them by their keys then.
     fn is_live(&self) -> String {

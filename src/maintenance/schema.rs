@@ -1,0 +1,67 @@
+//! What each task needs, and what of it is there.
+
+use nix::unistd::{AccessFlags, access};
+
+use crate::error::{ErrorKind, Result};
+use crate::runtime;
+use crate::store::Store;
+
+/// What somebody does with a store, as far as it needs something of its own.
+struct Task {
+    name: &'static str,
+    verbs: &'static [&'static str],
+    writes_files: bool,
+}
+
+const TASKS: [Task; 4] = [
+    Task { name: "read", verbs: &["SELECT"], writes_files: false },
+    Task { name: "write", verbs: &["SELECT", "INSERT", "UPDATE", "DELETE"], writes_files: true },
+    Task { name: "purge", verbs: &["SELECT", "UPDATE", "DELETE"], writes_files: true },
+    Task { name: "restore", verbs: &["SELECT", "INSERT"], writes_files: true },
+];
+
+/// Whether a task can be done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ability {
+    /// `read` (nginx, `get`, `stat`, `ls`, `fsck`), `write` (PHP, `put`, `mv`, `rm`,
+    /// `import`, `fsck --repair`), `purge` or `restore`.
+    pub task: &'static str,
+    /// What is in the way; empty where nothing is.
+    pub lacks: Vec<String>,
+}
+
+/// What can be done with a store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Abilities {
+    /// One for each task.
+    pub tasks: Vec<Ability>,
+    /// What is not as it should be, though it is in nobody's way.
+    pub advice: Vec<String>,
+}
+
+/// Finds out what can be done with a store by the database's user and the process's: looks
+/// at the table's shape and at the root, and tries each verb out in a transaction that is
+/// rolled back. Blocks.
+///
+/// # Errors
+///
+/// [`ErrorKind::Schema`] where the table cannot be used for anything, and those of a database
+/// that does not answer.
+pub fn abilities(store: &Store) -> Result<Abilities> {
+    let process = store.process()?;
+    let fitness = runtime::block_on(process.index().fitness())?;
+    let alive = runtime::block_on(process.on_mount("check", |mount| mount.require_alive()));
+    let read_root = alive.err().filter(|error| error.kind() != ErrorKind::NotFound);
+    let write_root = access(store.root(), AccessFlags::W_OK | AccessFlags::X_OK).err();
+    let tasks = TASKS.iter().map(|task| {
+        let verbs = fitness.refused.iter().filter(|(verb, _)| task.verbs.contains(verb));
+        let mut lacks: Vec<_> = verbs.map(|(verb, why)| format!("{verb}: {why}")).collect();
+        lacks.extend(read_root.as_ref().map(|error| format!("{error:#}")));
+        if let (true, None, Some(errno)) = (task.writes_files, &read_root, write_root) {
+            let root = store.root().display();
+            lacks.push(format!("the root {root} cannot be written to: {errno}"));
+        }
+        Ability { task: task.name, lacks }
+    });
+    Ok(Abilities { tasks: tasks.collect(), advice: fitness.advice })
+}
