@@ -18,6 +18,7 @@ static void ngx_http_ezdfs_log_error(ngx_http_request_t *r,
     ezdfs_error *error);
 static ngx_http_ezdfs_ctx_t *ngx_http_ezdfs_create_ctx(ngx_http_request_t *r);
 static void ngx_http_ezdfs_cleanup(void *data);
+static ngx_uint_t ngx_http_ezdfs_failed(ngx_connection_t *c);
 
 
 ngx_int_t
@@ -345,13 +346,32 @@ ngx_http_ezdfs_cleanup(void *data)
 {
     ngx_http_ezdfs_ctx_t *ctx = data;
 
-    /* the client or the file: nothing tells, opening it again is cheap */
-
-    if (ctx->file && ctx->request->connection->error) {
+    if (ctx->file && ngx_http_ezdfs_failed(ctx->request->connection)) {
         ezdfs_file_distrust(ctx->file);
     }
 
     ezdfs_file_free(ctx->file);
+}
+
+
+/*
+ * Whether sending ended because of the file.  Of sendfile() an error tells not
+ * whose it is; a client that has gone is one that nothing can be read from.
+ */
+
+static ngx_uint_t
+ngx_http_ezdfs_failed(ngx_connection_t *c)
+{
+    u_char   byte;
+    ssize_t  n;
+
+    if (!c->error) {
+        return 0;
+    }
+
+    n = recv(c->fd, &byte, 1, MSG_PEEK|MSG_DONTWAIT);
+
+    return n > 0 || (n == -1 && ngx_socket_errno == NGX_EAGAIN);
 }
 
 

@@ -167,7 +167,7 @@ pub unsafe extern "C" fn ezdfs_file_name(
 }
 
 /// Says that reading a file went wrong: who asks for it next gets one that was
-/// opened anew. Does not block.
+/// opened anew, unless it is in memory. Does not block.
 ///
 /// # Safety
 ///

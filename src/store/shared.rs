@@ -48,9 +48,12 @@ impl SharedFile {
         in_memory.unwrap_or(&self.file).as_fd()
     }
 
-    /// Says that reading it went wrong: who asks for it next gets a new one.
+    /// Says that reading it went wrong: who asks for it next gets a new one. What is in memory
+    /// cannot have been the reason, and stays.
     pub fn distrust(&self) {
-        self.kept.distrusted.store(true, Ordering::Relaxed);
+        if self.bytes.is_none() && !self.is_in_memory() {
+            self.kept.distrusted.store(true, Ordering::Relaxed);
+        }
     }
 
     pub(super) fn kept(&self) -> Arc<CachedFile> {

@@ -5,9 +5,11 @@ use std::io::{BufRead, Read};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use nix::errno::Errno;
+
 use crate::support::faults::injected;
 use crate::support::http::{Connection, get};
-use crate::support::nfs_client::{Behaviour, Call, NfsClient, Version};
+use crate::support::nfs_client::{Behaviour, Call, Fault, NfsClient, Version};
 use crate::support::nginx::Nginx;
 use crate::support::process::wait_for;
 use crate::support::{Result, Servers, Trials};
@@ -169,28 +171,32 @@ fn hot_without_threads(servers: &Servers, _: Door) -> Result {
     Ok(())
 }
 
-/// A client that leaves in the middle looks to the server as a file that cannot be read.
+/// To the server a client that leaves in the middle looks much like a file that cannot be read.
 fn distrusted(servers: &Servers, door: Door) -> Result {
     let mut cluster = Cluster::new(servers)?;
     cluster.put(PICTURE, &vec![b'a'; LARGE])?;
-    cluster.b.behave(|_| {})?;
+    cluster
+        .b
+        .fail([Fault::new(Call::Read, Errno::EIO).name("picture").beyond(LARGE as u64 / 2)])?;
     let node = cluster.door(door, LASTING)?;
-    let opens = || count(&cluster.b, Call::Open);
+    let opens = |cluster: &Cluster| count(&cluster.b, Call::Open);
     let whole = || assert!(node.read(PICTURE) == Answer::Bytes(vec![b'a'; LARGE]));
+    let broken = node.read(PICTURE);
+    assert!(matches!(broken, Answer::Broken(_)), "{broken:?}");
+    cluster.b.heal()?;
+    let before = opens(&cluster)?;
     whole();
-    let before = opens()?;
+    assert_eq!(opens(&cluster)?, before + 1, "the broken file was kept");
     whole();
-    assert_eq!(opens()?, before, "it was not kept");
+    assert_eq!(opens(&cluster)?, before + 1, "it was not kept");
     let mut leaver = Connection::open(node.port())?;
     leaver.send("GET", &format!("/{PICTURE}"), &[])?;
     leaver.reader().read_exact(&mut [0; 8])?;
     drop(leaver);
     let log = node.nginx.as_ref().ok_or("no nginx")?.dir().join("access.log");
     let requests = || fs::read_to_string(&log).unwrap_or_default().lines().count();
-    wait_for("the end of the request", || requests() == 3)?;
+    wait_for("the end of the request", || requests() == 4)?;
     whole();
-    assert_eq!(opens()?, before + 1);
-    whole();
-    assert_eq!(opens()?, before + 1);
+    assert_eq!(opens(&cluster)?, before + 1, "somebody who left took the file away");
     Ok(())
 }

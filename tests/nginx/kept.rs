@@ -40,7 +40,7 @@ pub(super) fn register(group: &mut Group) {
 }
 
 /// The one worker, once it runs.
-fn worker(nginx: &Nginx) -> Result<u32> {
+pub(super) fn worker(nginx: &Nginx) -> Result<u32> {
     wait_for("one worker", || nginx.worker_pids().len() == 1)?;
     Ok(*nginx.worker_pids().first().ok_or("no worker")?)
 }
@@ -51,7 +51,7 @@ fn open_files(pid: u32) -> Vec<(String, String)> {
 }
 
 /// How many files a process has in memory.
-fn in_memory(pid: u32) -> usize {
+pub(super) fn in_memory(pid: u32) -> usize {
     open_with(pid, "memfd:ezdfs").len()
 }
 

@@ -1,19 +1,23 @@
 //! A mount that is gone or cannot be read is never "not found".
 
 use std::fs;
+use std::io::Read;
 use std::os::unix::fs::PermissionsExt;
 
 use crate::support::db::TestDb;
-use crate::support::http::{Response, get};
+use crate::support::faults::injected;
+use crate::support::http::{Connection, Response, get};
 use crate::support::nginx::Nginx;
 use crate::support::process::{is_root, wait_for};
 use crate::support::{Group, Result, Servers};
 
+use super::kept::{in_memory, worker};
 use super::site::{Site, location, url};
 
 pub(super) fn register(group: &mut Group) {
     group.add("mount_that_is_gone_is_503", mount_gone);
     group.add("mount_gone_beneath_an_open_file", mount_gone_beneath_an_open_file);
+    group.add("who_goes_away_takes_no_file_from_others", client_gone);
 }
 
 /// Needs a database that lets workers of another user in.
@@ -85,6 +89,41 @@ fn mount_gone_beneath_an_open_file(servers: &Servers) -> Result {
     fs::remove_dir(&root)?;
     fs::rename(&aside, &root)?;
     assert_eq!(ask(paths[1]).status, 200);
+    Ok(())
+}
+
+/// One client's end says nothing of a file that is sent from memory, or from an open file.
+fn client_gone(servers: &Servers) -> Result {
+    let site = Site::sqlite(servers)?;
+    let paths = ["images/small.png", "images/large.png"];
+    let content = |path: &str| vec![b'a'; if path == paths[0] { 60_000 } else { 300_000 }];
+    for path in paths {
+        site.put(path, &content(path))?;
+    }
+    let slow = "location /slow/ { rewrite ^/slow(/.*) $1 break; ezdfs main; limit_rate 1k; }";
+    let nginx = site.builder("cache_ttl 1h;").server(&location("")).server(slow).start()?;
+    let ask = |path: &str| get(nginx.port(), &url(path));
+    let pid = worker(&nginx)?;
+    wait_for("a copy in memory", || {
+        assert!(paths.iter().all(|path| ask(path).body == content(path)));
+        in_memory(pid) == 1
+    })?;
+    let (root, aside) = (site.root(), site.outside().join("aside"));
+    fs::rename(&root, &aside)?;
+    fs::create_dir(&root)?;
+    for path in paths {
+        let mut client = Connection::open(nginx.port())?;
+        client.send("GET", &format!("/slow{}", url(path)), &[])?;
+        client.reader().read_exact(&mut [0; 8])?;
+        drop(client);
+        let is_logged = || nginx.access_log().contains(&format!("GET /slow{} ", url(path)));
+        wait_for("its end", is_logged)?;
+        let answer = ask(path);
+        assert_eq!(answer.status, 200, "{path} is gone for everybody");
+        assert!(answer.body == content(path));
+    }
+    assert_eq!(in_memory(pid), 1);
+    injected("nginx: a client goes away while it is sent a file", "others have it at once");
     Ok(())
 }
 
