@@ -85,13 +85,18 @@ enum ezdfs_result
    */
   EZDFS_RESULT_SCHEMA = 6,
   /**
-   * The file system failed: no permission, no space, an I/O error.
+   * The file system failed: no permission, an I/O error, something that is no
+   * file.
    */
   EZDFS_RESULT_STORAGE = 7,
   /**
    * This request may not have the file, whether it exists or not.
    */
   EZDFS_RESULT_DENIED = 8,
+  /**
+   * The file system is full, or the quota is used up.
+   */
+  EZDFS_RESULT_NO_SPACE = 9,
   /**
    * A bug in ezdfs, caught at the boundary. The handle stays valid.
    */
@@ -375,7 +380,7 @@ size_t ezdfs_file_name(const struct ezdfs_file *file, char *buffer, size_t capac
 
 /**
  * Says that reading a file went wrong: who asks for it next gets one that was
- * opened anew. Does not block.
+ * opened anew, unless it is in memory. Does not block.
  *
  * Safety:
  *

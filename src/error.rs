@@ -1,10 +1,14 @@
 //! What can go wrong, in the form in which every door reports it.
 
+mod system;
+
 use std::any::Any;
 use std::borrow::Cow;
 use std::error::Error as StdError;
 use std::fmt;
 use std::sync::Arc;
+
+pub(crate) use system::{CallError, in_call, is_of_no_file};
 
 /// The result of an ezdfs operation.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -27,10 +31,12 @@ pub enum ErrorKind {
     InvalidInput,
     /// The metadata table is missing or has the wrong shape.
     Schema,
-    /// The file system failed: no permission, no space, an I/O error.
+    /// The file system failed: no permission, an I/O error, something that is no file.
     Storage,
     /// The file exists or not, but this request may not have it.
     Denied,
+    /// The file system is full, or the quota is used up.
+    NoSpace,
     /// A bug in ezdfs, caught at the boundary.
     Internal,
 }
@@ -45,7 +51,7 @@ struct Expression {
 
 impl ErrorKind {
     /// Every kind, in the order of their codes.
-    pub const ALL: [ErrorKind; 9] = [
+    pub const ALL: [ErrorKind; 10] = [
         ErrorKind::NotFound,
         ErrorKind::InvalidName,
         ErrorKind::Unavailable,
@@ -54,6 +60,7 @@ impl ErrorKind {
         ErrorKind::Schema,
         ErrorKind::Storage,
         ErrorKind::Denied,
+        ErrorKind::NoSpace,
         ErrorKind::Internal,
     ];
 
@@ -72,6 +79,7 @@ impl ErrorKind {
             ErrorKind::Schema => (6, "schema", 503, 4),
             ErrorKind::Storage => (7, "storage", 503, 5),
             ErrorKind::Denied => (8, "denied", 404, 6),
+            ErrorKind::NoSpace => (9, "no_space", 507, 8),
             ErrorKind::Internal => (99, "internal", 500, 70),
         };
         Expression { code, name, http_status, exit_code }
@@ -100,6 +108,11 @@ impl ErrorKind {
     /// The kind with this code of the C ABI.
     pub fn from_code(code: u32) -> Option<ErrorKind> {
         Self::ALL.into_iter().find(|kind| kind.code() == code)
+    }
+
+    /// Whether the file system failed, in whichever way.
+    pub(crate) const fn is_of_storage(self) -> bool {
+        matches!(self, ErrorKind::Storage | ErrorKind::NoSpace)
     }
 
     /// Whether the same call may succeed later without any change.

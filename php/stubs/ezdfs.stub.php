@@ -310,11 +310,14 @@ namespace Ezdfs\Exception {
     /** The metadata table is missing or has the wrong shape. */
     class SchemaException extends EzdfsException {}
 
-    /** The file system failed: no permission, no space, an I/O error. */
+    /** The file system failed: no permission, an I/O error, something that is no file. */
     class StorageException extends EzdfsException {}
 
     /** The file exists or not, but this request may not have it. */
     class DeniedException extends EzdfsException {}
+
+    /** The file system is full, or the quota is used up. */
+    class NoSpaceException extends EzdfsException {}
 
     /** A bug in ezdfs. The process lives on. */
     class InternalException extends EzdfsException {}

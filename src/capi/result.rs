@@ -25,10 +25,13 @@ pub enum ezdfs_result {
     InvalidInput = 5,
     /// The metadata table is missing or has the wrong shape.
     Schema = 6,
-    /// The file system failed: no permission, no space, an I/O error.
+    /// The file system failed: no permission, an I/O error, something that is no
+    /// file.
     Storage = 7,
     /// This request may not have the file, whether it exists or not.
     Denied = 8,
+    /// The file system is full, or the quota is used up.
+    NoSpace = 9,
     /// A bug in ezdfs, caught at the boundary. The handle stays valid.
     Internal = 99,
 }
@@ -44,6 +47,7 @@ impl From<ErrorKind> for ezdfs_result {
             ErrorKind::Schema => ezdfs_result::Schema,
             ErrorKind::Storage => ezdfs_result::Storage,
             ErrorKind::Denied => ezdfs_result::Denied,
+            ErrorKind::NoSpace => ezdfs_result::NoSpace,
             ErrorKind::Internal => ezdfs_result::Internal,
         }
     }
@@ -144,6 +148,7 @@ pub extern "C" fn ezdfs_result_name(result: u32) -> *const c_char {
             ErrorKind::Schema => c"schema",
             ErrorKind::Storage => c"storage",
             ErrorKind::Denied => c"denied",
+            ErrorKind::NoSpace => c"no_space",
             ErrorKind::Internal => c"internal",
         },
     };

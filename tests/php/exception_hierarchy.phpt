@@ -4,7 +4,7 @@ Every kind of error has a class below EzdfsException
 <?php
 require __DIR__ . '/store.inc';
 
-$names = ['NotFound', 'InvalidName', 'Unavailable', 'InvalidConfig', 'InvalidInput', 'Schema', 'Storage', 'Denied', 'Internal'];
+$names = ['NotFound', 'InvalidName', 'Unavailable', 'InvalidConfig', 'InvalidInput', 'Schema', 'Storage', 'Denied', 'NoSpace', 'Internal'];
 foreach ($names as $name) {
     $class = "Ezdfs\\Exception\\{$name}Exception";
     echo $name, ' ', get_parent_class($class), "\n";
@@ -22,6 +22,7 @@ InvalidInput Ezdfs\Exception\EzdfsException
 Schema Ezdfs\Exception\EzdfsException
 Storage Ezdfs\Exception\EzdfsException
 Denied Ezdfs\Exception\EzdfsException
+NoSpace Ezdfs\Exception\EzdfsException
 Internal Ezdfs\Exception\EzdfsException
 bool(true)
 string(4) "mine"

@@ -16,4 +16,4 @@ if ($stubbed === $extension) {
 }
 ?>
 --EXPECT--
-13 classes agree
+14 classes agree

@@ -147,6 +147,7 @@ const fn class_name(kind: ErrorKind) -> &'static str {
         ErrorKind::Schema => "SchemaException",
         ErrorKind::Storage => "StorageException",
         ErrorKind::Denied => "DeniedException",
+        ErrorKind::NoSpace => "NoSpaceException",
         ErrorKind::Internal => "InternalException",
     }
 }

@@ -2,7 +2,7 @@
 Every kind of error throws its class, with its code
 --FILE--
 <?php
-foreach ([1, 2, 3, 4, 5, 6, 7, 8, 99] as $code) {
+foreach ([1, 2, 3, 4, 5, 6, 7, 8, 9, 99] as $code) {
     try {
         ezdfs_test_fail($code);
     } catch (Ezdfs\Exception\EzdfsException $e) {
@@ -19,4 +19,5 @@ Ezdfs\Exception\InvalidInputException 5 test "hook": a test wants it test hook
 Ezdfs\Exception\SchemaException 6 test "hook": a test wants it test hook
 Ezdfs\Exception\StorageException 7 test "hook": a test wants it test hook
 Ezdfs\Exception\DeniedException 8 test "hook": a test wants it test hook
+Ezdfs\Exception\NoSpaceException 9 test "hook": a test wants it test hook
 Ezdfs\Exception\InternalException 99 test "hook": a test wants it test hook
