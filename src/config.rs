@@ -65,6 +65,9 @@ vocabulary! {
     "stale_if_error" Some("0"), "How long past its time a row is still used while the database is unavailable";
 }
 
+/// `file_mode` and `dir_mode` where nobody has set them.
+pub(crate) const DEFAULT_MODES: (u32, u32) = (0o644, 0o755);
+
 /// The options of one store, validated.
 #[derive(Debug, Clone)]
 pub struct Options {
@@ -245,7 +248,7 @@ mod tests {
     fn defaults_are_those_of_the_vocabulary() {
         let options = minimal().build().unwrap();
         assert_eq!(options.table, "ezdfsfile");
-        assert_eq!(options.file_mode, 0o644);
+        assert_eq!((options.file_mode, options.dir_mode), DEFAULT_MODES);
         assert_eq!(options.cache_ttl, Duration::from_secs(5));
         assert_eq!(options.url_prefix, UrlPrefix::parse("/").unwrap());
     }

@@ -2,14 +2,17 @@
 
 mod alive;
 mod aside;
+mod beneath;
 mod calls;
 mod clock;
 mod close;
 mod directories;
 mod examine;
+mod granted;
 mod memory;
 mod mounts;
 mod nowait;
+mod optional;
 mod publish;
 mod remove;
 mod stage;
@@ -21,28 +24,29 @@ mod walk;
 use std::borrow::Cow;
 use std::cell::RefCell;
 use std::fs::File;
-use std::io::IoSliceMut;
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
 use nix::dir::Dir;
 use nix::errno::Errno;
-use nix::fcntl::{AT_FDCWD, OFlag, OpenHow, ResolveFlag, openat, openat2};
+use nix::fcntl::{AT_FDCWD, OFlag, openat};
 use nix::sys::resource::{Resource, getrlimit};
 use nix::sys::stat::{FileStat, Mode, SFlag, fstat};
-use rustix::io::{ReadWriteFlags, preadv2};
 
-use crate::config::{Durability, Options};
-use crate::error::{Error, ErrorKind, Result};
+use crate::config::{DEFAULT_MODES, Durability, Options};
+use crate::error::{Error, ErrorKind, Result, is_of_no_file};
 use crate::name::FileId;
 
+use beneath::{BENEATH, open_beneath, open_directory};
+use granted::NewMode;
 use nowait::LocalDevice;
 
 pub(crate) use alive::{Absence, Bare};
 pub(crate) use aside::{aside_for, is_aside, is_aside_for};
 pub(crate) use close::close_elsewhere;
-pub(crate) use examine::{Examined, RootIdentity};
+pub(crate) use examine::{Examined, RootIdentity, real_path};
 pub(crate) use memory::{in_memory, taken_in_memory};
 pub(crate) use mounts::Mounts;
 pub(crate) use publish::{Published, Settled, TIME_IS_TAKEN};
@@ -80,8 +84,8 @@ const STALE_RETRIES: usize = 4;
 #[derive(Debug, Clone)]
 pub(crate) struct Mount {
     root: PathBuf,
-    file_mode: Mode,
-    dir_mode: Mode,
+    file_mode: NewMode,
+    dir_mode: NewMode,
     durability: Durability,
     /// What must be there for the root to count as mounted.
     marker: Option<String>,
@@ -103,8 +107,8 @@ impl Mount {
     pub(crate) fn new(options: &Options) -> Self {
         Mount {
             root: options.root.clone(),
-            file_mode: Mode::from_bits_truncate(options.file_mode),
-            dir_mode: Mode::from_bits_truncate(options.dir_mode),
+            file_mode: NewMode::new(options.file_mode, DEFAULT_MODES.0),
+            dir_mode: NewMode::new(options.dir_mode, DEFAULT_MODES.1),
             durability: options.durability,
             marker: options.mount_marker.clone(),
             local_device: LocalDevice::default(),
@@ -117,10 +121,9 @@ impl Mount {
     ///
     /// # Errors
     ///
-    /// - `NotFound`: it is not there although the mount is alive, or what is
-    ///   there is not a regular file beneath the root.
+    /// - `NotFound`: it is not there although the mount is alive.
     /// - `Unavailable`: the mount is gone, or the handle is stale again and again.
-    /// - `Storage`: anything else.
+    /// - `Storage`: anything else, such as what is no regular file beneath the root.
     pub(crate) fn open(&self, id: &FileId, was_open: bool, ahead: Ahead) -> Result<Opened> {
         let root = self.root()?;
         if was_open {
@@ -130,7 +133,7 @@ impl Mount {
         }
         let open = |root: &OwnedFd| {
             let mut opened = open_regular(root, id)?;
-            read_ahead(&mut opened, ahead, ReadWriteFlags::empty()).map(|()| opened)
+            read_ahead(&mut opened, ahead, read_at).map(|()| opened)
         };
         let mut outcome = open(&root);
         if let Err(Errno::ENOENT | Errno::ENOTDIR | Errno::ESTALE) = outcome {
@@ -154,19 +157,20 @@ impl Mount {
             Errno::ENOENT | Errno::ENOTDIR => match self.require_alive() {
                 Ok(()) => {
                     let reason = "the row is there, its file is missing from the mount";
-                    failed(ErrorKind::NotFound, "open", id, reason, Errno::ENOENT)
+                    let missing = Error::system("open", id.as_str(), reason, Errno::ENOENT);
+                    missing.but(ErrorKind::NotFound)
                 }
                 Err(gone) => gone,
             },
-            Errno::ELOOP | Errno::EXDEV | Errno::EISDIR | Errno::ENXIO => {
-                let reason = "not a regular file beneath the root";
-                failed(ErrorKind::NotFound, "open", id, reason, errno)
+            errno if is_of_no_file(errno) => {
+                let reason = "what is there is not a regular file beneath the root";
+                Error::system("open", id.as_str(), reason, errno)
             }
             Errno::ESTALE => {
                 let reason = "the file changed on the server while it was opened";
-                failed(ErrorKind::Unavailable, "open", id, reason, errno)
+                Error::system("open", id.as_str(), reason, errno).but(ErrorKind::Unavailable)
             }
-            _ => failed(ErrorKind::Storage, "open", id, "cannot open and read the file", errno),
+            _ => Error::system("open", id.as_str(), "cannot open and read the file", errno),
         }
     }
 
@@ -185,20 +189,8 @@ impl Mount {
 
     fn unavailable(&self, reason: impl Into<Cow<'static, str>>, errno: Errno) -> Error {
         let subject = self.root.to_string_lossy();
-        Error::new(ErrorKind::Unavailable, "root", subject, reason)
-            .with_errno(errno as i32)
-            .with_source(errno)
+        Error::system("root", subject, reason, errno).but(ErrorKind::Unavailable)
     }
-}
-
-fn failed(
-    kind: ErrorKind,
-    operation: &'static str,
-    id: &FileId,
-    reason: &'static str,
-    errno: Errno,
-) -> Error {
-    Error::new(kind, operation, id.as_str(), reason).with_errno(errno as i32).with_source(errno)
 }
 
 /// How many files may be kept open beside those in use, and how many of them in
@@ -209,51 +201,12 @@ pub(crate) fn most_kept_open() -> usize {
     usize::try_from(soft / 8).unwrap_or(usize::MAX)
 }
 
-/// How ids are resolved.
-const BENEATH: ResolveFlag = ResolveFlag::RESOLVE_BENEATH
-    .union(ResolveFlag::RESOLVE_NO_SYMLINKS)
-    .union(ResolveFlag::RESOLVE_NO_MAGICLINKS);
-
 /// How files are opened for reading. O_NONBLOCK: a FIFO without a writer would
 /// hang the open.
 const READING: OFlag = OFlag::O_RDONLY.union(OFlag::O_NONBLOCK).union(OFlag::O_NOCTTY);
 
 /// How the root is opened, to resolve paths from it; that reads nothing.
 const ROOT: OFlag = OFlag::O_PATH.union(OFlag::O_DIRECTORY).union(OFlag::O_CLOEXEC);
-
-/// Never follows a symbolic link and never leaves the directory it starts from.
-fn open_beneath(from: &OwnedFd, path: &str, flags: OFlag) -> nix::Result<OwnedFd> {
-    const RETRIES: usize = 8;
-    let how = OpenHow::new().flags(flags | OFlag::O_CLOEXEC).resolve(BENEATH);
-    for _ in 0..RETRIES {
-        match openat2(from, path, how) {
-            // EAGAIN: a rename elsewhere made the kernel unsure of the path.
-            Err(Errno::EAGAIN | Errno::EINTR) => {}
-            Err(Errno::ENOSYS) => return walk_beneath(from, path, flags),
-            outcome => return outcome,
-        }
-    }
-    Err(Errno::EAGAIN)
-}
-
-/// The same, segment by segment, where there is no openat2(2): kernels before
-/// 5.6, some sandboxes, older valgrind. Sound because no id, and so no path
-/// here, has a `..` segment.
-fn walk_beneath(from: &OwnedFd, path: &str, flags: OFlag) -> nix::Result<OwnedFd> {
-    let through = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-    let (parent, name) = path.rsplit_once('/').unwrap_or((".", path));
-    let mut directory = openat(from, ".", through, Mode::empty())?;
-    for segment in parent.split('/') {
-        directory = openat(&directory, segment, through, Mode::empty())?;
-    }
-    openat(&directory, name, flags | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC, Mode::empty())
-}
-
-/// The directory at `path`, which may be empty: then `from` itself.
-fn open_directory(from: &OwnedFd, path: &str) -> nix::Result<OwnedFd> {
-    let path = if path.is_empty() { "." } else { path };
-    open_beneath(from, path, OFlag::O_RDONLY | OFlag::O_DIRECTORY)
-}
 
 /// What is in a directory, opened afresh, so that an NFS client asks the server.
 fn listing(directory: impl AsFd) -> nix::Result<Dir> {
@@ -283,18 +236,25 @@ fn regular(file: OwnedFd) -> nix::Result<Opened> {
         return Err(Errno::EISDIR);
     }
     let size = status.st_size.cast_unsigned();
-    let version = Version::new(&status);
+    let version = Version::of(&file, &status);
     Ok(Opened { file: File::from(file), size, version, content: None })
 }
 
-fn read_ahead(opened: &mut Opened, ahead: Ahead, flags: ReadWriteFlags) -> nix::Result<()> {
+/// Reads into a buffer from an offset on.
+type ReadAt = fn(&File, &mut [u8], u64) -> nix::Result<usize>;
+
+fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> nix::Result<usize> {
+    file.read_at(buffer, offset).map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or(0)))
+}
+
+fn read_ahead(opened: &mut Opened, ahead: Ahead, read: ReadAt) -> nix::Result<()> {
     thread_local! {
         static BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
     }
     if let Some(size) = ahead.all_of(opened.size) {
         let mut content = vec![0; size];
-        let is_all = read_first(&opened.file, &mut content, flags)? == size;
-        if is_all && Version::new(&fstat(opened.file.as_fd())?) == opened.version {
+        let is_all = read_first(&opened.file, &mut content, read)? == size;
+        if is_all && opened.version.is_state(&fstat(opened.file.as_fd())?) {
             opened.content = Some(content);
         }
         return Ok(());
@@ -303,20 +263,19 @@ fn read_ahead(opened: &mut Opened, ahead: Ahead, flags: ReadWriteFlags) -> nix::
     BUFFER.with_borrow_mut(|buffer| {
         buffer.resize(buffer.len().max(bytes), 0);
         // Shorter than it was: whoever sends it will notice.
-        read_first(&opened.file, &mut buffer[..bytes], flags).map(drop)
+        read_first(&opened.file, &mut buffer[..bytes], read).map(drop)
     })
 }
 
 /// Reads the first bytes of a file; says how many there were.
-fn read_first(file: &File, buffer: &mut [u8], flags: ReadWriteFlags) -> nix::Result<usize> {
+fn read_first(file: &File, buffer: &mut [u8], read: ReadAt) -> nix::Result<usize> {
     let mut done = 0;
     while done < buffer.len() {
-        let rest = IoSliceMut::new(&mut buffer[done..]);
-        match preadv2(file, &mut [rest], done as u64, flags) {
+        match read(file, &mut buffer[done..], done as u64) {
             Ok(0) => break,
             Ok(count) => done += count,
-            Err(rustix::io::Errno::INTR) => {}
-            Err(errno) => return Err(Errno::from_raw(errno.raw_os_error())),
+            Err(Errno::EINTR) => {}
+            Err(errno) => return Err(errno),
         }
     }
     Ok(done)
@@ -330,5 +289,13 @@ fn at(seconds: i64, nanoseconds: i64) -> SystemTime {
 }
 
 fn is_regular(status: &FileStat) -> bool {
-    SFlag::from_bits_truncate(status.st_mode & SFlag::S_IFMT.bits()) == SFlag::S_IFREG
+    kind(status) == SFlag::S_IFREG
+}
+
+fn is_link(status: &FileStat) -> bool {
+    kind(status) == SFlag::S_IFLNK
+}
+
+fn kind(status: &FileStat) -> SFlag {
+    SFlag::from_bits_truncate(status.st_mode & SFlag::S_IFMT.bits())
 }

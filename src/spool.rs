@@ -2,7 +2,7 @@
 
 use std::io::{self, Read, Write};
 
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 
 /// Writes bytes and, before them, their number; says how many all this is.
 pub(crate) fn write_part(file: &mut impl Write, part: &[u8]) -> io::Result<u64> {
@@ -23,7 +23,5 @@ pub(crate) fn read_part(file: &mut impl Read) -> io::Result<Vec<u8>> {
 pub(crate) fn failed(error: io::Error) -> Error {
     let directory = std::env::temp_dir();
     let reason = "cannot use a temporary file";
-    Error::new(ErrorKind::Storage, "spool", directory.to_string_lossy(), reason)
-        .with_errno(error.raw_os_error().unwrap_or_default())
-        .with_source(error)
+    Error::io("spool", directory.to_string_lossy(), reason, error)
 }

@@ -151,9 +151,7 @@ fn read(opened: &OpenFile, buffer: &mut [u8]) -> Result<usize> {
             outcome => {
                 return outcome.map_err(|error| {
                     let id = opened.info.id.as_str();
-                    Error::new(ErrorKind::Storage, "get", id, "cannot read the file")
-                        .with_errno(error.raw_os_error().unwrap_or_default())
-                        .with_source(error)
+                    Error::io("get", id, "cannot read the file", error)
                 });
             }
         }

@@ -14,6 +14,7 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::files::real_path;
 use crate::maintenance::Phase;
 use crate::metadata::FileInfo;
 use crate::store::Store;
@@ -44,8 +45,8 @@ impl<'a> From<&'a FileInfo> for File<'a> {
 /// replace a stored file.
 pub(super) fn require_outside(store: &Store, path: &Path) -> Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    let folder = folder.unwrap_or(Path::new(".")).canonicalize();
-    let (Ok(folder), Ok(root)) = (folder, store.root().canonicalize()) else { return Ok(()) };
+    let folder = real_path(folder.unwrap_or(Path::new(".")));
+    let (Ok(folder), Ok(root)) = (folder, real_path(store.root())) else { return Ok(()) };
     if !folder.starts_with(&root) {
         return Ok(());
     }
@@ -76,10 +77,7 @@ pub(super) fn cannot_write(error: io::Error, target: &str) -> Error {
         super::end_what_is_due();
         std::process::exit(KILLED_BY_SIGPIPE);
     }
-    let errno = error.raw_os_error().unwrap_or_default();
-    Error::new(ErrorKind::Storage, "write", target, "cannot write")
-        .with_errno(errno)
-        .with_source(error)
+    Error::io("write", target, "cannot write", error)
 }
 
 /// Control characters of a name, made visible, so that a line stays a line.

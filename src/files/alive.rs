@@ -1,7 +1,8 @@
 //! Whether the mount is there, and the part of it that a path leads to. "Not
 //! found" is never a guess: what an unmounted share looks like is not believed.
 
-use std::os::fd::OwnedFd;
+use std::fs;
+use std::os::fd::{AsRawFd, OwnedFd};
 
 use nix::errno::Errno;
 use nix::fcntl::OFlag;
@@ -71,7 +72,9 @@ impl Mount {
     pub(crate) fn absence(&self, path: &str) -> Result<Absence> {
         let root = self.root()?;
         let parent = path.rsplit_once('/').map_or("", |(parent, _)| parent);
-        let (found, directory) = deepest(&root, parent).map_err(|errno| self.root_error(errno))?;
+        let (found, directory) = deepest(&root, parent).map_err(|errno| {
+            Error::system("look", path, "cannot open the directories on the way", errno)
+        })?;
         let is_elsewhere = mount_id(&directory) != mount_id(&root);
         let bare = bare_at(path, found, &directory).map_err(|errno| self.root_error(errno))?;
         Ok(Absence { bare, is_elsewhere })
@@ -84,8 +87,8 @@ impl Mount {
         }
         let reason = "the directory is empty or missing although the table has rows beneath it: \
                       is the share mounted there?";
-        Error::new(ErrorKind::Unavailable, "mount", &*bare.directory, reason)
-            .with_errno(Errno::ENOENT as i32)
+        let missing = Error::new(ErrorKind::Unavailable, "mount", &*bare.directory, reason);
+        missing.with_errno(Errno::ENOENT as i32)
     }
 
     fn bare_root(&self) -> Error {
@@ -119,7 +122,7 @@ pub(super) fn deepest<'p>(root: &OwnedFd, path: &'p str) -> nix::Result<(&'p str
     for end in ends.filter(|end| *end > 0) {
         match open_directory(root, &path[..end]) {
             Ok(directory) => deepest = (&path[..end], directory),
-            Err(Errno::ENOENT | Errno::ENOTDIR | Errno::ELOOP) => break,
+            Err(Errno::ENOENT | Errno::ENOTDIR) => break,
             Err(errno) => return Err(errno),
         }
     }
@@ -145,6 +148,15 @@ pub(super) fn mount_id(directory: &OwnedFd) -> Option<MountId> {
         Ok(status) if status.stx_mask & StatxFlags::MNT_ID.bits() != 0 => {
             Some(MountId(status.stx_mnt_id))
         }
-        _ => fstat(directory).ok().map(|status| MountId(status.st_dev)),
+        _ => listed_mount_id(directory)
+            .or_else(|| fstat(directory).ok().map(|status| status.st_dev))
+            .map(MountId),
     }
+}
+
+/// The same number as /proc shows it, since Linux 3.15.
+fn listed_mount_id(directory: &OwnedFd) -> Option<u64> {
+    let listed = fs::read_to_string(format!("/proc/self/fdinfo/{}", directory.as_raw_fd())).ok()?;
+    let id = listed.lines().find_map(|line| line.strip_prefix("mnt_id:"))?;
+    id.trim().parse().ok()
 }

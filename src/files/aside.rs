@@ -13,7 +13,7 @@ use super::calls::{self, Inode, inode_of};
 use super::stage::reserved_name;
 use super::walk::changed;
 use super::{Mount, at, is_regular, listing, open_directory};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::metadata::{Identity, Row, time_when_back};
 use crate::name::{FileId, FileName, RESERVED_PREFIX};
 
@@ -207,7 +207,7 @@ impl Mount {
         let look =
             |root: &OwnedFd| SetAside::of(&open_directory(root, id.parent())?, id.file_name());
         match look(&self.root()?) {
-            Err(Errno::ENOENT | Errno::ENOTDIR | Errno::ELOOP) => Ok(SetAside::default()),
+            Err(Errno::ENOENT | Errno::ENOTDIR) => Ok(SetAside::default()),
             found => found.map_err(|errno| failed(id.as_str(), "cannot look for old files", errno)),
         }
     }
@@ -224,7 +224,7 @@ impl Mount {
                 let id = if parent.is_empty() { name } else { format!("{parent}/{name}") };
                 Ok(FileId::parse(&id).ok())
             }
-            Ok(_) | Err(Errno::ENOENT | Errno::ENOTDIR | Errno::ELOOP) => Ok(None),
+            Ok(_) | Err(Errno::ENOENT | Errno::ENOTDIR) => Ok(None),
             Err(errno) => Err(failed(path, "cannot look at an old file", errno)),
         }
     }
@@ -272,7 +272,5 @@ pub(super) fn stamp_if_possible(directory: &OwnedFd, name: &str, mtime: i64) {
 }
 
 fn failed(path: &str, reason: &'static str, errno: Errno) -> Error {
-    Error::new(ErrorKind::Storage, "check", path, reason)
-        .with_errno(errno as i32)
-        .with_source(errno)
+    Error::system("check", path, reason, errno)
 }

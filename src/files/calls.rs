@@ -9,7 +9,8 @@ use nix::fcntl::{AtFlags, OFlag, openat, renameat};
 use nix::sys::stat::{FileStat, Mode, fstatat, mkdirat};
 use nix::unistd::{UnlinkatFlags, linkat, unlinkat};
 
-use crate::error::{Error, ErrorKind};
+use super::is_link;
+use crate::error::{CallError, Error, in_call};
 use crate::name::RESERVED_PREFIX;
 
 /// How often a call is made that finds nothing where there is something.
@@ -39,15 +40,16 @@ impl Failure {
         }
     }
 
+    pub(super) fn in_call(self, call: &'static str) -> CallError {
+        in_call(call)(self.errno())
+    }
+
     pub(super) fn error(self, operation: &'static str, subject: &str, reason: &str) -> Error {
         let reason = match self {
             Failure::NotDone(_) => reason.to_owned(),
             Failure::Unknown(_) => format!("the outcome is unknown: {reason}"),
         };
-        let errno = self.errno();
-        Error::new(ErrorKind::Storage, operation, subject, reason)
-            .with_errno(errno as i32)
-            .with_source(errno)
+        Error::system(operation, subject, reason, self.errno())
     }
 }
 
@@ -109,6 +111,36 @@ fn link_if(
         })
     };
     carry_out(call, seen).map(drop)
+}
+
+/// How a file got a name that was free.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Given {
+    /// It has both names.
+    Linked,
+    Renamed,
+    /// Something has the name.
+    Occupied,
+}
+
+/// Gives a file a name that nothing has. A link never replaces what is there, as a rename would,
+/// which is for file systems without hard links, and after a look.
+pub(super) fn give_free_name(
+    from: &OwnedFd,
+    name: &str,
+    to: &OwnedFd,
+    new_name: &str,
+    file: Inode,
+) -> Result<Given, Failure> {
+    match link(from, name, to, new_name) {
+        Ok(()) => Ok(Given::Linked),
+        Err(Failure::NotDone(Errno::EEXIST)) => Ok(Given::Occupied),
+        Err(unknown @ Failure::Unknown(_)) => Err(unknown),
+        Err(Failure::NotDone(_)) if inode(to, new_name)?.is_some() => Ok(Given::Occupied),
+        Err(Failure::NotDone(_)) => {
+            rename(from, name, to, new_name, Some(file)).map(|()| Given::Renamed)
+        }
+    }
 }
 
 /// Moves a file, and replaces what has the new name. It is this inode; `None` for whatever has the
@@ -237,6 +269,11 @@ pub(super) fn inode(directory: &OwnedFd, name: &str) -> nix::Result<Option<Inode
         Err(Errno::ENOENT) => Ok(None),
         found => found.map(|status| Some(inode_of(&status))),
     }
+}
+
+/// Whether a symbolic link has a name, as far as this machine knows.
+pub(super) fn has_link(directory: &OwnedFd, name: &str) -> bool {
+    fstatat(directory, name, AtFlags::AT_SYMLINK_NOFOLLOW).is_ok_and(|found| is_link(&found))
 }
 
 /// Opened once more, so that an NFS client asks the server what is in it.

@@ -12,7 +12,7 @@ use nix::unistd::{fsync, write};
 use super::calls::{create_new, discard};
 use super::stage::reserved_name;
 use super::{Mount, at, open_directory};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 
 impl Mount {
     /// What time it is there, learnt from a file that is made for it: in the
@@ -20,7 +20,7 @@ impl Mount {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Storage`] where no file can be made in any of them.
+    /// [`ErrorKind::Storage`](crate::ErrorKind::Storage) where no file can be made in any of them.
     pub(crate) fn server_time<'d>(
         &self,
         directories: impl IntoIterator<Item = &'d str>,
@@ -33,9 +33,7 @@ impl Mount {
         });
         outcome.map_err(|errno| {
             let reason = "cannot make a file there, to learn what time it is on the server";
-            Error::new(ErrorKind::Storage, "clock", self.root.to_string_lossy(), reason)
-                .with_errno(errno as i32)
-                .with_source(errno)
+            Error::system("clock", self.root.to_string_lossy(), reason, errno)
         })
     }
 }

@@ -3,13 +3,15 @@
 use std::os::fd::OwnedFd;
 
 use nix::dir::Entry;
-use nix::sys::stat::{FileStat, Mode, fchmod, fstat};
-use nix::unistd::{UnlinkatFlags, fsync, geteuid, unlinkat};
+use nix::sys::stat::{FileStat, Mode, fstat};
+use nix::unistd::{UnlinkatFlags, geteuid, unlinkat};
 
 use super::alive::deepest;
 use super::calls::make_directory;
+use super::granted::sync_directory;
 use super::{Mount, listing, open_directory};
 use crate::config::Durability;
+use crate::error::{CallError, in_call};
 
 /// Directories made for one write. Removed again, where they are still empty,
 /// if dropped before the write is published.
@@ -31,7 +33,7 @@ impl Directories {
     }
 
     /// `mkdir -p`
-    pub(super) fn make(&mut self, mount: &Mount, path: &str) -> nix::Result<OwnedFd> {
+    pub(super) fn make(&mut self, mount: &Mount, path: &str) -> Result<OwnedFd, CallError> {
         let there = deepest(&self.root, path)?;
         self.make_below(mount, path, there)
     }
@@ -42,26 +44,28 @@ impl Directories {
         mount: &Mount,
         path: &str,
         (found, mut directory): (&str, OwnedFd),
-    ) -> nix::Result<OwnedFd> {
+    ) -> Result<OwnedFd, CallError> {
         let ends = path.match_indices('/').map(|(slash, _)| slash).chain([path.len()]);
         let mut start = if found.is_empty() { 0 } else { found.len() + 1 };
         for end in ends.filter(|end| *end > found.len()) {
             let segment = &path[start..end];
             start = end + 1;
-            let is_ours = make_directory(&directory, segment, mount.dir_mode)?;
+            let is_ours = make_directory(&directory, segment, mount.dir_mode.mode)
+                .map_err(in_call("mkdir"))?;
             if is_ours {
                 self.created.push(path[..end].to_owned());
             }
             if mount.durability == Durability::Full {
-                fsync(&directory)?;
+                sync_directory(&directory)?;
             }
-            directory = open_directory(&directory, segment)?;
+            directory = open_directory(&directory, segment).map_err(in_call("open"))?;
             // What opening it has told; a server is not asked.
-            let status = fstat(&directory)?;
-            let has_mode = Mode::from_bits_truncate(status.st_mode & 0o7777) == mount.dir_mode;
+            let status = fstat(&directory).map_err(in_call("fstat"))?;
             // The umask took bits away.
-            if !has_mode && (is_ours || may_be_ours(&directory, &status, mount.dir_mode)?) {
-                fchmod(&directory, mount.dir_mode)?;
+            if !mount.dir_mode.is_of(&status)
+                && (is_ours || may_be_ours(&directory, &status, mount.dir_mode.mode)?)
+            {
+                mount.dir_mode.give(&directory)?;
             }
         }
         Ok(directory)

@@ -1,19 +1,20 @@
 //! Looking at single files when rows and files are checked against each other.
 
-use std::io::Read;
-use std::os::fd::AsFd;
+use std::io::{self, Read};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use nix::errno::Errno;
-use nix::fcntl::{AtFlags, OFlag};
+use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, openat};
 use nix::sys::stat::{FchmodatFlags, Mode, fchmodat, fstat, fstatat};
 
-use super::calls::{Failure, link, unlink};
+use super::calls::{Failure, Given, give_free_name, inode, unlink};
 use super::directories::Directories;
 use super::remove::Remover;
 use super::walk::changed;
 use super::{Ahead, Mount, Opened, is_regular, listing, open_beneath, open_directory};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{CallError, Error, Result, in_call};
 use crate::name::FileId;
 
 /// Which directory on which file system the root is.
@@ -32,6 +33,16 @@ pub(crate) struct Examined {
     pub(crate) head: Vec<u8>,
 }
 
+/// A path without symbolic links. realpath(3) of the C library asks for what sandboxes refuse.
+pub(crate) fn real_path(path: &Path) -> io::Result<PathBuf> {
+    let opened = openat(AT_FDCWD, path, OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty())?;
+    path_of(&opened).or_else(|_| path.canonicalize())
+}
+
+fn path_of(file: &OwnedFd) -> io::Result<PathBuf> {
+    std::fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd()))
+}
+
 impl Mount {
     pub(crate) fn identity(&self) -> Result<RootIdentity> {
         let status = fstat(&self.root()?).map_err(|errno| self.root_error(errno))?;
@@ -40,10 +51,7 @@ impl Mount {
 
     /// The root without symbolic links, as text.
     pub(crate) fn real_root(&self) -> Result<String> {
-        use std::os::fd::AsRawFd;
-        let root = self.root()?;
-        let link = format!("/proc/self/fd/{}", root.as_raw_fd());
-        let real = std::fs::read_link(link).unwrap_or_else(|_| self.root.clone());
+        let real = path_of(&self.root()?).unwrap_or_else(|_| self.root.clone());
         Ok(real.to_string_lossy().into_owned())
     }
 
@@ -60,14 +68,17 @@ impl Mount {
             let (parent, name) = from.rsplit_once('/').unwrap_or(("", from));
             let parent = open_directory(&root, parent)?;
             let mut directories = Directories::new(root);
-            let target = directories.make(self, to.parent())?;
-            // A link never replaces what is there, as a rename would.
-            match link(&parent, name, &target, to.file_name()) {
-                Err(Failure::NotDone(Errno::EEXIST)) => return Ok(false),
-                outcome => outcome?,
+            let file = inode(&parent, name)?.ok_or(Errno::ENOENT)?;
+            let target = directories.make(self, to.parent()).map_err(CallError::errno)?;
+            let given = give_free_name(&parent, name, &target, to.file_name(), file)?;
+            if given == Given::Occupied {
+                return Ok(false);
             }
             directories.stay();
-            unlink(&parent, name).map(|_| true)
+            if given == Given::Linked {
+                unlink(&parent, name)?;
+            }
+            Ok(true)
         };
         give().map_err(|failure: Failure| {
             failure.error("repair", from, "cannot give the file its row's name")
@@ -98,12 +109,8 @@ impl Mount {
             .and_then(|parent| fstatat(&parent, name, AtFlags::AT_SYMLINK_NOFOLLOW));
         match status {
             Ok(_) => Ok(true),
-            Err(Errno::ENOENT | Errno::ENOTDIR | Errno::ELOOP) => Ok(false),
-            Err(errno) => {
-                Err(Error::new(ErrorKind::Storage, "look", path, "cannot look for the file")
-                    .with_errno(errno as i32)
-                    .with_source(errno))
-            }
+            Err(Errno::ENOENT | Errno::ENOTDIR) => Ok(false),
+            Err(errno) => Err(Error::system("look", path, "cannot look for the file", errno)),
         }
     }
 
@@ -122,12 +129,7 @@ impl Mount {
     ///
     /// Those of [`Mount::open`].
     pub(crate) fn examine(&self, id: &FileId, head: usize) -> Result<Examined> {
-        let failed = |error: std::io::Error| {
-            let errno = error.raw_os_error().unwrap_or_default();
-            Error::new(ErrorKind::Storage, "check", id.as_str(), "cannot read the file")
-                .with_errno(errno)
-                .with_source(error)
-        };
+        let failed = |error| Error::io("check", id.as_str(), "cannot read the file", error);
         let Opened { file, size, .. } = self.open(id, false, Ahead { bytes: 0, whole: 0 })?;
         let status = fstat(file.as_fd()).map_err(|errno| failed(errno.into()))?;
         let mut bytes = Vec::with_capacity(head);
@@ -138,9 +140,8 @@ impl Mount {
     /// Lets those read a file whom `file_mode` allows to.
     pub(crate) fn make_readable(&self, id: &FileId) -> Result<()> {
         let failed = |errno: Errno| {
-            Error::new(ErrorKind::Storage, "repair", id.as_str(), "cannot set the file's mode")
-                .with_errno(errno as i32)
-                .with_source(errno)
+            let cause = in_call("fchmodat")(errno);
+            Error::system("repair", id.as_str(), "cannot set the file's mode", cause)
         };
         let parent = open_directory(&self.root()?, id.parent()).map_err(failed)?;
         let flags = AtFlags::AT_SYMLINK_NOFOLLOW;
@@ -149,7 +150,7 @@ impl Mount {
             return Err(failed(Errno::ELOOP));
         }
         let reading = Mode::S_IRUSR | Mode::S_IRGRP | Mode::S_IROTH;
-        let mode = Mode::from_bits_truncate(status.st_mode) | (self.file_mode & reading);
+        let mode = Mode::from_bits_truncate(status.st_mode) | (self.file_mode.mode & reading);
         let follow = FchmodatFlags::FollowSymlink;
         fchmodat(&parent, id.file_name(), mode, follow).map_err(failed)
     }

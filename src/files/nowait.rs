@@ -2,16 +2,20 @@
 //! long as its names and bytes are in the kernel's caches. What would have to
 //! wait goes to a thread that may, see [`Mount::open`].
 
-use std::os::fd::OwnedFd;
+use std::fs::File;
+use std::io::IoSliceMut;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, OFlag, OpenHow, ResolveFlag, openat2};
 use nix::libc::RESOLVE_CACHED;
 use nix::sys::statfs::{BTRFS_SUPER_MAGIC, EXT4_SUPER_MAGIC, FsType, XFS_SUPER_MAGIC, fstatfs};
 use rustix::fs::{AtFlags, StatxFlags, makedev, statx};
-use rustix::io::ReadWriteFlags;
+use rustix::io::{ReadWriteFlags, preadv2};
 
+use super::optional::Optional;
 use super::{Ahead, BENEATH, Mount, Opened, READING, ROOT, read_ahead, regular};
 use crate::name::FileId;
 
@@ -33,8 +37,7 @@ impl LocalDevice {
     pub(super) fn note(&self, root: &OwnedFd) {
         let device = device(root).unwrap_or_default();
         if device != self.0.load(Ordering::Relaxed) {
-            let is_local = fstatfs(root).is_ok_and(|it| LOCAL.contains(&it.filesystem_type()));
-            self.0.store(if is_local { device } else { 0 }, Ordering::Relaxed);
+            self.0.store(if is_local(root) { device } else { 0 }, Ordering::Relaxed);
         }
     }
 }
@@ -51,12 +54,12 @@ impl Mount {
     /// would have to, or does not work: there it finds out the reason.
     pub(crate) fn open_nowait(&self, id: &FileId, ahead: Ahead) -> Option<Opened> {
         let local = self.local_device.0.load(Ordering::Relaxed);
-        if local == 0 {
+        if local == 0 || NOWAIT.is_refused() {
             // Opening the root of an NFS mount may ask the server, as statfs does.
             return None;
         }
         let how = OpenHow::new().flags(ROOT).resolve(CACHED);
-        let root = openat2(AT_FDCWD, &self.root, how).ok()?;
+        let root = answer(openat2(AT_FDCWD, &self.root, how))?;
         if device(&root) != Some(local) {
             return None;
         }
@@ -64,9 +67,32 @@ impl Mount {
         let how = OpenHow::new().flags(READING | OFlag::O_CLOEXEC).resolve(resolve);
         let file = openat2(&root, id.as_str(), how).ok()?;
         let mut opened = regular(file).ok()?;
-        read_ahead(&mut opened, ahead, ReadWriteFlags::NOWAIT).ok()?;
+        answer(read_ahead(&mut opened, ahead, read_nowait))?;
         Some(opened)
     }
+}
+
+/// What all this needs: since Linux 5.12.
+static NOWAIT: Optional = Optional::new();
+
+/// The outcome of a call, if it is one; remembers where it cannot be made.
+fn answer<T>(outcome: nix::Result<T>) -> Option<T> {
+    if let Err(Errno::EPERM | Errno::ENOSYS | Errno::EINVAL | Errno::EOPNOTSUPP) = outcome {
+        NOWAIT.note_refusal();
+    }
+    outcome.ok()
+}
+
+/// Fails rather than wait for the disk.
+fn read_nowait(file: &File, buffer: &mut [u8], offset: u64) -> nix::Result<usize> {
+    preadv2(file, &mut [IoSliceMut::new(buffer)], offset, ReadWriteFlags::NOWAIT)
+        .map_err(|errno| Errno::from_raw(errno.raw_os_error()))
+}
+
+/// Whether a file lies on a local disk, of which anything can be asked without waiting for a
+/// server. May block itself.
+pub(super) fn is_local(file: impl AsFd) -> bool {
+    fstatfs(file).is_ok_and(|it| LOCAL.contains(&it.filesystem_type()))
 }
 
 #[cfg(test)]

@@ -8,13 +8,13 @@ mod locked;
 
 use nix::errno::Errno;
 use nix::sys::stat::FileStat;
-use nix::unistd::fsync;
 
 use super::aside::{SetAside, aside_name, identity, stamp};
 use super::calls::{self, Inode, inode_of};
-use super::{Mount, Staged, failed};
+use super::granted::sync_directory;
+use super::{Mount, Staged};
 use crate::config::Durability;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{CallError, Error, ErrorKind, Result, in_call};
 use crate::metadata::{Identity, Row};
 use crate::name::FileId;
 
@@ -131,23 +131,27 @@ impl Published {
         // Of a file alone there is no row.
         self.version.identity = match wanted == 0 || wanted == has {
             true => Identity { mtime: has, ..identity(finished) },
-            false => self.stamp(wanted).map_err(|errno| self.not_in_place(errno))?,
+            false => {
+                let stamped = self.stamp(wanted).map_err(in_call("utimensat"));
+                stamped.map_err(|failed| self.not_in_place(failed))?
+            }
         };
         let is = self.version.identity.mtime;
         if let Some(finished) = self.staged.as_mut().and_then(|staged| staged.finished.as_mut()) {
             // For another attempt.
             finished.st_mtime = is;
         }
+        self.refuse_link()?;
         if self.is_certified {
             self.keep_findable()?;
             self.take_and_link()?;
         } else {
             self.set_aside()
-                .map_err(|errno| self.cannot("cannot set the old file aside", errno))?;
+                .map_err(|failed| self.cannot("cannot set the old file aside", failed))?;
             step!("set-aside");
-            self.rename().map_err(|errno| self.not_in_place(errno))?;
+            self.rename().map_err(|failed| self.not_in_place(failed))?;
         }
-        self.sync().map_err(|errno| self.not_in_place(errno))
+        self.sync().map_err(|failed| self.not_in_place(failed))
     }
 
     /// Gives the staged file the time of its row; says what it has then. Where that is
@@ -165,15 +169,25 @@ impl Published {
         }
     }
 
+    /// A symbolic link is no file of a store, and whoever made it knows what it is for. What it
+    /// leads to is unknown here.
+    fn refuse_link(&self) -> Result<()> {
+        let staged = self.staged()?;
+        if calls::has_link(&staged.parent, staged.id.file_name()) {
+            return Err(self.cannot("a symbolic link has the file's name", Errno::ELOOP));
+        }
+        Ok(())
+    }
+
     fn aside_name(&self) -> nix::Result<String> {
         let staged = self.staged.as_ref().ok_or(Errno::EBADF)?;
         let reserved = aside_name(staged.id.file_name(), self.old, self.version.inode.1);
         reserved.map_err(|_| Errno::EAGAIN)
     }
 
-    fn sync(&self) -> nix::Result<()> {
+    fn sync(&self) -> Result<(), CallError> {
         match self.staged.as_ref() {
-            Some(staged) if staged.durability == Durability::Full => fsync(&staged.parent),
+            Some(staged) if staged.durability == Durability::Full => sync_directory(&staged.parent),
             _ => Ok(()),
         }
     }
@@ -199,7 +213,7 @@ impl Published {
     /// Whether the row, which looks like this write's, is another writer's of the same size
     /// and time: then this write's file is neither in place nor set aside for a newer row.
     pub(crate) fn is_mistaken(&self) -> Result<bool> {
-        let is_mine = || {
+        let is_mine = || -> nix::Result<bool> {
             let staged = self.staged.as_ref().ok_or(Errno::EBADF)?;
             let there = self.there()?;
             let found = SetAside::of(&staged.parent, staged.id.file_name())?;
@@ -228,9 +242,9 @@ impl Published {
             true => self.settle_certified(row, is_own),
             false => self.settle_locked(row),
         };
-        if let Err(errno) = self.sync() {
+        if let Err(failed) = self.sync() {
             // What a power cut undoes of this, fsck does again.
-            log::warn!("ezdfs: cannot sync a directory: {errno}");
+            log::warn!("ezdfs: cannot settle a file for good: {failed}");
         }
         settled.map_err(|errno| self.cannot("cannot put the old file back", errno))
     }
@@ -269,15 +283,13 @@ impl Published {
         None
     }
 
-    fn not_in_place(&self, errno: Errno) -> Error {
-        self.cannot("cannot put the file in place", errno)
+    fn not_in_place(&self, failed: impl Into<CallError>) -> Error {
+        self.cannot("cannot put the file in place", failed)
     }
 
-    fn cannot(&self, reason: &'static str, errno: Errno) -> Error {
-        match &self.staged {
-            Some(staged) => failed(ErrorKind::Storage, "store", &staged.id, reason, errno),
-            None => Error::new(ErrorKind::Storage, "store", "staging file", reason),
-        }
+    fn cannot(&self, reason: &'static str, failed: impl Into<CallError>) -> Error {
+        let subject = self.staged.as_ref().map_or("staging file", |staged| staged.id.as_str());
+        Error::system("store", subject, reason, failed)
     }
 }
 

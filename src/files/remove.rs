@@ -11,7 +11,7 @@ use nix::sys::stat::{FileStat, SFlag, fstatat};
 use nix::unistd::{UnlinkatFlags, unlinkat};
 
 use super::aside::aside_name;
-use super::calls::{Failure, link, rename, unlink};
+use super::calls::{Failure, Given, give_free_name, inode, rename, unlink};
 use super::trash::TrashFolder;
 use super::walk::changed;
 use super::{Mount, at, is_regular, open_directory};
@@ -87,7 +87,7 @@ impl Remover {
         })
     }
 
-    /// Gives a file a second name, in the trash.
+    /// Gives a file a second name, in the trash; where there are no hard links, its only one.
     pub(crate) fn link_to_trash(
         &mut self,
         path: &str,
@@ -95,8 +95,12 @@ impl Remover {
         place: &str,
     ) -> Result<Taken> {
         self.take(path, |parent, name| {
+            let file = inode(parent, name)?.ok_or(Errno::ENOENT)?;
             let (folder, name_there) = trash.enter(place).map_err(of_trash)?;
-            link(parent, name, &folder, name_there)
+            match give_free_name(parent, name, &folder, name_there, file)? {
+                Given::Linked | Given::Renamed => Ok(()),
+                Given::Occupied => Err(Errno::EEXIST.into()),
+            }
         })
     }
 
@@ -119,9 +123,7 @@ impl Remover {
         let (parent, name) = path.rsplit_once('/').unwrap_or(("", path));
         match self.enter(parent).map_err(Failure::from).and_then(|parent| how(parent, name)) {
             Ok(()) => Ok(Taken::Yes),
-            Err(Failure::NotDone(Errno::ENOENT | Errno::ENOTDIR | Errno::ELOOP)) => {
-                Ok(Taken::NoFile)
-            }
+            Err(Failure::NotDone(Errno::ENOENT | Errno::ENOTDIR)) => Ok(Taken::NoFile),
             Err(failure) => Err(failure.error("remove", path, "cannot remove the file")),
         }
     }

@@ -7,15 +7,16 @@ use std::os::fd::OwnedFd;
 
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, openat};
-use nix::sys::stat::{FileStat, Mode, fchmod, fstat};
+use nix::sys::stat::{FileStat, Mode, fstat};
 use nix::unistd::fsync;
 
 use super::alive::{Bare, bare_at, deepest};
 use super::aside::SetAside;
 use super::directories::Directories;
-use super::{Mount, READING, calls, failed, open_directory};
+use super::granted::NewMode;
+use super::{Mount, READING, calls, open_directory};
 use crate::config::Durability;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{CallError, Error, ErrorKind, Result, in_call};
 use crate::metadata::MAX_MTIME;
 use crate::name::{FileId, RESERVED_PREFIX};
 use crate::territory::area_end;
@@ -39,7 +40,7 @@ pub(crate) struct Staged {
     /// What it was when it was closed.
     pub(super) finished: Option<FileStat>,
     /// Where the umask has taken bits away.
-    missing_mode: Option<Mode>,
+    missing_mode: Option<NewMode>,
     pub(super) durability: Durability,
     /// Last, so that the staging file is gone from them when they are dropped.
     pub(super) directories: Directories,
@@ -56,8 +57,8 @@ impl Mount {
         has_live_rows: impl Fn(&Bare) -> Result<bool>,
     ) -> Result<Staged> {
         let mut directories = Directories::new(self.root()?);
-        let mut parent = open_directory(&directories.root, id.parent());
-        let is_missing = matches!(parent, Err(Errno::ENOENT));
+        let mut parent = open_parent(&directories, id);
+        let is_missing = parent.as_ref().is_err_and(is_absent);
         // Deep in an area nobody mounts anything; outside of them, who knows.
         let area = area_end(id.as_str());
         if is_missing || area == 0 || id.parent().len() <= area {
@@ -70,7 +71,7 @@ impl Mount {
         }
         for _ in 1..PRUNED_RETRIES {
             match self.stage_once(&mut directories, id, parent) {
-                Err(Errno::ENOENT) => parent = open_directory(&directories.root, id.parent()),
+                Err(pruned) if is_absent(&pruned) => parent = open_parent(&directories, id),
                 outcome => return self.staged(directories, id, outcome),
             }
         }
@@ -108,24 +109,24 @@ impl Mount {
         &self,
         directories: &mut Directories,
         id: &FileId,
-        parent: nix::Result<OwnedFd>,
-    ) -> nix::Result<(OwnedFd, String, OwnedFd)> {
+        parent: Result<OwnedFd, CallError>,
+    ) -> Result<StagedIn, CallError> {
         let parent = match parent {
-            Err(Errno::ENOENT) => directories.make(self, id.parent())?,
+            Err(missing) if is_absent(&missing) => directories.make(self, id.parent())?,
             outcome => outcome?,
         };
         let staging_name = reserved_name("stage").map_err(|_| Errno::EAGAIN)?;
-        let file = calls::create_new(&parent, &staging_name, OFlag::empty(), self.file_mode)?;
-        Ok((parent, staging_name, file))
+        let file = calls::create_new(&parent, &staging_name, OFlag::empty(), self.file_mode.mode);
+        Ok((parent, staging_name, file.map_err(in_call("create"))?))
     }
 
     /// Nothing is staged here, but a file of this name is to be put in place.
     pub(super) fn nothing_staged(&self, id: &FileId) -> Result<Staged> {
         let directories = Directories::new(self.root()?);
-        let parent = open_directory(&directories.root, id.parent());
+        let parent = open_parent(&directories, id);
         Ok(Staged {
             id: id.clone(),
-            parent: parent.map_err(|errno| cannot_create(id, errno))?,
+            parent: parent.map_err(|failed| cannot_create(id, failed))?,
             staging_name: String::new(),
             file: None,
             written: 0,
@@ -140,12 +141,11 @@ impl Mount {
         &self,
         directories: Directories,
         id: &FileId,
-        outcome: nix::Result<(OwnedFd, String, OwnedFd)>,
+        outcome: Result<StagedIn, CallError>,
     ) -> Result<Staged> {
-        let (parent, staging_name, file) = outcome.map_err(|errno| cannot_create(id, errno))?;
+        let (parent, staging_name, file) = outcome.map_err(|failed| cannot_create(id, failed))?;
         // What creating it has told; a server is not asked.
-        let status = fstat(&file).map_err(|errno| cannot_create(id, errno))?;
-        let has_mode = Mode::from_bits_truncate(status.st_mode & 0o7777) == self.file_mode;
+        let status = fstat(&file).map_err(|errno| cannot_create(id, in_call("fstat")(errno)))?;
         Ok(Staged {
             id: id.clone(),
             parent,
@@ -153,16 +153,26 @@ impl Mount {
             file: Some(File::from(file)),
             written: 0,
             finished: None,
-            missing_mode: (!has_mode).then_some(self.file_mode),
+            missing_mode: (!self.file_mode.is_of(&status)).then_some(self.file_mode),
             durability: self.durability,
             directories,
         })
     }
 }
 
-fn cannot_create(id: &FileId, errno: Errno) -> Error {
-    let reason = "cannot create a file in the file's directory";
-    failed(ErrorKind::Storage, "store", id, reason, errno)
+/// The file's directory, and a file that is staged there.
+type StagedIn = (OwnedFd, String, OwnedFd);
+
+fn open_parent(directories: &Directories, id: &FileId) -> Result<OwnedFd, CallError> {
+    open_directory(&directories.root, id.parent()).map_err(in_call("open of the directory"))
+}
+
+fn is_absent(failed: &CallError) -> bool {
+    failed.errno() == Errno::ENOENT
+}
+
+fn cannot_create(id: &FileId, failed: impl Into<CallError>) -> Error {
+    Error::system("store", id.as_str(), "cannot create a file in the file's directory", failed)
 }
 
 impl Staged {
@@ -194,10 +204,7 @@ impl Staged {
     }
 
     fn cannot_write(&self, error: io::Error) -> Error {
-        let errno = error.raw_os_error().unwrap_or_default();
-        Error::new(ErrorKind::Storage, "store", self.id.as_str(), "cannot write")
-            .with_errno(errno)
-            .with_source(error)
+        Error::io("store", self.id.as_str(), "cannot write", error)
     }
 
     /// Makes sure that the server has every byte: on NFS a full disk or quota
@@ -207,15 +214,16 @@ impl Staged {
             return Ok(());
         };
         let written = self.written;
-        let storage = |reason, errno| failed(ErrorKind::Storage, "store", &self.id, reason, errno);
+        let cannot =
+            |failed| Error::system("store", self.id.as_str(), "cannot finish the file", failed);
         if let Some(mode) = self.missing_mode {
-            fchmod(&file, mode).map_err(|errno| storage("cannot set the mode", errno))?;
+            mode.give(&file).map_err(cannot)?;
         }
         if self.durability == Durability::Full {
-            fsync(&file).map_err(|errno| storage("cannot sync the file", errno))?;
+            fsync(&file).map_err(in_call("fsync")).map_err(cannot)?;
         }
-        let status = fstat(&file).map_err(|errno| storage("cannot stat the file", errno))?;
-        nix::unistd::close(file).map_err(|errno| storage("cannot close the file", errno))?;
+        let status = fstat(&file).map_err(in_call("fstat")).map_err(cannot)?;
+        nix::unistd::close(file).map_err(in_call("close")).map_err(cannot)?;
         if status.st_size.cast_unsigned() != written {
             let reason = format!("wrote {written} bytes, the file has {}", status.st_size);
             return Err(Error::new(ErrorKind::Storage, "store", self.id.as_str(), reason));
@@ -238,7 +246,8 @@ impl Staged {
             let flags = READING | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
             openat(&self.parent, name, flags, Mode::empty()).map(File::from)
         };
-        let storage = |reason, errno| failed(ErrorKind::Storage, "store", &self.id, reason, errno);
+        let storage =
+            |reason, errno: Errno| Error::system("store", self.id.as_str(), reason, errno);
         let own = open(&self.staging_name)
             .map_err(|errno| storage("cannot read what was staged", errno))?;
         let there = match open(self.id.file_name()) {

@@ -10,7 +10,7 @@ use nix::unistd::{UnlinkatFlags, unlinkat};
 use super::walk::Walked;
 use super::{Mount, open_directory};
 use crate::debris::{self, Debris};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 
 /// What lies below a directory.
 #[derive(Debug, Default)]
@@ -53,7 +53,7 @@ impl Mount {
         let mut left = 0;
         let directory = match open_directory(&root, dir) {
             Ok(directory) => directory,
-            Err(Errno::ENOENT | Errno::ENOTDIR | Errno::ELOOP) => return Ok(0),
+            Err(Errno::ENOENT | Errno::ENOTDIR) => return Ok(0),
             Err(errno) => return Err(cannot("cannot open the directory", dir, errno)),
         };
         prune(directory, &mut left, beat)
@@ -70,9 +70,7 @@ impl Mount {
 }
 
 fn cannot(reason: &'static str, dir: &str, errno: Errno) -> Error {
-    Error::new(ErrorKind::Storage, "delete_directory", dir, reason)
-        .with_errno(errno as i32)
-        .with_source(errno)
+    Error::system("delete_directory", dir, reason, errno)
 }
 
 fn prune(directory: OwnedFd, left: &mut u64, beat: &dyn Fn()) -> nix::Result<()> {

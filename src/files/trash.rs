@@ -13,11 +13,11 @@ use nix::errno::Errno;
 use nix::fcntl::OFlag;
 use nix::unistd::{UnlinkatFlags, unlinkat};
 
-use super::calls::{Failure, create_new, discard, inode, link, rename, unlink};
+use super::calls::{Failure, Given, create_new, discard, give_free_name, inode, unlink};
 use super::directories::Directories;
 use super::{Mount, listing, open_beneath, open_directory};
 use crate::debris::TRASH;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{CallError, Error, Result};
 use crate::name::{FileName, MAX_NAME_LEN};
 
 /// How journals' names end.
@@ -50,7 +50,7 @@ impl Mount {
         let journal_path = format!("{TRASH}/{}-{random:016x}{JOURNAL}", time.replace(':', "-"));
         let open = || {
             let (folder, name) = enter(self, &root, &journal_path)?;
-            create_new(&folder, name, OFlag::O_APPEND, self.file_mode)
+            create_new(&folder, name, OFlag::O_APPEND, self.file_mode.mode)
         };
         let journal =
             open().map_err(|errno| cannot("cannot make a journal", &journal_path, errno))?;
@@ -135,18 +135,10 @@ impl Mount {
             };
             let Some(file) = inode(&folder, name)? else { return Ok(TakenBack::NotThere) };
             let (parent, own_name) = enter(self, &root, path)?;
-            // A link never replaces what is there, as a rename would.
-            match link(&folder, name, &parent, own_name) {
-                Ok(()) => leave_to_emptying(&folder, name, place),
-                Err(Failure::NotDone(Errno::EEXIST)) => return Ok(TakenBack::Occupied),
-                Err(unknown @ Failure::Unknown(_)) => return Err(unknown),
-                // Where there are no hard links, or not of this file.
-                Err(Failure::NotDone(_)) => {
-                    if inode(&parent, own_name)?.is_some() {
-                        return Ok(TakenBack::Occupied);
-                    }
-                    rename(&folder, name, &parent, own_name, Some(file))?;
-                }
+            match give_free_name(&folder, name, &parent, own_name, file)? {
+                Given::Linked => leave_to_emptying(&folder, name, place),
+                Given::Renamed => {}
+                Given::Occupied => return Ok(TakenBack::Occupied),
             }
             Ok(TakenBack::Yes)
         };
@@ -230,9 +222,7 @@ impl TrashFolder {
 
     fn cannot_note(&self, error: io::Error) -> Error {
         let reason = "cannot write to the journal; nothing more is removed";
-        Error::new(ErrorKind::Storage, "trash", &*self.journal_path, reason)
-            .with_errno(error.raw_os_error().unwrap_or_default())
-            .with_source(error)
+        Error::io("trash", &*self.journal_path, reason, error)
     }
 }
 
@@ -262,7 +252,7 @@ fn enter<'p>(mount: &Mount, root: &OwnedFd, path: &'p str) -> nix::Result<(Owned
     match open_directory(root, parent) {
         Err(Errno::ENOENT) => {
             let mut directories = Directories::new(root.try_clone().map_err(|_| Errno::EMFILE)?);
-            let directory = directories.make(mount, parent)?;
+            let directory = directories.make(mount, parent).map_err(CallError::errno)?;
             directories.stay();
             Ok((directory, name))
         }
@@ -280,8 +270,6 @@ fn is_date(name: &str) -> bool {
     name.len() >= shape.len() && name.as_bytes().iter().zip(shape).all(digits)
 }
 
-fn cannot(reason: &'static str, path: &str, errno: Errno) -> Error {
-    Error::new(ErrorKind::Storage, "trash", path, reason)
-        .with_errno(errno as i32)
-        .with_source(errno)
+fn cannot(reason: &'static str, path: &str, cause: impl Into<CallError>) -> Error {
+    Error::system("trash", path, reason, cause)
 }

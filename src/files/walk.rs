@@ -16,7 +16,7 @@ use nix::sys::stat::{FileStat, Mode, SFlag, fstat, fstatat};
 use super::alive::{MountId, mount_id};
 use super::{Mount, at, is_regular, open_directory};
 use crate::debris;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 
 /// What the walk comes by. Paths need not be UTF-8; those of directories end in a
 /// slash.
@@ -233,9 +233,7 @@ pub(super) fn changed(status: &FileStat) -> SystemTime {
 }
 
 fn unreadable(path: Vec<u8>, errno: Errno) -> Walked {
-    let error = Error::new(ErrorKind::Storage, "check", shown(&path), "cannot be read")
-        .with_errno(errno as i32)
-        .with_source(errno);
+    let error = Error::system("check", shown(&path), "cannot be read", errno);
     Walked::Unreadable { path, error }
 }
 

@@ -18,6 +18,7 @@ use walkdir::{DirEntry, WalkDir};
 use super::{Exclude, Phase, Progress, fit};
 use crate::debris;
 use crate::error::{Error, ErrorKind, Result};
+use crate::files::real_path;
 use crate::index::BATCH;
 use crate::metadata::check_mtime;
 use crate::mime;
@@ -116,12 +117,8 @@ impl<'s> Import<'s> {
     /// - [`ErrorKind::Storage`]: it cannot be read.
     pub fn new(store: &'s Store, directory: &Path, options: ImportOptions) -> Result<Self> {
         let real = |path: &Path| {
-            path.canonicalize().map_err(|error| {
-                let subject = path.to_string_lossy();
-                let errno = error.raw_os_error().unwrap_or_default();
-                Error::new(ErrorKind::Storage, "import", subject, "cannot read the directory")
-                    .with_errno(errno)
-                    .with_source(error)
+            real_path(path).map_err(|error| {
+                Error::io("import", path.to_string_lossy(), "cannot read the directory", error)
             })
         };
         let root = real(store.root())?;
@@ -294,11 +291,7 @@ impl<'s> Import<'s> {
             return Err(Skip::Silently);
         }
         let (metadata, head) = look_into(entry.path()).map_err(|error| {
-            let errno = error.raw_os_error().unwrap_or_default();
-            let failed = Error::new(ErrorKind::Storage, "import", id.as_str(), "cannot read")
-                .with_errno(errno)
-                .with_source(error);
-            Skip::Failed(failed)
+            Skip::Failed(Error::io("import", id.as_str(), "cannot read", error))
         })?;
         let mtime = check_mtime(&id, metadata.mtime()).map_err(Skip::Failed)?;
         Ok(Candidate { id, size: metadata.len(), mtime, mime_type: mime::sniff(&head) })

@@ -160,11 +160,8 @@ fn parse(
     {
         return Ok(Err(serde::de::Error::custom("not UTF-8")));
     }
-    let line = line.map_err(|error| {
-        Error::new(ErrorKind::Storage, "restore", journal, "cannot read the journal")
-            .with_errno(error.raw_os_error().unwrap_or_default())
-            .with_source(error)
-    })?;
+    let line =
+        line.map_err(|error| Error::io("restore", journal, "cannot read the journal", error))?;
     Ok(serde_json::from_str(&line))
 }
 

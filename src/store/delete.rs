@@ -11,7 +11,9 @@ use super::removal::{Files, REMOVAL_BATCH};
 use super::rowless::Rowless;
 use super::trash::Disposal;
 use super::{Process, Pulse, Store};
-use crate::error::{Error, ErrorKind, Result};
+#[cfg(doc)]
+use crate::error::ErrorKind;
+use crate::error::{Error, Result};
 use crate::files::{Leftovers, Mount, Mounts};
 use crate::index::{Keyed, PAGE};
 use crate::name::{DirId, FileId, FileName};
@@ -180,7 +182,7 @@ impl Removal {
         self.files.claimed += files.claimed;
         match outcome {
             Ok(()) => {}
-            Err(error) if error.kind() == ErrorKind::Storage => {
+            Err(error) if error.kind().is_of_storage() => {
                 self.failure.get_or_insert(error);
             }
             Err(error) => return Err(error),
@@ -295,7 +297,7 @@ impl Process {
                 Ok(Rowless::Taken) => swept.removed += 1,
                 Ok(Rowless::Gone) => {}
                 Ok(Rowless::Young | Rowless::HasRow | Rowless::Claimed) => swept.left += 1,
-                Err(error) if error.kind() == ErrorKind::Storage => {
+                Err(error) if error.kind().is_of_storage() => {
                     log::warn!("ezdfs: {error:#}");
                     swept.left += 1;
                 }

@@ -119,10 +119,10 @@ impl Store {
     /// # Errors
     ///
     /// - [`ErrorKind::NotFound`]: no live row; or, with `ENOENT` as
-    ///   [`Error::os_errno`], a row whose file is missing from a live mount; or
-    ///   something there that is not a regular file beneath the root.
+    ///   [`Error::os_errno`], a row whose file is missing from a live mount.
     /// - [`ErrorKind::Unavailable`]: database or mount gone or silent.
-    /// - [`ErrorKind::Storage`]: any other error of the file system.
+    /// - [`ErrorKind::Storage`]: any other error of the file system, such as something there
+    ///   that is not a regular file beneath the root.
     pub fn open(&self, id: &FileId) -> Result<OpenFile> {
         let process = self.process()?;
         runtime::block_on(async { process.open(id).await })
@@ -161,7 +161,7 @@ impl Process {
         let key = name.digest();
         let mut row = (facts.ok_or_else(missing)?, stamp);
         let opened = match self.open_file(id, self.cache.holds_file(&key), ahead).await {
-            Err(error) if error.kind() == ErrorKind::NotFound => {
+            Err(error) if is_no_file(&error) => {
                 let again = Box::pin(self.open_once_visible(id, name, row, ahead, error));
                 let (found, opened) = again.await?;
                 row = found;
@@ -222,7 +222,7 @@ impl Process {
             }
             row = (current, stamp);
             match self.open_file(id, true, ahead).await {
-                Err(again) if again.kind() == ErrorKind::NotFound => error = again,
+                Err(again) if is_no_file(&again) => error = again,
                 outcome => return Ok((row, outcome?)),
             }
         }
@@ -275,6 +275,11 @@ impl Process {
         let reading = self.cache.reading();
         Ok((self.index.find(name).await?, reading))
     }
+}
+
+/// Whether there is no file where a row says that there is one: the row may be outdated.
+fn is_no_file(error: &Error) -> bool {
+    error.kind() == ErrorKind::NotFound || error.is_of_no_file()
 }
 
 fn is_fresh(facts: &Facts) -> bool {

@@ -135,7 +135,7 @@ fn is_there(mount: &Mount, prefix: &NamePrefix, one: &Registration) -> Result<bo
     let Some(id) = prefix.id(one.name.as_str()) else { return Ok(false) };
     match mount.examine(&id, 0) {
         Ok(file) => Ok(file.size == one.row.size),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+        Err(error) if error.kind() == ErrorKind::NotFound || error.is_of_no_file() => Ok(false),
         Err(error) => Err(error),
     }
 }

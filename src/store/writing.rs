@@ -268,10 +268,8 @@ fn sniff(mut file: &File, id: &FileId) -> Result<&'static str> {
 }
 
 fn unreadable(id: &FileId, error: io::Error) -> Error {
-    let errno = error.raw_os_error().unwrap_or_default();
-    Error::new(ErrorKind::InvalidInput, "store", id.as_str(), "cannot read the source")
-        .with_errno(errno)
-        .with_source(error)
+    let failed = Error::io("store", id.as_str(), "cannot read the source", error);
+    failed.but(ErrorKind::InvalidInput)
 }
 
 fn check_size(id: &FileId, declared: Option<u64>, size: u64, is_all: bool) -> Result<()> {

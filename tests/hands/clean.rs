@@ -75,7 +75,8 @@ fn on_a_directory(db: TestDb) {
     let purge = ["purge", "--grace", "0s", "--json", "--state", state.to_str().unwrap()];
     // As a kernel leaves it that has stored a file's name as that of a directory.
     cli.add_row("images/1", 4096);
-    assert_eq!(cli.code(&["get", "images/1"]), 1);
+    // A directory is no file, and no proof that there is none.
+    assert_eq!(cli.code(&["get", "images/1"]), 5);
     cli.text(&["rm", "images/1"]);
     assert_eq!((cli.files(), cli.rows().len()), (before.clone(), 5));
 

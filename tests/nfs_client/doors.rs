@@ -69,6 +69,8 @@ pub(super) enum Answer {
     NotFound,
     /// Unavailable, or an error of the file system: never a 404.
     Refused(String),
+    /// There is no room for it.
+    Full(String),
     /// It began well.
     Broken(String),
     /// Something that a door must not say here.
@@ -84,9 +86,15 @@ impl Answer {
         }
     }
 
+    #[track_caller]
+    pub(super) fn assert_full(&self) {
+        assert!(matches!(self, Answer::Full(_)), "there is no room: {self:?}");
+    }
+
     fn of(error: &Error) -> Self {
         match error.kind() {
             ErrorKind::NotFound => Answer::NotFound,
+            ErrorKind::NoSpace => Answer::Full(format!("{error:#}")),
             ErrorKind::Unavailable | ErrorKind::Storage => Answer::Refused(format!("{error:#}")),
             _ => Answer::Wrong(format!("{error:#}")),
         }
@@ -99,6 +107,7 @@ impl Answer {
             Some(1) => Answer::NotFound,
             Some(3 | 5) if output.stdout.is_empty() => Answer::Refused(said),
             Some(3 | 5) => Answer::Broken(said),
+            Some(8) => Answer::Full(said),
             _ => Answer::Wrong(format!("{}: {said}", output.status)),
         }
     }
@@ -113,6 +122,7 @@ impl fmt::Debug for Answer {
                 write!(f, "{} bytes, {head:?}", bytes.len())
             }
             Answer::NotFound => f.write_str("not found"),
+            Answer::Full(said) => write!(f, "no room: {said}"),
             Answer::Refused(said) => write!(f, "refused: {said}"),
             Answer::Broken(said) => write!(f, "broken off: {said}"),
             Answer::Wrong(said) => write!(f, "wrong: {said}"),
@@ -148,6 +158,7 @@ try {
         $e instanceof Ezdfs\Exception\NotFoundException => 1,
         $e instanceof Ezdfs\Exception\UnavailableException => 3,
         $e instanceof Ezdfs\Exception\StorageException => 5,
+        $e instanceof Ezdfs\Exception\NoSpaceException => 8,
         default => 70,
     });
 }

@@ -27,7 +27,7 @@ const WRITING: &[Call] = &[
     Call::Lookup,
     Call::Create,
     Call::Write,
-    Call::SetAttributes,
+    Call::ChangeMode,
     Call::Fsync,
     Call::Flush,
     Call::Link,

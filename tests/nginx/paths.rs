@@ -215,7 +215,9 @@ fn only_regular_files(servers: &Servers) -> Result {
     let nginx = site.builder("").server(&location("log_not_found off;")).start()?;
     for path in paths.iter().chain(&["dir/"]) {
         let answer = get(nginx.port(), &url(&format!("images/{path}")));
-        assert_eq!(answer.status, 404, "{path}");
+        // What has a row and is no file is not missing: a 404 would be cached.
+        let is_absent = matches!(*path, "dir/a.png/b.png" | "dir/");
+        assert_eq!(answer.status, if is_absent { 404 } else { 503 }, "{path}");
         assert!(!answer.text().contains("secret outside"), "{path}");
     }
     assert_eq!(get(nginx.port(), &url("images/dir/a.png")).status, 200);

@@ -11,7 +11,7 @@ use super::super::Staged;
 use super::super::aside::{SetAside, identity, stamp, version_name};
 use super::super::calls::{self, Failure, inode_of};
 use super::{Published, Settled, TIME_IS_TAKEN, Version};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, in_call};
 use crate::metadata::Row;
 
 /// How often what others put in place at the same moment is taken.
@@ -36,7 +36,7 @@ impl Published {
                 let id = staged.id.as_str();
                 return Err(Error::new(ErrorKind::Unavailable, "store", id, TIME_IS_TAKEN));
             }
-            Err(failure) => return Err(self.not_in_place(failure.errno())),
+            Err(failure) => return Err(self.not_in_place(failure.in_call("link"))),
         }
         if let Some(staged) = &mut self.staged {
             calls::discard(&staged.parent, &staged.staging_name);
@@ -48,11 +48,16 @@ impl Published {
     /// Takes what is in place and links the file there, until nobody comes between.
     pub(super) fn take_and_link(&mut self) -> Result<()> {
         for _ in 0..TAKES {
-            self.take().map_err(|errno| self.cannot("cannot set the old file aside", errno))?;
+            self.take()
+                .map_err(in_call("rename"))
+                .map_err(|failed| self.cannot("cannot set the old file aside", failed))?;
             step!("set-aside");
             match self.link_in_place() {
                 Err(Errno::EEXIST) => {}
-                outcome => return outcome.map_err(|errno| self.not_in_place(errno)),
+                outcome => {
+                    let outcome = outcome.map_err(in_call("link"));
+                    return outcome.map_err(|failed| self.not_in_place(failed));
+                }
             }
         }
         Err(self.not_in_place(Errno::EEXIST))

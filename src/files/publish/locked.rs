@@ -6,15 +6,17 @@ use nix::errno::Errno;
 use super::super::Staged;
 use super::super::aside::{SetAside, stamp_if_possible};
 use super::super::calls::{self, Failure, inode_of};
+use super::super::granted::has_no_links;
 use super::super::stage::reserved_name;
 use super::{Published, Settled, Version};
+use crate::error::CallError;
 use crate::metadata::{Identity, Row, time_when_back};
 
 impl Published {
     /// Links the old file to a name of its own. None where there is no file, and where the
     /// file system or the file's owner forbids hard links: then a write goes on, but
     /// cannot be undone.
-    pub(super) fn set_aside(&mut self) -> nix::Result<()> {
+    pub(super) fn set_aside(&mut self) -> Result<(), CallError> {
         let reserved = self.aside_name()?;
         let staged = self.staged.as_ref().ok_or(Errno::EBADF)?;
         // What has no row is nobody's; where nothing is there the server need not be asked twice.
@@ -25,24 +27,23 @@ impl Published {
         }
         match calls::link(&staged.parent, staged.id.file_name(), &staged.parent, &reserved) {
             Ok(()) => self.aside.push(reserved),
-            Err(Failure::NotDone(
-                Errno::ENOENT | Errno::EPERM | Errno::EOPNOTSUPP | Errno::EMLINK,
-            )) => {}
-            Err(Failure::NotDone(errno)) => return Err(errno),
-            Err(Failure::Unknown(errno)) => {
+            Err(Failure::NotDone(errno)) if errno == Errno::ENOENT || has_no_links(errno) => {}
+            Err(Failure::NotDone(Errno::EIO)) if links_fail(staged) => {}
+            Err(failure @ Failure::NotDone(_)) => return Err(failure.in_call("link")),
+            Err(failure @ Failure::Unknown(_)) => {
                 // It may be there all the same.
                 self.aside.push(reserved);
-                return Err(errno);
+                return Err(failure.in_call("link"));
             }
         }
         Ok(())
     }
 
-    pub(super) fn rename(&mut self) -> nix::Result<()> {
+    pub(super) fn rename(&mut self) -> Result<(), CallError> {
         let staged = self.staged.as_mut().ok_or(Errno::EBADF)?;
         let Staged { parent, staging_name, id, .. } = staged;
         calls::rename(parent, staging_name, parent, id.file_name(), Some(self.version.inode))
-            .map_err(Failure::errno)?;
+            .map_err(|failure| failure.in_call("rename"))?;
         self.has_staging_name = false;
         staged.directories.stay();
         Ok(())
@@ -121,4 +122,14 @@ impl Published {
         }
         Ok(())
     }
+}
+
+/// Some gateways say EIO where they have no hard links: then no file of one's own gets one either.
+fn links_fail(staged: &Staged) -> bool {
+    let Ok(second) = reserved_name("stage") else { return false };
+    let linked = calls::link(&staged.parent, &staged.staging_name, &staged.parent, &second);
+    if linked.is_ok() {
+        calls::discard(&staged.parent, &second);
+    }
+    linked == Err(Failure::NotDone(Errno::EIO))
 }

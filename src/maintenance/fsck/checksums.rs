@@ -70,18 +70,17 @@ fn compare(
 ) -> Result<Option<Verdict>> {
     let opened = runtime::block_on(async { process.open(id).await });
     let file = match opened {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) if error.kind() == ErrorKind::NotFound || error.is_of_no_file() => {
+            return Ok(None);
+        }
         opened => opened?.file,
     };
     let actual = match digest.len() {
         32 => hash::<Md5>(&file),
         _ => hash::<Sha256>(&file),
     };
-    let actual = actual.map_err(|error| {
-        Error::new(ErrorKind::Storage, "check", id.as_str(), "cannot read the file")
-            .with_errno(error.raw_os_error().unwrap_or_default())
-            .with_source(error)
-    })?;
+    let actual =
+        actual.map_err(|error| Error::io("check", id.as_str(), "cannot read the file", error))?;
     let detail = format!("its bytes have {actual}, the list says {digest}");
     let left = State::Left("restore the file from a backup");
     Ok((!actual.eq_ignore_ascii_case(digest)).then(|| Verdict::new(detail, left)))

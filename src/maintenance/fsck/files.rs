@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::scan::require_same_mount;
 use super::{Fault, Repairs, State, Verdict};
-use crate::error::{ErrorKind, Result};
+use crate::error::Result;
 use crate::files::{aside_for, is_aside_for};
 use crate::index::PAGE;
 use crate::name::{DirId, FileId, FileName};
@@ -192,7 +192,6 @@ impl Repairs<'_> {
                 match outcome {
                     Ok(true) => State::Repaired,
                     Ok(false) => return Ok(None),
-                    Err(error) if error.kind() == ErrorKind::Storage => return Err(error),
                     Err(error) => return Err(error),
                 }
             }

@@ -138,7 +138,7 @@ async fn examine(process: &Process, fault: Fault, id: &FileId) -> Result<Result<
     match examined {
         // Readable or not, it is there.
         Err(error) if fault == Fault::UnreadableFile => Ok(Err(error)),
-        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+        Err(error) if error.kind() != ErrorKind::NotFound && !error.is_of_no_file() => Err(error),
         examined => Ok(examined),
     }
 }

@@ -355,7 +355,7 @@ fn server_time(
     let places: Vec<String> = territory.areas().collect();
     let ask = move |mount: &Mount| mount.server_time(places.iter().map(String::as_str));
     match runtime::block_on(process.on_mount("check", ask)) {
-        Err(error) if options.repair.is_empty() && error.kind() == ErrorKind::Storage => {
+        Err(error) if options.repair.is_empty() && error.kind().is_of_storage() => {
             Ok(SystemTime::now())
         }
         outcome => outcome,

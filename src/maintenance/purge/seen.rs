@@ -98,7 +98,5 @@ impl Remembered {
 }
 
 fn failed(path: &Path, reason: &'static str, error: std::io::Error) -> Error {
-    Error::new(ErrorKind::Storage, "purge", path.to_string_lossy(), reason)
-        .with_errno(error.raw_os_error().unwrap_or_default())
-        .with_source(error)
+    Error::io("purge", path.to_string_lossy(), reason, error)
 }

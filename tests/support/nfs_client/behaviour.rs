@@ -11,6 +11,7 @@ pub enum Call {
     Lookup,
     GetAttributes,
     SetAttributes,
+    ChangeMode,
     Open,
     Create,
     Read,
@@ -96,6 +97,8 @@ pub struct Behaviour {
     pub version: Version,
     /// Files removed while this mount holds them open stay as `.nfsXXXX` until they are closed.
     pub silly_rename: bool,
+    /// The mode that all files and directories are said to have, whatever they are given.
+    pub mode: Option<u16>,
     /// Reads end here although the file is said to be longer.
     pub short_reads: Option<u64>,
     pub faults: Vec<Fault>,
@@ -122,10 +125,11 @@ pub struct Report {
 }
 
 impl Call {
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Lookup,
         Self::GetAttributes,
         Self::SetAttributes,
+        Self::ChangeMode,
         Self::Open,
         Self::Create,
         Self::Read,

@@ -289,8 +289,10 @@ impl State {
     }
 
     pub(super) fn ask_attributes(&mut self, node: u64) -> io::Result<FileAttr> {
+        let mode = self.behaviour.mode;
         let known = self.node(node)?;
-        let attributes = attributes(node, &known.file.metadata()?);
+        let mut attributes = attributes(node, &known.file.metadata()?);
+        attributes.perm = mode.unwrap_or(attributes.perm);
         known.attributes = Some((attributes, Instant::now()));
         Ok(attributes)
     }

@@ -224,7 +224,8 @@ impl Files {
     }
 
     pub(super) fn change(&self, node: u64, changes: &Changes) -> io::Result<FileAttr> {
-        self.client.call(Call::SetAttributes, &self.name_of(node), 0)?;
+        let call = if changes.mode.is_some() { Call::ChangeMode } else { Call::SetAttributes };
+        self.client.call(call, &self.name_of(node), 0)?;
         let mut state = self.client.state();
         let known = state.node(node)?;
         known.attributes = None;
