@@ -29,6 +29,7 @@ mod races;
 #[cfg(feature = "failpoints")]
 mod replies;
 mod safe;
+mod sandbox;
 mod store;
 #[allow(dead_code, unreachable_pub, reason = "not every trial needs every part")]
 mod support;
@@ -66,6 +67,7 @@ fn main() -> ExitCode {
     #[cfg(feature = "failpoints")]
     replies::register(&mut trials);
     safe::register(&mut trials);
+    sandbox::register(&mut trials);
     bundle::register(&mut trials);
     demo::register(&mut trials);
 

@@ -22,6 +22,7 @@ pub struct Builder {
     port: u16,
     modules: Vec<String>,
     user: Option<&'static str>,
+    under: Vec<String>,
     pub workers: usize,
     pub main: String,
     pub events: String,
@@ -48,6 +49,12 @@ impl Builder {
     /// Lets the workers run as this user (and group) where the tests run as root.
     pub fn user(mut self, user: &'static str) -> Self {
         self.user = Some(user);
+        self
+    }
+
+    /// Has this program, with its arguments, start the server.
+    pub fn under(mut self, wrapper: &[String]) -> Self {
+        self.under = wrapper.to_vec();
         self
     }
 
@@ -111,7 +118,7 @@ impl Builder {
     pub fn start(self) -> Result<Nginx> {
         let file = self.dir.path().join("nginx.conf");
         fs::write(&file, self.config())?;
-        let command = nginx(self.dir.path(), &file)?;
+        let command = wrapped(&self.under, nginx(self.dir.path(), &file)?);
         // TERM, for the master must live long enough to end its workers.
         let log = self.dir.path().join("stderr.log");
         let mut daemon = Daemon::start(&command, None, Signal::SIGTERM, &log)?;
@@ -137,6 +144,7 @@ impl Nginx {
             workers: 1,
             modules: Vec::new(),
             user: None,
+            under: Vec::new(),
             main: String::new(),
             events: String::new(),
             http: String::new(),
@@ -215,6 +223,14 @@ fn nginx(prefix: &Path, config: &Path) -> Result<Command> {
     let mut command = Command::new(program);
     command.arg("-p").arg(prefix).arg("-c").arg(config).args(["-e", "stderr"]);
     Ok(command)
+}
+
+/// The same command, started by another.
+fn wrapped(wrapper: &[String], command: Command) -> Command {
+    let [program, arguments @ ..] = wrapper else { return command };
+    let mut outer = Command::new(program);
+    outer.args(arguments).arg(command.get_program()).args(command.get_args());
+    outer
 }
 
 fn parent_of(pid: u32) -> Option<u32> {

@@ -235,15 +235,24 @@ pub fn clock_library() -> PathBuf {
 
 /// A library of the tests' own, to be preloaded; compiled once in a run.
 pub fn preloaded(name: &str) -> PathBuf {
+    compile(name, &format!("{name}.so"), &["-shared", "-fPIC"])
+}
+
+/// A program of the tests' own; compiled once in a run.
+pub fn compiled(name: &str) -> PathBuf {
+    compile(name, name, &[])
+}
+
+fn compile(name: &str, into: &str, flags: &[&str]) -> PathBuf {
     static BUILT: LazyLock<TempDir> = LazyLock::new(scratch);
     static COMPILING: Mutex<()> = Mutex::new(());
-    let library = BUILT.path().join(format!("{name}.so"));
+    let result = BUILT.path().join(into);
     let _alone = COMPILING.lock().unwrap_or_else(PoisonError::into_inner);
-    if !library.exists() {
+    if !result.exists() {
         let source = format!("{}/tests/support/{name}.c", env!("CARGO_MANIFEST_DIR"));
         let mut cc = Command::new("cc");
-        cc.args(["-shared", "-fPIC", "-O1", "-Wall", "-Wextra", "-Werror", "-o"]);
-        run(cc.arg(&library).arg(source).arg("-ldl")).expect("compile the library");
+        cc.args(flags).args(["-O1", "-Wall", "-Wextra", "-Werror", "-o"]);
+        run(cc.arg(&result).arg(source).arg("-ldl")).expect("compile what tests use");
     }
-    library
+    result
 }
