@@ -13,6 +13,7 @@ mod hangs;
 mod kept;
 mod locks;
 mod reading;
+mod refusals;
 mod traffic;
 mod unmounted;
 mod writing;
@@ -21,6 +22,7 @@ pub(crate) fn register(trials: &mut Trials) {
     claims::register(&mut trials.group("nfs_client::claims", &[Need::NfsClient]));
     freshness::register(trials);
     reading::register(trials);
+    refusals::register(trials);
     writing::register(trials);
     hangs::register(trials);
     kept::register(trials);
