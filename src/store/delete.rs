@@ -11,8 +11,6 @@ use super::removal::{Files, REMOVAL_BATCH};
 use super::rowless::Rowless;
 use super::trash::Disposal;
 use super::{Process, Pulse, Store};
-#[cfg(doc)]
-use crate::error::ErrorKind;
 use crate::error::{Error, Result};
 use crate::files::{Leftovers, Mount, Mounts};
 use crate::index::{Keyed, PAGE};
@@ -42,10 +40,10 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// - [`ErrorKind::NotFound`]: no row; nothing was touched.
-    /// - [`ErrorKind::Storage`]: the row is soft-deleted, so that nobody sees the
+    /// - [`ErrorKind::NotFound`](crate::ErrorKind::NotFound): no row; nothing was touched.
+    /// - [`ErrorKind::Storage`](crate::ErrorKind::Storage): the row is soft-deleted, so that nobody sees the
     ///   file any more, but the file could not be removed.
-    /// - [`ErrorKind::Unavailable`]: database or mount gone, or the part of it that
+    /// - [`ErrorKind::Unavailable`](crate::ErrorKind::Unavailable): database or mount gone, or the part of it that
     ///   the file is on. Either nothing was touched, or the row is soft-deleted;
     ///   deleting again goes on from there.
     pub fn delete(&self, id: &FileId) -> Result<()> {
