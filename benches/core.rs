@@ -53,7 +53,7 @@ fn request() -> Request<'static> {
 fn names(criterion: &mut Criterion) {
     let fixture = Fixture::new(&[]).expect("make a store");
     let Fixture { store, id, .. } = &fixture;
-    let prefix = store.url_prefix();
+    let prefixes = store.prefixes();
     criterion.bench_function("parse an id", |bencher| {
         bencher.iter(|| FileId::parse(black_box(ID)));
     });
@@ -61,7 +61,7 @@ fn names(criterion: &mut Criterion) {
         bencher.iter(|| store.name(black_box(id)).map(|name| name.hash()));
     });
     criterion.bench_function("candidates of a request", |bencher| {
-        bencher.iter(|| serve::candidates(prefix, black_box(request())));
+        bencher.iter(|| serve::candidates(prefixes, black_box(request())));
     });
     criterion.bench_function("present a MIME type", |bencher| {
         bencher.iter(|| serve::present(black_box("image/jpeg"), black_box("picture.jpg")));

@@ -37,7 +37,7 @@ use nix::sys::stat::{FileStat, Mode, SFlag, fstat};
 
 use crate::config::{DEFAULT_MODES, Durability, Options};
 use crate::error::{Error, ErrorKind, Result, is_of_no_file};
-use crate::name::FileId;
+use crate::name::{FileId, NamePrefix};
 
 use beneath::{BENEATH, open_beneath, open_directory};
 use granted::NewMode;
@@ -84,6 +84,8 @@ const STALE_RETRIES: usize = 4;
 #[derive(Debug, Clone)]
 pub(crate) struct Mount {
     root: PathBuf,
+    /// Tells which directories are areas of a storage directory.
+    name_prefix: NamePrefix,
     file_mode: NewMode,
     dir_mode: NewMode,
     durability: Durability,
@@ -107,6 +109,7 @@ impl Mount {
     pub(crate) fn new(options: &Options) -> Self {
         Mount {
             root: options.root.clone(),
+            name_prefix: options.name_prefix.clone(),
             file_mode: NewMode::new(options.file_mode, DEFAULT_MODES.0),
             dir_mode: NewMode::new(options.dir_mode, DEFAULT_MODES.1),
             durability: options.durability,

@@ -1,7 +1,8 @@
 //! What is known of a file besides its bytes.
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::name::{FileId, FileName};
+use crate::name::{FileId, FileName, NamePrefix};
+use crate::territory::beneath_storage;
 
 /// The largest `mtime` that the tables hold: their column is a signed `int(11)`.
 pub const MAX_MTIME: i64 = i32::MAX as i64;
@@ -26,11 +27,17 @@ pub(crate) struct Row {
 
 impl Row {
     /// The row that a write of this file stores.
-    pub(crate) fn new(name: &FileName, id: &FileId, size: u64, mtime: i64, mime: &str) -> Self {
+    pub(crate) fn new(
+        name: &FileName,
+        prefix: &NamePrefix,
+        size: u64,
+        mtime: i64,
+        mime: &str,
+    ) -> Self {
         Row {
             name: name.as_str().to_owned(),
             datatype: mime.to_owned(),
-            scope: Area::of(id).scope().to_owned(),
+            scope: Area::of_name(name.as_str(), prefix).scope().to_owned(),
             size,
             mtime,
             expired: false,
@@ -166,10 +173,19 @@ pub enum Area {
 }
 
 impl Area {
-    /// The area of an id: by its first segment, or, in a store without a name
-    /// prefix, by what follows `var/[site/]storage/`.
-    pub fn of(id: &FileId) -> Self {
-        Self::of_path(beneath_storage(id.as_str()).unwrap_or(id.as_str()))
+    /// The area of a file, by its name in the table: where root and URLs begin does
+    /// not matter.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`NamePrefix::name`].
+    pub fn of(id: &FileId, prefix: &NamePrefix) -> Result<Self> {
+        Ok(Self::of_name(&prefix.join(id.as_str())?, prefix))
+    }
+
+    /// The area of a name, by what follows its storage directory.
+    pub(crate) fn of_name(name: &str, prefix: &NamePrefix) -> Self {
+        beneath_storage(name, prefix).map_or(Area::Other, Self::of_path)
     }
 
     /// The area of a path within a storage directory.
@@ -192,17 +208,6 @@ impl Area {
     }
 }
 
-/// `var/storage/...` and `var/<site>/storage/...`, as in the rewrite rule that
-/// sites use today.
-pub(crate) fn beneath_storage(name: &str) -> Option<&str> {
-    let beneath_var = name.strip_prefix("var/")?;
-    if let Some(rest) = beneath_var.strip_prefix("storage/") {
-        return Some(rest);
-    }
-    let (_site, rest) = beneath_var.split_once('/')?;
-    rest.strip_prefix("storage/")
-}
-
 /// Checks an `mtime` that is about to be stored.
 pub(crate) fn check_mtime(id: &FileId, mtime: i64) -> Result<i64> {
     if (1..=MAX_MTIME).contains(&mtime) {
@@ -217,12 +222,18 @@ mod tests {
     use super::*;
 
     fn area(id: &str) -> Area {
-        Area::of(&FileId::parse(id).unwrap())
+        area_in("", id)
+    }
+
+    fn area_in(prefix: &str, id: &str) -> Area {
+        Area::of(&FileId::parse(id).unwrap(), &NamePrefix::parse(prefix).unwrap()).unwrap()
     }
 
     #[test]
     fn areas_and_scopes_are_those_of_the_kernels() {
         assert_eq!(area("images/1/a.jpg").scope(), "image");
+        assert_eq!(area_in("var/site/storage/images", "1/a.jpg").scope(), "image");
+        assert_eq!(area_in("var/site/storage/original", "images/a.jpg"), Area::Originals);
         assert_eq!(area("original/application/x.pdf").scope(), "binaryfile");
         assert_eq!(area("images-versioned/1/a.jpg").scope(), "UNKNOWN_SCOPE");
         assert_eq!(area("var/site/storage/images/a.jpg"), Area::Images);
@@ -236,8 +247,8 @@ mod tests {
     #[test]
     fn only_unexpired_rows_with_a_positive_mtime_live() {
         let id = FileId::parse("images/a").unwrap();
-        let name = crate::name::NamePrefix::default().name(&id).unwrap();
-        let row = Row::new(&name, &id, 1, 1, "image/png");
+        let name = NamePrefix::default().name(&id).unwrap();
+        let row = Row::new(&name, &NamePrefix::default(), 1, 1, "image/png");
         assert!(row.is_live());
         assert!(!Row { expired: true, ..row.clone() }.is_live());
         assert!(!Row { mtime: 0, ..row.clone() }.is_live());
@@ -247,8 +258,8 @@ mod tests {
     #[test]
     fn a_version_comes_after_the_one_before() {
         let id = FileId::parse("images/a").unwrap();
-        let name = crate::name::NamePrefix::default().name(&id).unwrap();
-        let row = |mtime| Row::new(&name, &id, 1, mtime, "image/png");
+        let name = NamePrefix::default().name(&id).unwrap();
+        let row = |mtime| Row::new(&name, &NamePrefix::default(), 1, mtime, "image/png");
         let after = |mtime: Mtime, old: i64| mtime.after(Some(&row(old)), false, None);
         assert_eq!(Mtime::Written(5).after(None, false, None), 5);
         assert_eq!(after(Mtime::Written(5), 3), 5);

@@ -1,5 +1,6 @@
 //! Ids, names and prefixes: parsed once, their invariants kept by the types.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use md5::{Digest, Md5};
@@ -125,7 +126,7 @@ impl NamePrefix {
     ///
     /// [`ErrorKind::InvalidName`] where prefix and id together are too long.
     pub fn name(&self, id: &FileId) -> Result<FileName> {
-        self.join(id.as_str()).map(FileName::new)
+        self.join(id.as_str()).map(|name| FileName::new(name.into_owned()))
     }
 
     /// The digest of the table's name of a file.
@@ -150,7 +151,7 @@ impl NamePrefix {
     /// Empty when neither a prefix nor a directory limits it.
     pub(crate) fn beneath(&self, dir: Option<&DirId>) -> Result<String> {
         let mut text = match dir {
-            Some(dir) => self.join(dir.as_str())?,
+            Some(dir) => self.join(dir.as_str())?.into_owned(),
             None => self.0.clone(),
         };
         if !text.is_empty() {
@@ -169,10 +170,11 @@ impl NamePrefix {
         FileId::parse(rest).ok()
     }
 
-    fn join(&self, rest: &str) -> Result<String> {
+    /// The name of what has this path beneath the root.
+    pub(crate) fn join<'r>(&self, rest: &'r str) -> Result<Cow<'r, str>> {
         let name = match self.0.as_str() {
-            "" => rest.to_owned(),
-            prefix => format!("{prefix}/{rest}"),
+            "" => Cow::Borrowed(rest),
+            prefix => Cow::Owned(format!("{prefix}/{rest}")),
         };
         if name.len() > MAX_NAME_LEN {
             return Err(invalid("name", &name, "longer than 4095 bytes with its prefix"));

@@ -5,7 +5,7 @@ use std::ffi::CStr;
 use crate::debris;
 use crate::error::{Error, ErrorKind, Result};
 use crate::metadata::Area;
-use crate::name::{FileId, UrlPrefix};
+use crate::name::{FileId, NamePrefix, UrlPrefix};
 
 /// What a location has switched on beyond published images.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -28,6 +28,15 @@ pub struct Request<'a> {
     pub allow: Allow,
 }
 
+/// Where names and URLs of a store begin: the one has nothing to do with the other.
+#[derive(Debug, Clone, Copy)]
+pub struct Prefixes<'a> {
+    /// Of names in the table, by which it is judged what may be handed out.
+    pub name: &'a NamePrefix,
+    /// Of URLs.
+    pub url: &'a UrlPrefix,
+}
+
 /// The ids that a request can mean, in the order in which to look them up:
 /// decoded first; then, where that differs, raw, because current kernels store
 /// and ask for names such as `50%25.jpg` undecoded.
@@ -39,15 +48,15 @@ pub struct Request<'a> {
 ///   slash or dot segments, which no kernel does and which caches and access
 ///   rules in front of the server read differently.
 /// - [`ErrorKind::Denied`]: outside what is allowed.
-pub fn candidates(prefix: &UrlPrefix, request: Request<'_>) -> Result<Vec<FileId>> {
+pub fn candidates(prefixes: Prefixes<'_>, request: Request<'_>) -> Result<Vec<FileId>> {
     if let Some(raw) = request.raw_path {
         check_spelling(raw)?;
     }
     let raw = request
         .raw_path
         .filter(|raw| *raw != request.path)
-        .and_then(|raw| resolve(prefix, raw, request.allow).ok());
-    match resolve(prefix, request.path, request.allow) {
+        .and_then(|raw| resolve(prefixes, raw, request.allow).ok());
+    match resolve(prefixes, request.path, request.allow) {
         Err(error) if error.kind() != ErrorKind::InvalidName => Err(error),
         Err(error) => raw.map(|raw| vec![raw]).ok_or(error),
         Ok(decoded) => {
@@ -71,9 +80,9 @@ pub fn id_of_path(prefix: &UrlPrefix, path: &[u8]) -> Result<FileId> {
     FileId::from_bytes(rest)
 }
 
-fn resolve(prefix: &UrlPrefix, path: &[u8], allow: Allow) -> Result<FileId> {
-    let id = id_of_path(prefix, path)?;
-    let allowed = match Area::of(&id) {
+fn resolve(prefixes: Prefixes<'_>, path: &[u8], allow: Allow) -> Result<FileId> {
+    let id = id_of_path(prefixes.url, path)?;
+    let allowed = match Area::of(&id, prefixes.name)? {
         Area::Images => true,
         Area::Drafts => allow.drafts,
         Area::Originals => allow.originals,
@@ -205,7 +214,8 @@ mod tests {
 
     fn ids(prefix: &str, path: &str, raw: &str, allow: Allow) -> Result<Vec<String>> {
         let request = Request { path: path.as_bytes(), raw_path: Some(raw.as_bytes()), allow };
-        let found = candidates(&UrlPrefix::parse(prefix)?, request)?;
+        let prefixes = Prefixes { name: &NamePrefix::default(), url: &UrlPrefix::parse(prefix)? };
+        let found = candidates(prefixes, request)?;
         Ok(found.iter().map(|id| id.as_str().to_owned()).collect())
     }
 

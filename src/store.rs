@@ -36,6 +36,7 @@ use crate::forks;
 use crate::index::Index;
 use crate::name::{FileId, FileName, NamePrefix, UrlPrefix};
 use crate::runtime::{self, PerProcess};
+use crate::serve::Prefixes;
 
 use batch::Batch;
 pub use delete::Deleted;
@@ -117,6 +118,11 @@ impl Store {
     /// [`ErrorKind::InvalidName`] where it is too long with the prefix.
     pub fn name(&self, id: &FileId) -> Result<FileName> {
         self.options.name_prefix.name(id)
+    }
+
+    /// Where names and URLs begin. Does not block.
+    pub fn prefixes(&self) -> Prefixes<'_> {
+        Prefixes { name: &self.options.name_prefix, url: &self.options.url_prefix }
     }
 
     /// The URL prefix. Does not block.

@@ -3,37 +3,55 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::metadata::{Area, beneath_storage};
+use crate::metadata::Area;
 use crate::name::NamePrefix;
 
 const AREAS: [&str; 3] = ["images", "images-versioned", "original"];
 
-/// The storage directory that a name of the table lies in (`var/site/storage`,
-/// or the store's prefix, which may be empty), if it lies in one of its areas:
-/// `images/`, `images-versioned/` or `original/`.
-pub(crate) fn storage_of<'n>(name: &'n str, prefix: &NamePrefix) -> Option<&'n str> {
-    if let Some(beneath) = beneath_storage(name)
-        && Area::of_path(beneath) != Area::Other
-    {
-        // Without the slash between.
-        return Some(&name[..name.len() - beneath.len() - 1]);
-    }
-    let prefix = prefix.as_str();
-    let beneath = match prefix {
-        "" => name,
-        prefix => name.strip_prefix(prefix)?.strip_prefix('/')?,
+/// What of a name of the table lies beneath its storage directory, if it lies in
+/// one of its areas: `images/`, `images-versioned/` or `original/`. A storage
+/// directory is one of the kernels, from the beginning of the name or, failing
+/// that, from the end of the prefix; or else the prefix itself, which may be empty.
+/// The first decides: a prefix that leads into an area makes nothing of its own.
+pub(crate) fn beneath_storage<'n>(name: &'n str, prefix: &NamePrefix) -> Option<&'n str> {
+    let own = match prefix.as_str() {
+        "" => Some(name),
+        prefix => name.strip_prefix(prefix).and_then(|rest| rest.strip_prefix('/')),
     };
-    (Area::of_path(beneath) != Area::Other).then(|| &name[..prefix.len()])
+    let of_kernels = own.and_then(beneath_kernels_storage);
+    [beneath_kernels_storage(name), of_kernels, own]
+        .into_iter()
+        .flatten()
+        .find(|beneath| Area::of_path(beneath) != Area::Other)
 }
 
-/// Where the area ends that a path lies in, with that of its storage directory
-/// before it: 6 of `images/1/a.jpg`. 0 of a path outside any.
-pub(crate) fn area_end(path: &str) -> usize {
-    let beneath = beneath_storage(path).unwrap_or(path);
-    match Area::of_path(beneath) {
-        Area::Other => 0,
-        _ => path.len() - beneath.len() + beneath.find('/').unwrap_or_default(),
+/// `var/storage/...` and `var/<site>/storage/...`, as in the rewrite rule that
+/// sites use today.
+fn beneath_kernels_storage(name: &str) -> Option<&str> {
+    let beneath_var = name.strip_prefix("var/")?;
+    if let Some(rest) = beneath_var.strip_prefix("storage/") {
+        return Some(rest);
     }
+    let (_site, rest) = beneath_var.split_once('/')?;
+    rest.strip_prefix("storage/")
+}
+
+/// The storage directory that a name of the table lies in an area of
+/// (`var/site/storage`, or the store's prefix, which may be empty).
+pub(crate) fn storage_of<'n>(name: &'n str, prefix: &NamePrefix) -> Option<&'n str> {
+    let beneath = beneath_storage(name, prefix)?;
+    let storage = &name[..name.len() - beneath.len()];
+    Some(storage.strip_suffix('/').unwrap_or(storage))
+}
+
+/// Where the area ends in a path of a store that lies in one, with that of its
+/// storage directory before it: 6 of `images/1/a.jpg`. 0 where the prefix ends in it
+/// already, `None` of a path outside any.
+pub(crate) fn area_end(path: &str, prefix: &NamePrefix) -> Option<usize> {
+    let name = prefix.join(path).ok()?;
+    let beneath = beneath_storage(&name, prefix)?;
+    let end = name.len() - beneath.len() + beneath.find('/')?;
+    Some(end.saturating_sub(name.len() - path.len()))
 }
 
 /// The names by which a table may know the file at a path, were it asked about
@@ -45,7 +63,7 @@ pub(crate) fn other_names(roots: &[&str], prefix: &NamePrefix, path: &str) -> BT
         let starts = full.match_indices('/').map(|(slash, _)| slash + 1);
         for suffix in [0].into_iter().chain(starts).map(|start| &full[start..]) {
             let is_named =
-                beneath_storage(suffix).is_some_and(|it| Area::of_path(it) != Area::Other);
+                beneath_kernels_storage(suffix).is_some_and(|it| Area::of_path(it) != Area::Other);
             let is_area = Area::of_path(suffix) != Area::Other;
             if is_named || is_area {
                 names.insert(suffix.to_owned());
@@ -135,8 +153,32 @@ mod tests {
             ("backup/images/a", "", None),
             ("var/a/b/storage/images/a", "", None),
             ("var/a/b/storage/images/a", "var/a/b/storage", Some("var/a/b/storage")),
+            ("var/site/storage/images/a", "var", Some("var/site/storage")),
+            (
+                "var/site/storage/images/images/a",
+                "var/site/storage/images",
+                Some("var/site/storage"),
+            ),
+            ("files/var/site/storage/images/a", "files", Some("files/var/site/storage")),
         ] {
             assert_eq!(storage_of(name, &prefix(of)), expected, "{name} of {of:?}");
+        }
+    }
+
+    #[test]
+    fn areas_end_where_the_name_says() {
+        for (path, of, expected) in [
+            ("images/1/a.jpg", "", Some(6)),
+            ("images/1/a.jpg", "var/site/storage", Some(6)),
+            ("var/site/storage/images/1/a.jpg", "", Some(23)),
+            ("site/storage/images/1/a.jpg", "var", Some(19)),
+            ("storage/images/1/a.jpg", "var/site", Some(14)),
+            ("1/a.jpg", "var/site/storage/images", Some(0)),
+            ("images/a.jpg", "var/site/storage/images", Some(0)),
+            ("1/a.jpg", "", None),
+            ("site/cache/a", "var", None),
+        ] {
+            assert_eq!(area_end(path, &prefix(of)), expected, "{path} of {of:?}");
         }
     }
 

@@ -11,6 +11,7 @@ mod kept;
 mod lifecycle;
 mod mount;
 mod paths;
+mod prefixes;
 mod redirects;
 mod serving;
 mod site;
@@ -33,6 +34,7 @@ pub(crate) fn register(trials: &mut Trials) {
     mount::register(&mut trials.group("nginx::mount", &needs));
     mount::register_unreadable(&mut trials.group("nginx::mount", &and(Need::MARIADB)));
     paths::register(&mut trials.group("nginx::paths", &needs));
+    prefixes::register(&mut trials.group("nginx::prefixes", &needs));
     redirects::register(&mut trials.group("nginx::redirects", &needs));
     serving::register(&mut trials.group("nginx::serving", &and(Need::COMMAND)));
     types::register(&mut trials.group("nginx::types", &needs));

@@ -342,7 +342,7 @@ pub unsafe extern "C" fn ezdfs_store_serve_start(
                     originals: request.flags & EZDFS_SERVE_ORIGINALS != 0,
                 },
             };
-            let answer = match serve::candidates(store.url_prefix(), request) {
+            let answer = match serve::candidates(store.prefixes(), request) {
                 Err(refused) => Err(refused),
                 Ok(ids) => match process.serve_known(&ids, trial) {
                     Some(known) if !alone || known.is_err() => known,

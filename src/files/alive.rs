@@ -76,8 +76,27 @@ impl Mount {
             Error::system("look", path, "cannot open the directories on the way", errno)
         })?;
         let is_elsewhere = mount_id(&directory) != mount_id(&root);
-        let bare = bare_at(path, found, &directory).map_err(|errno| self.root_error(errno))?;
+        let bare = self.bare_at(path, found, &directory);
+        let bare = bare.map_err(|errno| self.root_error(errno))?;
         Ok(Absence { bare, is_elsewhere })
+    }
+
+    /// Whether a share may be missing where a path leads to no file: `found` is the
+    /// deepest directory on the way.
+    pub(super) fn bare_at(
+        &self,
+        path: &str,
+        found: &str,
+        directory: &OwnedFd,
+    ) -> nix::Result<Option<Bare>> {
+        let area = area_end(path, &self.name_prefix).unwrap_or_default();
+        if is_bare(directory)? {
+            let live_rows = if found.len() <= area { 1 } else { Bare::TOO_MANY };
+            return Ok(Some(Bare { directory: found.to_owned(), live_rows }));
+        }
+        // The storage directory, or the area in it, is not there at all.
+        let missing = || Bare { directory: path[..area].to_owned(), live_rows: 1 };
+        Ok((found.len() < area).then(missing))
     }
 
     /// That a directory is bare although the table has rows beneath it.
@@ -100,19 +119,6 @@ impl Mount {
         };
         self.unavailable(reason, Errno::ENOENT)
     }
-}
-
-/// Whether a share may be missing where a path leads to no file: `found` is the
-/// deepest directory on the way.
-pub(super) fn bare_at(path: &str, found: &str, directory: &OwnedFd) -> nix::Result<Option<Bare>> {
-    let area = area_end(path);
-    if is_bare(directory)? {
-        let live_rows = if found.len() <= area { 1 } else { Bare::TOO_MANY };
-        return Ok(Some(Bare { directory: found.to_owned(), live_rows }));
-    }
-    // The storage directory, or the area in it, is not there at all.
-    let missing = || Bare { directory: path[..area].to_owned(), live_rows: 1 };
-    Ok((found.len() < area).then(missing))
 }
 
 /// The longest beginning of a path that leads to a directory, and that one.

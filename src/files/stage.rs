@@ -10,7 +10,7 @@ use nix::fcntl::{OFlag, openat};
 use nix::sys::stat::{FileStat, Mode, fstat};
 use nix::unistd::fsync;
 
-use super::alive::{Bare, bare_at, deepest};
+use super::alive::{Bare, deepest};
 use super::aside::SetAside;
 use super::directories::Directories;
 use super::granted::NewMode;
@@ -60,8 +60,8 @@ impl Mount {
         let mut parent = open_parent(&directories, id);
         let is_missing = parent.as_ref().is_err_and(is_absent);
         // Deep in an area nobody mounts anything; outside of them, who knows.
-        let area = area_end(id.as_str());
-        if is_missing || area == 0 || id.parent().len() <= area {
+        let area = area_end(id.as_str(), &self.name_prefix);
+        if is_missing || area.is_none_or(|end| id.parent().len() <= end) {
             let there = deepest(&directories.root, id.parent());
             let there = there.map_err(|errno| cannot_create(id, errno))?;
             self.require_place(id, &there, has_live_rows)?;
@@ -90,7 +90,7 @@ impl Mount {
         if self.marker.is_some() {
             self.require_alive()?;
         }
-        let bare = bare_at(id.as_str(), found, directory);
+        let bare = self.bare_at(id.as_str(), found, directory);
         let mut bare = bare.map_err(|errno| cannot_create(id, errno))?;
         for _ in 0..RACED_RETRIES {
             match &bare {

@@ -41,7 +41,7 @@ impl Store {
         let mtime = given.map_or_else(|| Mtime::Written(now()), Mtime::Given);
         let row = |locks: &Locks| {
             let mtime = mtime.after(locks.get(&name), false, locks.turns);
-            Row::new(&name, id, size, mtime, mime_type)
+            Row::new(&name, &process.name_prefix, size, mtime, mime_type)
         };
         let row = runtime::block_on(async { process.index.write(&name, row).await });
         process.forget([&name]);

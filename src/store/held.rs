@@ -196,7 +196,7 @@ mod tests {
         let (mine, others) = (store(place.path()), store(place.path()));
         let (process, id) = (mine.process().unwrap(), FileId::parse("images/a").unwrap());
         let name = mine.name(&id).unwrap();
-        let row = Row::new(&name, &id, 0, 1, DEFAULT_MIME);
+        let row = Row::new(&name, process.name_prefix(), 0, 1, DEFAULT_MIME);
         let (answer, answered) = channel();
         let has_ended = Arc::new(AtomicBool::new(false));
         let ends = Arc::clone(&has_ended);

@@ -77,7 +77,8 @@ impl Process {
                 Some(_) => Registered::Updated,
             };
             if matches!(outcome, Registered::Added | Registered::Updated) {
-                let mut row = Row::new(name, &file.id, file.size, file.mtime, file.mime_type);
+                let prefix = &self.name_prefix;
+                let mut row = Row::new(name, prefix, file.size, file.mtime, file.mime_type);
                 if let Some(before) = before.as_ref().filter(|before| before.size == row.size) {
                     row = Row { mtime: row.mtime, ..before.clone() };
                 }

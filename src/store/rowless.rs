@@ -57,7 +57,7 @@ impl Process {
 
     async fn reserve(&self, id: &FileId) -> Result<Option<PendingWrite>> {
         let name = self.name_prefix.name(id)?;
-        let row = Row::new(&name, id, 0, 1, DEFAULT_MIME);
+        let row = Row::new(&name, &self.name_prefix, 0, 1, DEFAULT_MIME);
         self.index.attempts().repeat(|| self.index.reserve(&name, &row)).await
     }
 }

@@ -32,7 +32,7 @@ impl Store {
     ///
     /// Those of [`Store::open`] and of [`serve::candidates`].
     pub fn serve(&self, request: Request<'_>) -> Result<SharedFile> {
-        let ids = serve::candidates(self.url_prefix(), request)?;
+        let ids = serve::candidates(self.prefixes(), request)?;
         let process = self.process()?;
         match process.serve_known(&ids, Trial::Here) {
             Some(known) => known,

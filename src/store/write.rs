@@ -15,7 +15,7 @@ use crate::files::{Mount, TIME_IS_TAKEN};
 use crate::index::{Begun, Locks, Renamed};
 use crate::metadata::{FileInfo, Identity, Mtime, Row, check_mtime};
 use crate::mime;
-use crate::name::{FileId, FileName};
+use crate::name::{FileId, FileName, NamePrefix};
 use crate::runtime;
 
 /// How many seconds later than it was written a version may be at most, because others
@@ -61,7 +61,6 @@ impl Store {
         let written = process.write(id, source, options.size, EmptyRoot::AskTable)?;
         let written_at = Mtime::Written(written.mtime.unwrap_or_else(now));
         let write = Write {
-            id: id.clone(),
             name,
             mtime: given.map_or(written_at, Mtime::Given),
             mime_type: mime_type.unwrap_or(written.sniffed).to_owned(),
@@ -106,7 +105,6 @@ impl Store {
             let OpenFile { file, size, info, .. } = source;
             let written = process.write(to, Source::File(file), Some(size), EmptyRoot::AskTable)?;
             let write = Write {
-                id: to.clone(),
                 name: new_name.clone(),
                 mtime: Mtime::Given(info.mtime),
                 mime_type: info.mime_type.clone(),
@@ -127,7 +125,6 @@ impl Store {
 
 /// A file that is to be stored.
 struct Write {
-    id: FileId,
     name: FileName,
     mtime: Mtime,
     mime_type: String,
@@ -140,8 +137,8 @@ impl Write {
         [&self.name].into_iter().chain(self.instead_of.as_ref().map(|old| &old.name))
     }
 
-    fn row(&self, size: u64, mtime: i64) -> Row {
-        Row::new(&self.name, &self.id, size, mtime, &self.mime_type)
+    fn row(&self, prefix: &NamePrefix, size: u64, mtime: i64) -> Row {
+        Row::new(&self.name, prefix, size, mtime, &self.mime_type)
     }
 }
 
@@ -189,7 +186,7 @@ impl Process {
                 _ => false,
             };
             let mtime = mtime.after(old, is_taken, locks.turns);
-            Ok(Some(write.row(written.size, mtime)))
+            Ok(Some(write.row(&self.name_prefix, written.size, mtime)))
         };
         let begun = self.index.begin_write(&write.name, other, make).await?;
         let Some(Begun { mut pending, row, old }) = begun else { return Ok(None) };

@@ -78,6 +78,32 @@ serve(ezdfs_store *store, const char *path, const char *raw, uint32_t flags,
     return ticket == 0;
 }
 
+/* What is served is told by the name; where ids and URLs begin does not matter. */
+static void
+serve_with(const char *directory, const char *name_prefix,
+           const char *url_prefix, const char *picture, const char *original)
+{
+    ezdfs_error error;
+    ezdfs_store *store;
+    ezdfs_options *options = options_in(directory);
+    char path[256];
+
+    CHECK_OK(ezdfs_options_set(options, TEXT("name_prefix"), TEXT(name_prefix),
+                               &error), error);
+    CHECK_OK(ezdfs_options_set(options, TEXT("url_prefix"), TEXT(url_prefix),
+                               &error), error);
+    CHECK_OK(ezdfs_store_new(options, &store, &error), error);
+    ezdfs_options_free(options);
+    CHECK_OK(ezdfs_store_create_from_memory(store, TEXT(picture), "x", 1, NULL,
+                                            NULL, &error), error);
+    CHECK(snprintf(path, sizeof(path), "/%s", picture) < (int) sizeof(path));
+    serve(store, path, NULL, 0, EZDFS_RESULT_OK);
+    CHECK(snprintf(path, sizeof(path), "/%s", original) < (int) sizeof(path));
+    serve(store, path, NULL, 0, EZDFS_RESULT_DENIED);
+    serve(store, path, NULL, EZDFS_SERVE_ORIGINALS, EZDFS_RESULT_NOT_FOUND);
+    ezdfs_store_free(store);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -127,6 +153,12 @@ main(int argc, char **argv)
           EZDFS_RESULT_INVALID_NAME);
     serve(store, "/images/a.png", "/images%2Fa.png", 0,
           EZDFS_RESULT_INVALID_NAME);
+
+    serve_with(argv[1], "var", "/", "site/storage/images/b.png",
+               "site/storage/original/images/b");
+    serve_with(argv[1], "var/site", "http://static.example.com/",
+               "storage/images/c.png", "storage/original/images/c");
+    serve_with(argv[1], "files", "/", "images/d.png", "original/images/d");
 
     /* Every look-up that is not cancelled comes once, with its own data. */
     for (i = 0; i < LOOK_UPS; i++) {

@@ -103,7 +103,7 @@ impl<'a> Scan<'a> {
             aside: Candidates::new(&[]),
             aliases: Aliases::new(&prefix),
             forms: Forms::default(),
-            tree: Tree::new(options.max_missing, options.dir.is_none()),
+            tree: Tree::new(process.name_prefix(), options.max_missing, options.dir.is_none()),
             foreign: BTreeMap::new(),
             territory,
         };

@@ -11,6 +11,7 @@ use super::Fault;
 use super::candidates::Candidates;
 use crate::error::Result;
 use crate::files::Bare;
+use crate::name::NamePrefix;
 use crate::territory::area_end;
 
 /// From so many live rows on their share that does not fit is looked at.
@@ -47,6 +48,7 @@ struct Level {
 #[derive(Debug)]
 pub(super) struct Tree {
     levels: Vec<Level>,
+    prefix: NamePrefix,
     max_missing: u64,
     /// Whether all of the store is looked at.
     is_whole: bool,
@@ -56,9 +58,10 @@ pub(super) struct Tree {
 }
 
 impl Tree {
-    pub(super) fn new(max_missing: u8, is_whole: bool) -> Self {
+    pub(super) fn new(prefix: &NamePrefix, max_missing: u8, is_whole: bool) -> Self {
         Tree {
             levels: vec![Level::default()],
+            prefix: prefix.clone(),
             max_missing: max_missing.into(),
             is_whole,
             suspects: Vec::new(),
@@ -189,11 +192,11 @@ impl Tree {
                  checked; check them by a run of its own"
             ));
         }
-        if level.is_bare && missing >= level.limit() {
+        if level.is_bare && missing >= level.limit(&self.prefix) {
             return Some(format!("empty, although the table has {missing} live rows beneath it"));
         }
         // The whole area is not there.
-        if files == 0 && missing == live && live > 0 && level.limit() == 1 {
+        if files == 0 && missing == live && live > 0 && level.limit(&self.prefix) == 1 {
             return Some(format!("no file, although the table has {live} live rows beneath it"));
         }
         let is_too_much = live >= PLAUSIBLE_FROM && unfit * 100 > live * self.max_missing;
@@ -201,7 +204,7 @@ impl Tree {
     }
 
     fn sort_out(&mut self, level: &mut Level, found: &mut Candidates) -> Result<()> {
-        if level.is_bare && level.missing < level.limit() {
+        if level.is_bare && level.missing < level.limit(&self.prefix) {
             for (key, path) in level.pending.drain(..) {
                 found.add(Fault::MissingFile, &key, &path)?;
             }
@@ -220,20 +223,21 @@ impl Tree {
 
 impl Level {
     /// So many missing files are no accident, if the directory is empty.
-    fn limit(&self) -> u64 {
+    fn limit(&self, prefix: &NamePrefix) -> u64 {
         let path = String::from_utf8_lossy(&self.path);
         // As that of a file in it: `images/` is an area's, `var/site2/` above one.
-        let is_high = match area_end(&format!("{path}x")) {
-            0 => path.is_empty() || path == "var/" || is_above_areas(&path),
-            end => path.len() - 1 <= end,
+        let is_high = match area_end(&format!("{path}x"), prefix) {
+            None => path.is_empty() || path == "var/" || is_above_areas(&path, prefix),
+            Some(end) => path.trim_end_matches('/').len() <= end,
         };
         if is_high { 1 } else { Bare::TOO_MANY as u64 }
     }
 }
 
 /// `var/site2/`, `var/site2/storage/`: areas may lie below.
-fn is_above_areas(path: &str) -> bool {
-    area_end(&format!("{path}images/x")) > 0 || area_end(&format!("{path}storage/images/x")) > 0
+fn is_above_areas(path: &str, prefix: &NamePrefix) -> bool {
+    let is_above = |below: &str| area_end(&format!("{path}{below}"), prefix).is_some();
+    is_above("images/x") || is_above("storage/images/x")
 }
 
 fn too_many(live: u64, missing: u64, other_size: u64) -> String {
