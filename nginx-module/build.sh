@@ -9,7 +9,7 @@
 # EZDFS_INCLUDE   directory of ezdfs.h; default: ../include
 # EZDFS_LIB       static archive; default: ../build/libezdfs.a
 # NGX_SRC         nginx sources; default: those of Debian's nginx-dev
-# NGX_FLAGS       configure flags for NGX_SRC; default: --with-compat
+# NGX_FLAGS       configure flags for NGX_SRC; default: --with-compat --with-threads
 # BUILD_DIR       kept between builds; default: nginx-module-obj beside OUTPUT
 #
 # nginx is configured again only when its sources, the flags or the module's
@@ -35,7 +35,7 @@ export EZDFS_INCLUDE EZDFS_LIB
 [ -f "$EZDFS_LIB" ] || die "no archive $EZDFS_LIB"
 
 if [ -n "${NGX_SRC:-}" ]; then
-    read -ra flags <<< "${NGX_FLAGS:---with-compat}"
+    read -ra flags <<< "${NGX_FLAGS:---with-compat --with-threads}"
 else
     # the flags of the installed nginx: a module must be built with the same
     # shellcheck source=/dev/null

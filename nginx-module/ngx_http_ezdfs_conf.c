@@ -7,11 +7,20 @@
 #include "ngx_http_ezdfs_module.h"
 
 
+static char *ngx_http_ezdfs_check_threads(ngx_conf_t *cf, void *post,
+    void *data);
 static char *ngx_http_ezdfs_use_threads(ngx_conf_t *cf,
     ngx_http_core_loc_conf_t *clcf);
+static void ngx_http_ezdfs_warn_of_threads(ngx_conf_t *cf,
+    ngx_http_ezdfs_loc_conf_t *conf);
 static void **ngx_http_ezdfs_without_aio(ngx_conf_t *cf,
     ngx_http_core_loc_conf_t *clcf);
 static char *ngx_http_ezdfs(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
+
+
+static ngx_conf_post_t  ngx_http_ezdfs_threads_post = {
+    ngx_http_ezdfs_check_threads
+};
 
 
 ngx_command_t  ngx_http_ezdfs_commands[] = {
@@ -46,7 +55,7 @@ ngx_command_t  ngx_http_ezdfs_commands[] = {
       ngx_conf_set_flag_slot,
       NGX_HTTP_LOC_CONF_OFFSET,
       offsetof(ngx_http_ezdfs_loc_conf_t, threads),
-      NULL },
+      &ngx_http_ezdfs_threads_post },
 
       ngx_null_command
 };
@@ -138,10 +147,15 @@ ngx_http_ezdfs_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
         clcf->handler = ngx_http_ezdfs_handler;
     }
 
-    if (conf->store && conf->threads
-        && ngx_http_ezdfs_use_threads(cf, clcf) != NGX_CONF_OK)
-    {
-        return NGX_CONF_ERROR;
+    if (conf->store && conf->threads && clcf->aio == NGX_HTTP_AIO_OFF) {
+
+        if (ngx_http_ezdfs_use_threads(cf, clcf) != NGX_CONF_OK) {
+            return NGX_CONF_ERROR;
+        }
+
+        if (clcf->aio == NGX_HTTP_AIO_OFF) {
+            ngx_http_ezdfs_warn_of_threads(cf, conf);
+        }
     }
 
     if (conf->store && clcf->aio != NGX_HTTP_AIO_OFF) {
@@ -150,6 +164,26 @@ ngx_http_ezdfs_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
             return NGX_CONF_ERROR;
         }
     }
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_ezdfs_check_threads(ngx_conf_t *cf, void *post, void *data)
+{
+#if !(NGX_THREADS)
+    ngx_flag_t *fp = data;
+
+    if (*fp) {
+        ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
+                           "\"ezdfs_threads on\" "
+                           "is unsupported on this platform: "
+                           "the module was built without \"--with-threads\"");
+        return NGX_CONF_ERROR;
+    }
+
+#endif
 
     return NGX_CONF_OK;
 }
@@ -165,18 +199,40 @@ ngx_http_ezdfs_use_threads(ngx_conf_t *cf, ngx_http_core_loc_conf_t *clcf)
 {
 #if (NGX_THREADS)
 
-    if (clcf->aio == NGX_HTTP_AIO_OFF) {
-        clcf->thread_pool = ngx_thread_pool_add(cf, NULL);
-        if (clcf->thread_pool == NULL) {
-            return NGX_CONF_ERROR;
-        }
-
-        clcf->aio = NGX_HTTP_AIO_THREADS;
+    clcf->thread_pool = ngx_thread_pool_add(cf, NULL);
+    if (clcf->thread_pool == NULL) {
+        return NGX_CONF_ERROR;
     }
+
+    clcf->aio = NGX_HTTP_AIO_THREADS;
 
 #endif
 
     return NGX_CONF_OK;
+}
+
+
+/* Once: what is to be done is the same for all locations. */
+
+static void
+ngx_http_ezdfs_warn_of_threads(ngx_conf_t *cf, ngx_http_ezdfs_loc_conf_t *conf)
+{
+    ngx_http_ezdfs_main_conf_t  *emcf;
+
+    emcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_ezdfs_module);
+
+    if (emcf->without_threads || conf->name.data == NULL) {
+        return;
+    }
+
+    emcf->without_threads = 1;
+
+    ngx_log_error(NGX_LOG_WARN, cf->log, 0,
+                  "the ezdfs module was built without \"--with-threads\": "
+                  "a mount that hangs holds up all requests of a worker; "
+                  "build it again, or set \"aio threads\", or accept that by "
+                  "\"ezdfs_threads off\" in %s:%ui",
+                  conf->file_name, conf->line);
 }
 
 

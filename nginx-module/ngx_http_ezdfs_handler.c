@@ -9,11 +9,6 @@
 
 static void ngx_http_ezdfs_start(ngx_http_request_t *r,
     ngx_http_ezdfs_ctx_t *ctx, ezdfs_completion *completion);
-static ngx_int_t ngx_http_ezdfs_wait(ngx_http_request_t *r,
-    ngx_http_ezdfs_ctx_t *ctx);
-static void ngx_http_ezdfs_cancel(void *data);
-static ngx_int_t ngx_http_ezdfs_answer(ngx_http_request_t *r,
-    ngx_http_ezdfs_ctx_t *ctx, ezdfs_completion *completion);
 static void ngx_http_ezdfs_log_error(ngx_http_request_t *r,
     ezdfs_error *error);
 static ngx_http_ezdfs_ctx_t *ngx_http_ezdfs_create_ctx(ngx_http_request_t *r);
@@ -127,90 +122,7 @@ ngx_http_ezdfs_start(ngx_http_request_t *r, ngx_http_ezdfs_ctx_t *ctx,
 }
 
 
-static ngx_int_t
-ngx_http_ezdfs_wait(ngx_http_request_t *r, ngx_http_ezdfs_ctx_t *ctx)
-{
-    ngx_connection_t  *c;
-
-    c = r->connection;
-    c->log->action = "waiting for ezdfs store";
-
-    ngx_http_ezdfs_hold_worker();
-
-    if (!r->discard_body && !r->post_action) {
-
-        r->read_event_handler = ngx_http_test_reading;
-
-        if (c->read->ready) {
-            /* what came together with the request may have been its end */
-            ngx_post_event(c->read, &ngx_posted_events);
-
-        } else if (ngx_handle_read_event(c->read, 0) != NGX_OK) {
-            ngx_http_ezdfs_cancel(ctx);
-            return NGX_HTTP_INTERNAL_SERVER_ERROR;
-        }
-    }
-
-    r->main->count++;
-
-    return NGX_DONE;
-}
-
-
-/* Goes on with a request that waited. */
-
-void
-ngx_http_ezdfs_complete(ezdfs_completion *completion)
-{
-    ngx_int_t              rc;
-    ngx_connection_t      *c;
-    ngx_http_request_t    *r;
-    ngx_http_ezdfs_ctx_t  *ctx;
-
-    ctx = completion->data;
-    ctx->ticket = 0;
-
-    r = ctx->request;
-    c = r->connection;
-
-    if (ngx_http_get_module_ctx(r, ngx_http_ezdfs_module) != ctx) {
-        /* post_action redirected the request when its client went away */
-        ezdfs_file_free(completion->file);
-        return;
-    }
-
-    ngx_http_set_log_request(c->log, r);
-
-    rc = ngx_http_ezdfs_answer(r, ctx, completion);
-
-    ngx_http_finalize_request(r, rc);
-
-    ngx_http_run_posted_requests(c);
-}
-
-
-/* Runs when the request is terminated or freed, whichever comes first. */
-
-static void
-ngx_http_ezdfs_cancel(void *data)
-{
-    ngx_http_ezdfs_ctx_t *ctx = data;
-
-    if (ctx->ticket == 0 || ngx_http_ezdfs_queue == NULL) {
-        return;
-    }
-
-    ngx_log_debug1(NGX_LOG_DEBUG_HTTP, ctx->request->connection->log, 0,
-                   "ezdfs: cancel \"%V\"", &ctx->path);
-
-    ezdfs_queue_cancel(ngx_http_ezdfs_queue, ctx->ticket);
-    ctx->ticket = 0;
-
-    ngx_http_ezdfs_release_worker();
-}
-
-
-static ngx_int_t
+ngx_int_t
 ngx_http_ezdfs_answer(ngx_http_request_t *r, ngx_http_ezdfs_ctx_t *ctx,
     ezdfs_completion *completion)
 {

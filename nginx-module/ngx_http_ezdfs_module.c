@@ -11,24 +11,7 @@ static ngx_int_t ngx_http_ezdfs_init_process(ngx_cycle_t *cycle);
 static void ngx_http_ezdfs_exit_process(ngx_cycle_t *cycle);
 
 static ngx_int_t ngx_http_ezdfs_header_filter(ngx_http_request_t *r);
-static ngx_int_t ngx_http_ezdfs_status_variable(ngx_http_request_t *r,
-    ngx_http_variable_value_t *v, uintptr_t data);
-static ngx_int_t ngx_http_ezdfs_name_variable(ngx_http_request_t *r,
-    ngx_http_variable_value_t *v, uintptr_t data);
-static ngx_int_t ngx_http_ezdfs_add_variables(ngx_conf_t *cf);
 static ngx_int_t ngx_http_ezdfs_init(ngx_conf_t *cf);
-
-
-static ngx_http_variable_t  ngx_http_ezdfs_vars[] = {
-
-    { ngx_string("ezdfs_status"), NULL, ngx_http_ezdfs_status_variable,
-      0, NGX_HTTP_VAR_NOCACHEABLE, 0 },
-
-    { ngx_string("ezdfs_name"), NULL, ngx_http_ezdfs_name_variable,
-      0, NGX_HTTP_VAR_NOCACHEABLE, 0 },
-
-      ngx_http_null_variable
-};
 
 
 static ngx_http_module_t  ngx_http_ezdfs_module_ctx = {
@@ -183,81 +166,6 @@ ngx_http_ezdfs_header_filter(ngx_http_request_t *r)
     }
 
     return ngx_http_next_header_filter(r);
-}
-
-
-static ngx_int_t
-ngx_http_ezdfs_status_variable(ngx_http_request_t *r,
-    ngx_http_variable_value_t *v, uintptr_t data)
-{
-    ngx_http_ezdfs_ctx_t  *ctx;
-
-    ctx = ngx_http_ezdfs_get_ctx(r);
-
-    if (ctx == NULL || !ctx->answered) {
-        v->not_found = 1;
-        return NGX_OK;
-    }
-
-    v->data = (u_char *) ezdfs_result_name(ctx->code);
-    v->len = ngx_strlen(v->data);
-    v->valid = 1;
-    v->no_cacheable = 0;
-    v->not_found = 0;
-
-    return NGX_OK;
-}
-
-
-static ngx_int_t
-ngx_http_ezdfs_name_variable(ngx_http_request_t *r,
-    ngx_http_variable_value_t *v, uintptr_t data)
-{
-    ngx_str_t              name;
-    ngx_http_ezdfs_ctx_t  *ctx;
-
-    ctx = ngx_http_ezdfs_get_ctx(r);
-
-    if (ctx == NULL) {
-        v->not_found = 1;
-        return NGX_OK;
-    }
-
-    if (ngx_http_ezdfs_name(ctx, &name) != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    if (name.len == 0) {
-        v->not_found = 1;
-        return NGX_OK;
-    }
-
-    v->data = name.data;
-    v->len = name.len;
-    v->valid = 1;
-    v->no_cacheable = 0;
-    v->not_found = 0;
-
-    return NGX_OK;
-}
-
-
-static ngx_int_t
-ngx_http_ezdfs_add_variables(ngx_conf_t *cf)
-{
-    ngx_http_variable_t  *var, *v;
-
-    for (v = ngx_http_ezdfs_vars; v->name.len; v++) {
-        var = ngx_http_add_variable(cf, &v->name, v->flags);
-        if (var == NULL) {
-            return NGX_ERROR;
-        }
-
-        var->get_handler = v->get_handler;
-        var->data = v->data;
-    }
-
-    return NGX_OK;
 }
 
 

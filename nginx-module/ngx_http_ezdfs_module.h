@@ -24,6 +24,7 @@ typedef struct {
 
 typedef struct {
     ngx_array_t                 stores;     /* of ngx_http_ezdfs_store_t * */
+    ngx_uint_t                  without_threads;    /* unsigned  told:1 */
 } ngx_http_ezdfs_main_conf_t;
 
 
@@ -44,6 +45,7 @@ typedef struct {
     ezdfs_store                *store;
     ezdfs_file                 *file;
     uint64_t                    ticket;     /* 0 unless waiting */
+    ngx_event_t                 half_closed;    /* the client's side */
     ngx_str_t                   path;       /* as looked up */
     ezdfs_result                code;
 
@@ -68,9 +70,21 @@ ngx_http_ezdfs_store_t *ngx_http_ezdfs_find_store(
 /* the request: ngx_http_ezdfs_handler.c */
 
 ngx_int_t ngx_http_ezdfs_handler(ngx_http_request_t *r);
-void ngx_http_ezdfs_complete(ezdfs_completion *completion);
+ngx_int_t ngx_http_ezdfs_answer(ngx_http_request_t *r,
+    ngx_http_ezdfs_ctx_t *ctx, ezdfs_completion *completion);
 ngx_http_ezdfs_ctx_t *ngx_http_ezdfs_get_ctx(ngx_http_request_t *r);
 ngx_int_t ngx_http_ezdfs_name(ngx_http_ezdfs_ctx_t *ctx, ngx_str_t *name);
+
+/* while the store is asked: ngx_http_ezdfs_wait.c */
+
+ngx_int_t ngx_http_ezdfs_wait(ngx_http_request_t *r,
+    ngx_http_ezdfs_ctx_t *ctx);
+void ngx_http_ezdfs_complete(ezdfs_completion *completion);
+void ngx_http_ezdfs_cancel(void *data);
+
+/* $ezdfs_status and others: ngx_http_ezdfs_variables.c */
+
+ngx_int_t ngx_http_ezdfs_add_variables(ngx_conf_t *cf);
 
 /* the response: ngx_http_ezdfs_send.c */
 
