@@ -22,12 +22,13 @@ DENY    := build/tools/bin/cargo-deny
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help build install deps demo test faults test-mysql test-nfs lint audit header bench bench-quick bench-scale bench-fsck bench-writes clean
+.PHONY: help build install deps demo test faults test-nginx test-mysql test-nfs lint audit header bench bench-quick bench-scale bench-fsck bench-writes clean
 
 help:
 	@echo 'make demo      show and upload pictures, private nginx and php-fpm; Ctrl-C stops it (DEMO_PORT=8080)'
 	@echo 'make test      install what is missing, build, run every test'
 	@echo 'make faults    run every test, write the table of faults in docs/consistency.md'
+	@echo 'make test-nginx  play the trials of the nginx module on the newest nginx that Debian has'
 	@echo 'make test-mysql  run every trial on MySQL in place of MariaDB (TRIALS=part of their names)'
 	@echo 'make test-nfs  play scenarios on real NFS clients (EZDFS_NFS_LAB=folder of a lab)'
 	@echo 'make build     the command, the libraries, the nginx module and the PHP extension, into build/'
@@ -64,6 +65,22 @@ build/ezdfs.so: $(PHP_EXT)
 	$(PHP_ENV) $(CARGO) build --release --locked -p ezdfs-php
 	install -D -m 644 $(TARGET)/release/libezdfs_php.so $@
 
+# For the tests: without threads, and for the newest nginx that can be had, which is fetched once.
+TEST_NGINX   := build/test-nginx/without-threads.so build/test-nginx/newest.so
+NEWEST_NGINX := build/tools/newest-nginx
+MODULE_DEPS  := build/libezdfs.a include/ezdfs.h $(wildcard nginx-module/*)
+
+build/test-nginx/without-threads.so: $(MODULE_DEPS)
+	EZDFS_INCLUDE=include EZDFS_LIB=build/libezdfs.a NGX_SRC=/usr/share/nginx/src \
+	    NGX_FLAGS=--with-compat BUILD_DIR=build/test-nginx/without-threads nginx-module/build.sh $@
+
+build/test-nginx/newest.so: $(MODULE_DEPS) | $(NEWEST_NGINX)
+	EZDFS_INCLUDE=include EZDFS_LIB=build/libezdfs.a NGX_SRC=$(NEWEST_NGINX)/root/usr/share/nginx/src \
+	    BUILD_DIR=build/test-nginx/newest nginx-module/build.sh $@
+
+$(NEWEST_NGINX):
+	tests/newest-nginx.sh $@
+
 # For the tests: with functions that panic and fail at will.
 build/test-hooks/ezdfs.so: $(PHP_EXT) | build/ezdfs.so
 	$(PHP_ENV) $(CARGO) build --release --locked -p ezdfs-php --features test-hooks
@@ -98,17 +115,24 @@ demo:
 	@$(MAKE) --no-print-directory --silent build
 	@tests/demo/run.sh
 
-# One after the other even under `make -j`: the build needs the packages.
+# One after the other even under `make -j`: the build needs the packages. A person may be offline.
 test:
 	@$(MAKE) --no-print-directory deps
-	@$(MAKE) --no-print-directory build build/test-hooks/ezdfs.so
+	@$(MAKE) --no-print-directory build build/test-hooks/ezdfs.so $(firstword $(TEST_NGINX))
+	@$(MAKE) --no-print-directory $(TEST_NGINX) || [ "$$CI" != true ]
 	$(CARGO) test --locked --all-features
 
 # In CI nothing is skipped and everything is done as often as it should be.
 faults:
 	@$(MAKE) --no-print-directory deps
-	@$(MAKE) --no-print-directory build build/test-hooks/ezdfs.so
+	@$(MAKE) --no-print-directory build build/test-hooks/ezdfs.so $(TEST_NGINX)
 	CI=true EZDFS_TEST_FAULT_TABLE=docs/consistency.md $(CARGO) test --locked --all-features --test tests
+
+# All trials of the module on the newest nginx; `make test` plays those that hang there.
+test-nginx:
+	@$(MAKE) --no-print-directory deps
+	@$(MAKE) --no-print-directory build $(TEST_NGINX)
+	EZDFS_TEST_NGINX=newest $(CARGO) test --locked --all-features --test tests nginx
 
 # Every trial that has a database of MariaDB has one of MySQL instead: their names end in ::mysql.
 MYSQL  := build/tools/mysql/mysqld

@@ -7,6 +7,12 @@
 #include "ngx_http_ezdfs_module.h"
 
 
+/* descriptors of a worker, and those of each store: connections, files */
+#define NGX_HTTP_EZDFS_OWN_FILES    32
+#define NGX_HTTP_EZDFS_STORE_FILES  32
+
+
+static ngx_int_t ngx_http_ezdfs_init_module(ngx_cycle_t *cycle);
 static ngx_int_t ngx_http_ezdfs_init_process(ngx_cycle_t *cycle);
 static void ngx_http_ezdfs_exit_process(ngx_cycle_t *cycle);
 
@@ -35,7 +41,7 @@ ngx_module_t  ngx_http_ezdfs_module = {
     ngx_http_ezdfs_commands,               /* module directives */
     NGX_HTTP_MODULE,                       /* module type */
     NULL,                                  /* init master */
-    NULL,                                  /* init module */
+    ngx_http_ezdfs_init_module,            /* init module */
     ngx_http_ezdfs_init_process,           /* init process */
     NULL,                                  /* init thread */
     NULL,                                  /* exit thread */
@@ -46,6 +52,49 @@ ngx_module_t  ngx_http_ezdfs_module = {
 
 
 static ngx_http_output_header_filter_pt  ngx_http_next_header_filter;
+
+
+/* nginx itself compares the limit with worker_connections. */
+
+static ngx_int_t
+ngx_http_ezdfs_init_module(ngx_cycle_t *cycle)
+{
+    ngx_uint_t                   limit, floor;
+    struct rlimit                rlmt;
+    ngx_core_conf_t             *ccf;
+    ngx_http_ezdfs_main_conf_t  *emcf;
+
+    emcf = ngx_http_cycle_get_module_main_conf(cycle, ngx_http_ezdfs_module);
+
+    if (emcf == NULL || emcf->stores.nelts == 0) {
+        return NGX_OK;
+    }
+
+    ccf = (ngx_core_conf_t *) ngx_get_conf(cycle->conf_ctx, ngx_core_module);
+
+    if (ccf->rlimit_nofile != NGX_CONF_UNSET) {
+        limit = ccf->rlimit_nofile;
+
+    } else if (getrlimit(RLIMIT_NOFILE, &rlmt) == 0) {
+        limit = rlmt.rlim_cur;
+
+    } else {
+        return NGX_OK;
+    }
+
+    floor = NGX_HTTP_EZDFS_OWN_FILES
+            + NGX_HTTP_EZDFS_STORE_FILES * emcf->stores.nelts;
+
+    if (limit < floor) {
+        ngx_log_error(NGX_LOG_WARN, cycle->log, 0,
+                      "a worker may open %ui files, and ezdfs needs %ui "
+                      "besides those of connections: requests will be answered "
+                      "with 503; raise \"worker_rlimit_nofile\"",
+                      limit, floor);
+    }
+
+    return NGX_OK;
+}
 
 
 static ngx_int_t

@@ -2,6 +2,7 @@
 
 use crate::support::{Need, Trials};
 
+mod clients;
 mod config;
 mod database;
 mod features;
@@ -15,11 +16,15 @@ mod prefixes;
 mod redirects;
 mod serving;
 mod site;
+mod threads;
 mod types;
 
 pub(crate) fn register(trials: &mut Trials) {
     let needs = [Need::NGINX, Need::MODULE];
     let and = |need| [&needs[..], &[need]].concat();
+    clients::register(&mut trials.group("nginx::clients", &needs));
+    clients::register_mariadb(&mut trials.group("nginx::clients", &and(Need::MARIADB)));
+    threads::register(&mut trials.group("nginx::threads", &[Need::NGINX]));
     config::register(&mut trials.group("nginx::config", &needs));
     database::register_mariadb(&mut trials.group("nginx::database", &and(Need::MARIADB)));
     database::register_postgres(&mut trials.group("nginx::database", &and(Need::POSTGRES)));

@@ -10,7 +10,7 @@ use ezdfs::{CreateOptions, Error, ErrorKind, Store};
 use tempfile::TempDir;
 
 use crate::support::http::Connection;
-use crate::support::nginx::Nginx;
+use crate::support::nginx::{Builder, Nginx, Release};
 use crate::support::process::{scratch, wait_for};
 use crate::support::{Need, Result, Servers, Trials, built};
 
@@ -23,6 +23,8 @@ pub(super) enum Door {
     Command,
     Php,
     Nginx,
+    /// nginx as it is elsewhere; plays what depends on how the module was built.
+    NewestNginx,
 }
 
 impl Door {
@@ -36,6 +38,7 @@ impl Door {
             Self::Command => "command",
             Self::Php => "php",
             Self::Nginx => "nginx",
+            Self::NewestNginx => "newest_nginx",
         }
     }
 
@@ -44,8 +47,17 @@ impl Door {
             Self::Core | Self::Command => &[],
             Self::Php => &[Need::Programs(&["php"]), Need::Built("ezdfs.so")],
             Self::Nginx => &[Need::NGINX, Need::MODULE],
+            Self::NewestNginx => &[Need::NEWEST_NGINX],
         };
         [&[Need::NfsClient], needs].concat()
+    }
+
+    /// One of nginx, with the module.
+    pub(super) fn server(self) -> Builder {
+        match self {
+            Self::NewestNginx => Nginx::of(Release::Newest),
+            _ => Nginx::with_module(),
+        }
     }
 }
 
@@ -172,7 +184,7 @@ impl Node {
         options: &[(&'static str, &'static str)],
     ) -> Result<Self> {
         let nginx = match door {
-            Door::Nginx => Some(nginx(dsn, root, options)?),
+            Door::Nginx | Door::NewestNginx => Some(nginx(door, dsn, root, options)?),
             _ => None,
         };
         Ok(Node {
@@ -190,7 +202,7 @@ impl Node {
         match self.door {
             Door::Core => read_core(&self.store, id),
             Door::Command | Door::Php => self.run(&["get", id]),
-            Door::Nginx => self.fetch(id),
+            Door::Nginx | Door::NewestNginx => self.fetch(id),
         }
     }
 
@@ -334,11 +346,11 @@ impl Node {
 }
 
 /// An nginx on a node's mount.
-fn nginx(dsn: &str, root: &Path, options: &[(&str, &str)]) -> Result<Nginx> {
+fn nginx(door: Door, dsn: &str, root: &Path, options: &[(&str, &str)]) -> Result<Nginx> {
     let options: String = options.iter().map(|(key, value)| format!("{key} {value}; ")).collect();
     let root = root.display();
     let store = format!("ezdfs_store main {{ dsn {dsn}; root {root}; {options} }}\n");
-    Nginx::with_module().http(&store).server("location / { ezdfs main; }").start()
+    door.server().http(&store).server("location / { ezdfs main; }").start()
 }
 
 pub(super) fn done() -> Answer {

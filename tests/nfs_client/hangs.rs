@@ -42,16 +42,19 @@ const LARGE: usize = 32 << 20;
 /// All threads of a process that serves from a mount: those of its runtime and its own.
 const THREADS: usize = 80;
 
+const SERVERS: [Door; 2] = [Door::Nginx, Door::NewestNginx];
+
 pub(super) fn register(trials: &mut Trials) {
     per_door(trials, "reads_that_hang_end_in_time", &Door::ALL, hung_reads);
+    per_door(trials, "reads_that_hang_end_in_time", &[Door::NewestNginx], hung_reads);
     per_door(trials, "threads_do_not_pile_up", &[Door::Core], crowd);
     per_door(trials, "writes_that_hang_end_in_time", &Door::WRITERS, hung_writes);
     per_door(trials, "deletes_that_hang_end_in_time", &Door::WRITERS, hung_deletes);
     per_door(trials, "threads_of_writers_do_not_pile_up", &[Door::Core], crowd_of_writers);
     let mut group = trials.group("nfs_client", &[Need::NfsClient, Need::MARIADB]);
     group.add("writers_that_hang_leave_readers_a_connection", connection_left);
-    per_door(trials, "other_requests_go_on", &[Door::Nginx], others_go_on);
-    per_door(trials, "other_requests_go_on_while_a_body_hangs", &[Door::Nginx], hung_body);
+    per_door(trials, "other_requests_go_on", &SERVERS, others_go_on);
+    per_door(trials, "other_requests_go_on_while_a_body_hangs", &SERVERS, hung_body);
 }
 
 fn whole() -> Answer {
@@ -66,11 +69,11 @@ fn hung_reads(servers: &Servers, door: Door) -> Result {
         assert_eq!(node.read(PICTURE), whole());
         cluster.b.hang(&[*call])?;
         let answer = match door {
-            Door::Core | Door::Nginx => node.read(PICTURE),
+            Door::Core | Door::Nginx | Door::NewestNginx => node.read(PICTURE),
             _ => node.run_hung(&["get", PICTURE], || cluster.b.hang(&[]))?,
         };
         let said = answer.assert_refused();
-        assert!(door == Door::Nginx || said.contains("did not answer within"), "{said}");
+        assert!(SERVERS.contains(&door) || said.contains("did not answer within"), "{said}");
         cluster.b.heal()?;
         wait_for("the mount's recovery", || node.read(PICTURE) == whole())?;
     }
@@ -120,7 +123,7 @@ struct Site {
 }
 
 impl Site {
-    fn start(servers: &Servers, location: &str) -> Result<Self> {
+    fn start(servers: &Servers, door: Door, location: &str) -> Result<Self> {
         let cluster = Cluster::new(servers)?;
         let healthy = free_port();
         let store = |name, root: &std::path::Path| {
@@ -128,7 +131,8 @@ impl Site {
             let options = "mount_timeout 2s; cache_ttl 0;";
             format!("ezdfs_store {name} {{ dsn {dsn}; root {root}; {options} }}\n")
         };
-        let nginx = Nginx::with_module()
+        let nginx = door
+            .server()
             .http(&store("hung", cluster.b.at()))
             .http(&store("healthy", cluster.a.at()))
             .http(&format!(
@@ -146,8 +150,8 @@ impl Site {
     }
 }
 
-fn others_go_on(servers: &Servers, _: Door) -> Result {
-    let mut site = Site::start(servers, "")?;
+fn others_go_on(servers: &Servers, door: Door) -> Result {
+    let mut site = Site::start(servers, door, "")?;
     site.cluster.put(PICTURE, b"bytes")?;
     site.cluster.b.hang(OPENING)?;
     let worker = *site.nginx.worker_pids().first().ok_or("no worker")?;
@@ -179,8 +183,8 @@ fn others_go_on(servers: &Servers, _: Door) -> Result {
 }
 
 /// nginx itself reads what is not small: off its event loop.
-fn hung_body(servers: &Servers, _: Door) -> Result {
-    let mut site = Site::start(servers, "")?;
+fn hung_body(servers: &Servers, door: Door) -> Result {
+    let mut site = Site::start(servers, door, "")?;
     let picture = vec![b'a'; LARGE];
     site.cluster.put(PICTURE, &picture)?;
     let mut connection = site.ask()?;

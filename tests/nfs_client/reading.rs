@@ -168,7 +168,7 @@ fn read_part(node: &Node, door: Door) -> (Answer, Vec<u8>) {
             (Answer::Bytes(bytes), _) => (Answer::Bytes(bytes.clone()), bytes),
             broken => broken,
         },
-        Door::Nginx => {
+        Door::Nginx | Door::NewestNginx => {
             let body = raw_body(node.port());
             let answer = match body.len() {
                 LARGE.. => Answer::Bytes(body.clone()),

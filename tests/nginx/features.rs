@@ -14,6 +14,7 @@ pub(super) fn register(group: &mut Group) {
     group.add("compression", compression);
     group.add("caching_and_slicing_in_front", cache_in_front);
     group.add("variables_in_the_access_log", variables);
+    group.add("escaped_name_is_fit_for_a_header", escaped_name);
 }
 
 /// Needs curl, and openssl for its certificate: few clients speak HTTP/2 in the clear.
@@ -217,6 +218,28 @@ fn variables(servers: &Servers) -> Result {
     let logged = || std::fs::read_to_string(&file).unwrap_or_default();
     wait_for("the log", || logged().lines().count() == expected.len())?;
     assert_eq!(logged().lines().collect::<Vec<_>>(), expected);
+    Ok(())
+}
+
+fn escaped_name(servers: &Servers) -> Result {
+    let site = Site::sqlite(servers)?;
+    for name in ["images/a b%.png", "images/a\r\nX-Injected: yes.png"] {
+        site.put(name, b"a")?;
+    }
+    let nginx = site
+        .builder("")
+        .server(&location("add_header X-Name $ezdfs_name_escaped always;"))
+        .start()?;
+    for (asked, name) in [
+        ("images/a%20b%25.png", "images/a%20b%25.png"),
+        ("images/a%0d%0aX-Injected:%20yes.png", "images/a%0D%0AX-Injected:%20yes.png"),
+        ("images/missing%0aX-Injected:%20yes.png", "images/missing%0AX-Injected:%20yes.png"),
+    ] {
+        let answer = get(nginx.port(), &format!("/var/site/storage/{asked}"));
+        assert_eq!(answer.header("X-Injected"), None, "{asked}: {answer:?}");
+        let expected = format!("var/site/storage/{name}");
+        assert_eq!(answer.header("X-Name"), Some(&*expected), "{asked}: {answer:?}");
+    }
     Ok(())
 }
 

@@ -65,6 +65,8 @@ impl Need {
     pub const PGBOUNCER: Self = Self::Programs(pgbouncer::PROGRAMS);
     pub const NGINX: Self = Self::Programs(&["nginx"]);
     pub const MODULE: Self = Self::Built("ngx_http_ezdfs_module.so");
+    /// The newest nginx, and the module built for it.
+    pub const NEWEST_NGINX: Self = Self::Built("test-nginx/newest.so");
     pub const COMMAND: Self = Self::Built("ezdfs");
 
     /// Why the trial cannot run.

@@ -9,17 +9,50 @@ use std::process::{Command, Stdio};
 use nix::sys::signal::Signal;
 use tempfile::TempDir;
 
-use super::Result;
 use super::process::{Daemon, free_port, is_root, program, scratch, wait_for};
+use super::{Result, built};
 
-/// The module under test.
-pub const MODULE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/build/ngx_http_ezdfs_module.so");
+/// An nginx, for which the module was built.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Release {
+    /// The system's.
+    Installed,
+    /// The newest stable one, which `tests/newest-nginx.sh` fetched.
+    Newest,
+}
+
+impl Release {
+    /// Whichever the trials are to be played on: `EZDFS_TEST_NGINX=newest`.
+    fn chosen() -> Self {
+        match std::env::var_os("EZDFS_TEST_NGINX") {
+            Some(name) if name == "newest" => Self::Newest,
+            _ => Self::Installed,
+        }
+    }
+
+    fn program(self) -> Option<PathBuf> {
+        match self {
+            Self::Installed => program("nginx"),
+            Self::Newest => Some(built("tools/newest-nginx/nginx")),
+        }
+    }
+
+    /// The module under test.
+    fn module(self) -> String {
+        let name = match self {
+            Self::Installed => "ngx_http_ezdfs_module.so",
+            Self::Newest => "test-nginx/newest.so",
+        };
+        built(name).to_string_lossy().into_owned()
+    }
+}
 
 /// What goes into nginx.conf, beside what every private server needs.
 #[derive(Debug)]
 pub struct Builder {
     dir: TempDir,
     port: u16,
+    release: Release,
     modules: Vec<String>,
     user: Option<&'static str>,
     under: Vec<String>,
@@ -111,20 +144,26 @@ impl Builder {
     pub fn test(&self) -> Result<(bool, String)> {
         let file = self.dir.path().join("test.conf");
         fs::write(&file, self.config())?;
-        let output = nginx(self.dir.path(), &file)?.arg("-t").stdin(Stdio::null()).output()?;
+        let output = self.command(&file)?.arg("-t").stdin(Stdio::null()).output()?;
         Ok((output.status.success(), String::from_utf8_lossy(&output.stderr).into_owned()))
     }
 
     pub fn start(self) -> Result<Nginx> {
         let file = self.dir.path().join("nginx.conf");
         fs::write(&file, self.config())?;
-        let command = wrapped(&self.under, nginx(self.dir.path(), &file)?);
+        let command = wrapped(&self.under, self.command(&file)?);
         // TERM, for the master must live long enough to end its workers.
         let log = self.dir.path().join("stderr.log");
         let mut daemon = Daemon::start(&command, None, Signal::SIGTERM, &log)?;
         let port = self.port;
         daemon.wait_until_ready(|| TcpStream::connect(("127.0.0.1", port)).is_ok())?;
         Ok(Nginx { daemon, setup: self })
+    }
+
+    fn command(&self, config: &Path) -> Result<Command> {
+        let mut command = Command::new(self.release.program().ok_or("nginx is not installed")?);
+        command.arg("-p").arg(self.dir.path()).arg("-c").arg(config).args(["-e", "stderr"]);
+        Ok(command)
     }
 }
 
@@ -141,6 +180,7 @@ impl Nginx {
         Builder {
             dir: scratch(),
             port: free_port(),
+            release: Release::chosen(),
             workers: 1,
             modules: Vec::new(),
             user: None,
@@ -154,7 +194,12 @@ impl Nginx {
 
     /// Like [`builder`](Self::builder), with the module under test.
     pub fn with_module() -> Builder {
-        Self::builder().load_module(MODULE)
+        Self::of(Release::chosen())
+    }
+
+    /// An nginx of this release with the module that was built for it.
+    pub fn of(release: Release) -> Builder {
+        Builder { release, ..Self::builder() }.load_module(&release.module())
     }
 
     pub fn port(&self) -> u16 {
@@ -216,13 +261,6 @@ impl Drop for Nginx {
             eprintln!("nginx on port {} said:\n{}", self.port(), self.error_log());
         }
     }
-}
-
-fn nginx(prefix: &Path, config: &Path) -> Result<Command> {
-    let program: PathBuf = program("nginx").ok_or("nginx is not installed")?;
-    let mut command = Command::new(program);
-    command.arg("-p").arg(prefix).arg("-c").arg(config).args(["-e", "stderr"]);
-    Ok(command)
 }
 
 /// The same command, started by another.
