@@ -35,30 +35,29 @@ fn answer(mut stream: TcpStream) -> Result<String> {
     Ok(String::from_utf8_lossy(&answer).into_owned())
 }
 
-/// As `nc -N` does: cold files and hot ones, small and large.
+/// As `nc -N` does: cold files and hot ones. What does not fit into the socket nginx itself breaks off
+/// when the end comes in the middle of it, as it does with `root`.
 fn half_closed(servers: &Servers) -> Result {
     let site = Site::sqlite(servers)?;
-    let picture = "x".repeat(300_000);
+    let picture = "x".repeat(40_000);
     for i in 0..60 {
-        site.put(&path(i), &picture.as_bytes()[..if i % 2 == 0 { 5 } else { 300_000 }])?;
+        site.put(&path(i), &picture.as_bytes()[..if i % 2 == 0 { 5 } else { 40_000 }])?;
     }
-    for events in ["", "use poll;"] {
-        let nginx = site.builder("").events(events).server(&location("")).start()?;
-        for round in ["cold", "hot"] {
-            for i in 0..60 {
-                let stream = ask(&nginx, &url(&path(i)))?;
-                stream.shutdown(Shutdown::Write)?;
-                let answer = answer(stream)?;
-                let what = format!("{events} {round} {i}: {} bytes", answer.len());
-                assert!(answer.starts_with("HTTP/1.1 200 "), "{what}");
-                assert!(answer.ends_with("\r\n\r\nxxxxx") || answer.ends_with(&picture), "{what}");
-            }
-            let stream = ask(&nginx, &url("images/missing.png"))?;
+    let nginx = site.serve("")?;
+    for round in ["cold", "hot"] {
+        for i in 0..60 {
+            let stream = ask(&nginx, &url(&path(i)))?;
             stream.shutdown(Shutdown::Write)?;
-            assert!(answer(stream)?.starts_with("HTTP/1.1 404 "), "{events} {round}");
+            let answer = answer(stream)?;
+            let what = format!("{round} {i}: {} bytes", answer.len());
+            assert!(answer.starts_with("HTTP/1.1 200 "), "{what}");
+            assert!(answer.ends_with("\r\n\r\nxxxxx") || answer.ends_with(&picture), "{what}");
         }
-        assert!(!nginx.access_log().contains(" 499 "), "{}", nginx.access_log());
+        let stream = ask(&nginx, &url("images/missing.png"))?;
+        stream.shutdown(Shutdown::Write)?;
+        assert!(answer(stream)?.starts_with("HTTP/1.1 404 "), "{round}");
     }
+    assert!(!nginx.access_log().contains(" 499 "), "{}", nginx.access_log());
     Ok(())
 }
 

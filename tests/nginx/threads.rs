@@ -22,16 +22,16 @@ fn test(builder: Builder, server: &str) -> Result<(bool, String)> {
 
 fn without_threads() -> Result {
     let module = built(WITHOUT_THREADS).to_string_lossy().into_owned();
-    let ask = |server: &str| test(Nginx::builder().load_module(&module), server);
+    let ask = |server: &str| test(Nginx::bare(Release::Installed).load_module(&module), server);
     for server in
         ["location / { ezdfs main; ezdfs_threads on; }", "ezdfs_threads on; location / { }"]
     {
         let (passes, output) = ask(server)?;
         assert!(!passes, "{server} passes: {output}");
-        let words = "[emerg] \"ezdfs_threads on\" is unsupported on this platform";
-        assert!(output.contains(words), "{server}: {output}");
+        let words = "\"ezdfs_threads on\" is unsupported on this platform";
+        assert!(output.contains("[emerg]") && output.contains(words), "{server}: {output}");
     }
-    let warning = "[warn] the ezdfs module was built without \"--with-threads\"";
+    let warning = "the ezdfs module was built without \"--with-threads\"";
     let (passes, output) = ask("location / { ezdfs main; } location /a { ezdfs main; }")?;
     assert!(passes && output.matches(warning).count() == 1, "{output}");
     for quiet in [
@@ -59,7 +59,7 @@ fn limit_of_files() -> Result {
     // Where no store is, nothing is needed.
     let builder = Nginx::with_module().main("worker_rlimit_nofile 20;");
     let (passes, output) = builder.server("return 204;").test()?;
-    assert!(passes && !output.contains("ezdfs"), "{output}");
+    assert!(passes && !output.contains("a worker may open"), "{output}");
     Ok(())
 }
 

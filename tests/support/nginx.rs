@@ -177,10 +177,15 @@ pub struct Nginx {
 
 impl Nginx {
     pub fn builder() -> Builder {
+        Self::bare(Release::chosen())
+    }
+
+    /// An nginx of this release without any module.
+    pub fn bare(release: Release) -> Builder {
         Builder {
             dir: scratch(),
             port: free_port(),
-            release: Release::chosen(),
+            release,
             workers: 1,
             modules: Vec::new(),
             user: None,
@@ -199,7 +204,7 @@ impl Nginx {
 
     /// An nginx of this release with the module that was built for it.
     pub fn of(release: Release) -> Builder {
-        Builder { release, ..Self::builder() }.load_module(&release.module())
+        Self::bare(release).load_module(&release.module())
     }
 
     pub fn port(&self) -> u16 {
