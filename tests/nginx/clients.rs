@@ -121,7 +121,9 @@ fn log_says(servers: &Servers) -> Result {
         builder.http(&dead_store(&site, "dead")).server(&page).server(&location("")).start()?;
     assert_eq!(get(nginx.port(), &format!("/dead{}", url("images/a.png"))).status, 404);
     let log = nginx.error_log();
-    let line = log.lines().find(|line| line.contains("gone.html")).ok_or("no line")?;
-    assert!(!line.contains("waiting for ezdfs store"), "{line}");
+    for what in ["ezdfs: ", "gone.html"] {
+        let line = log.lines().find(|line| line.contains(what)).ok_or("no line")?;
+        assert!(!line.contains("waiting for ezdfs store"), "{line}");
+    }
     Ok(())
 }
