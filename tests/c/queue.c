@@ -154,9 +154,9 @@ main(int argc, char **argv)
     serve(store, "/images/a.png", "/images%2Fa.png", 0,
           EZDFS_RESULT_INVALID_NAME);
 
-    serve_with(argv[1], "var", "/", "site/storage/images/b.png",
-               "site/storage/original/images/b");
-    serve_with(argv[1], "var/site", "http://static.example.com/",
+    serve_with(argv[1], "var", "/", "one/storage/images/b.png",
+               "one/storage/original/images/b");
+    serve_with(argv[1], "var/two", "http://static.example.com/",
                "storage/images/c.png", "storage/original/images/c");
     serve_with(argv[1], "files", "/", "images/d.png", "original/images/d");
 
