@@ -9,6 +9,7 @@ use libtest_mimic::Arguments;
 mod bundle;
 mod c_programs;
 mod command;
+mod connect;
 #[cfg(feature = "failpoints")]
 mod crash;
 mod database;
@@ -68,6 +69,7 @@ fn main() -> ExitCode {
     replies::register(&mut trials);
     safe::register(&mut trials);
     sandbox::register(&mut trials);
+    connect::register(&mut trials);
     bundle::register(&mut trials);
     demo::register(&mut trials);
 

@@ -217,6 +217,10 @@ impl Server {
         format!("mysql://ezdfs:secret@127.0.0.1:{}/{database}", self.port)
     }
 
+    pub fn socket(&self) -> PathBuf {
+        self.dir.path().join("socket")
+    }
+
     fn root_dsn(&self) -> String {
         format!("mysql://root@localhost/mysql?socket={}/socket", self.dir.path().display())
     }

@@ -11,7 +11,7 @@ use tempfile::TempDir;
 
 use super::Result;
 use super::db::{self, Rows};
-use super::process::{Daemon, become_user, free_port, is_root, program, run, scratch};
+use super::process::{Daemon, become_user, free_port, is_root, program, run, scratch, wait_for};
 
 /// The programs without which there is no server.
 pub const PROGRAMS: &[&str] = &["initdb", "postgres"];
@@ -23,11 +23,18 @@ pub struct Server {
     daemon: Mutex<Option<Daemon>>,
     dir: TempDir,
     port: u16,
+    /// Settings that this server has and others have not.
+    besides: Vec<String>,
     databases: AtomicUsize,
 }
 
 impl Server {
     pub fn start() -> Result<Self> {
+        Self::start_with(&[])
+    }
+
+    /// With settings of the trial's own, which come after the usual ones.
+    pub fn start_with(settings: &[String]) -> Result<Self> {
         let dir = scratch();
         let password = dir.path().join("password");
         std::fs::write(&password, "secret\n")?;
@@ -48,7 +55,8 @@ impl Server {
             .current_dir("/");
         run(&mut initdb)?;
         let (port, databases) = (free_port(), AtomicUsize::new(0));
-        let server = Self { daemon: Mutex::default(), dir, port, databases };
+        let besides = settings.to_vec();
+        let server = Self { daemon: Mutex::default(), dir, port, besides, databases };
         server.launch()?;
         Ok(server)
     }
@@ -67,6 +75,9 @@ impl Server {
             "full_page_writes=off",
             "autovacuum=off",
         ] {
+            command.args(["-c", setting]);
+        }
+        for setting in &self.besides {
             command.args(["-c", setting]);
         }
         // QUIT ends the server at once, but lets it take its children and shared memory along.
@@ -100,6 +111,17 @@ impl Server {
         self.launch()
     }
 
+    /// Lets the superuser `tls` in from here on as the line says.
+    pub fn let_in(&self, line: &str) -> Result {
+        self.sql("postgres", "CREATE ROLE tls SUPERUSER LOGIN PASSWORD 'secret'")?;
+        let others = "host all ezdfs 127.0.0.1/32 scram-sha-256";
+        std::fs::write(self.dir.path().join("data/pg_hba.conf"), format!("{line}\n{others}\n"))?;
+        let loaded = || self.sql("postgres", "SELECT pg_conf_load_time()");
+        let before = loaded()?;
+        self.sql("postgres", "SELECT pg_reload_conf()")?;
+        wait_for("the new rules", || loaded().is_ok_and(|now| now != before))
+    }
+
     pub fn port(&self) -> u16 {
         self.port
     }
@@ -127,6 +149,11 @@ impl Server {
 
 /// Debian's package makes this user; PostgreSQL refuses to run as root.
 const SERVER_USER: &str = "postgres";
+
+/// Whose files the server reads.
+pub fn owner() -> Result<Option<(u32, u32)>> {
+    server_user().map(ids_of).transpose()
+}
 
 /// Whom servers run as; `None` where that is whoever runs the trials.
 pub fn server_user() -> Option<&'static str> {
