@@ -41,7 +41,8 @@ impl<'a> Parts<'a> {
         let has_database = !self.database.is_empty() || self.query.contains("dbname=");
         has_database
             && !self.database.contains(['/', '@', '#', ':'])
-            && !self.query.contains('#')
+            && !self.query.contains(['#', '?'])
+            && self.query.split('&').all(|pair| pair.is_empty() || pair.contains('='))
             && self.hosts.split(',').all(|host| Address::default().set_host(host).is_ok())
     }
 
