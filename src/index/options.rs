@@ -109,12 +109,26 @@ pub(super) fn other_way(address: &Address, error: &sqlx::Error) -> Option<TlsMod
     match address.tls.mode() {
         TlsMode::Preferred if has_failed(error) || is_barred(error) => Some(TlsMode::Disabled),
         TlsMode::Allowed if is_barred(error) => Some(TlsMode::Required),
+        // MySQL wants to see the whole password now and then. Its own clients send it in
+        // the clear over a socket, and sqlx by TLS alone.
+        TlsMode::Disabled if address.socket.is_some() && is_denied(error) => {
+            Some(TlsMode::Required)
+        }
         _ => None,
     }
 }
 
 fn has_failed(error: &sqlx::Error) -> bool {
     matches!(error, sqlx::Error::Tls(_))
+}
+
+/// MySQL's number of what it says to a wrong password, and to no whole one.
+fn is_denied(error: &sqlx::Error) -> bool {
+    let sqlx::Error::Database(error) = error else {
+        return false;
+    };
+    let mysql = error.try_downcast_ref::<sqlx::mysql::MySqlDatabaseError>();
+    mysql.is_some_and(|error| error.number() == 1045)
 }
 
 /// Whether PostgreSQL lets nobody in this way, whatever the password.

@@ -35,7 +35,8 @@ fn refuse(site: &Site, code: &str, count: u32) {
             vec![
                 "DROP TRIGGER IF EXISTS a".to_owned(),
                 "DROP TRIGGER IF EXISTS b".to_owned(),
-                format!("CREATE OR REPLACE TABLE refusals ENGINE = MyISAM AS SELECT {count} AS n"),
+                "DROP TABLE IF EXISTS refusals".to_owned(),
+                format!("CREATE TABLE refusals ENGINE = MyISAM AS SELECT {count} AS n"),
                 format!("CREATE TRIGGER a BEFORE INSERT ON ezdfsfile FOR EACH ROW {body}"),
                 format!("CREATE TRIGGER b BEFORE UPDATE ON ezdfsfile FOR EACH ROW {body}"),
             ]

@@ -15,7 +15,9 @@ pub(super) fn register(trials: &mut Trials) {
 pub(super) fn account(cli: &Cli, backend: Backend, rights: &str) -> String {
     let (user, rest) = cli.dsn.split_once("//ezdfs:secret@").unwrap();
     let database = rest.rsplit('/').next().unwrap();
-    let name = format!("{}_{database}", rights.replace([' ', ','], "").to_lowercase());
+    // MySQL's names of users are short.
+    let initials: String = rights.split(", ").filter_map(|right| right.chars().next()).collect();
+    let name = format!("{}_{database}", initials.to_lowercase());
     match backend {
         Backend::MariaDb => cli.sql(&format!(
             "CREATE USER '{name}'@'%' IDENTIFIED BY 'secret';

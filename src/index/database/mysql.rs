@@ -53,7 +53,11 @@ impl Database for MySql {
         async move {
             match open(&address, address.tls.mode()).await {
                 Err(error) => match options::other_way(&address, &error) {
-                    Some(tls) => open(&address, tls).await,
+                    // A server without TLS says no more than it did.
+                    Some(tls) => open(&address, tls).await.map_err(|other| match other {
+                        sqlx::Error::Tls(_) => error,
+                        other => other,
+                    }),
                     None => Err(error),
                 },
                 opened => opened,
