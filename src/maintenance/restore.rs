@@ -215,7 +215,7 @@ impl Run<'_> {
         let conflict = |reason| Error::new(ErrorKind::InvalidInput, "restore", what, reason);
         let pending = match &entry.row {
             Some(record) => match self.begin(record, entry.trash.is_some())? {
-                Begun::Inserted(pending) => Some(pending),
+                Begun::Inserted(pending) => Some(*pending),
                 Begun::IsThere => None,
                 Begun::Occupied => return Err(conflict("another row has its key by now")),
             },
@@ -266,7 +266,7 @@ impl Run<'_> {
             let index = self.process.index();
             let begun = index.attempts().repeat(|| index.begin_restore(record)).await?;
             if let Some(pending) = begun {
-                return Ok(Begun::Inserted(pending));
+                return Ok(Begun::Inserted(Box::new(pending)));
             }
             let Some(there) = index.find_keyed(&record.name_hash).await? else {
                 return Ok(Begun::Occupied);
@@ -285,7 +285,7 @@ impl Run<'_> {
 /// What became of a row that was to be put back.
 enum Begun {
     /// Not committed yet.
-    Inserted(PendingWrite),
+    Inserted(Box<PendingWrite>),
     /// It is there as it was, or as it was before it was soft-deleted.
     IsThere,
     Occupied,
