@@ -40,9 +40,11 @@ final class Dsn
             'ssl-cert' => $parameters['ssl_cert'] ?? self::driverOption($options, 'PDO::MYSQL_ATTR_SSL_CERT'),
             'ssl-key' => $parameters['ssl_key'] ?? self::driverOption($options, 'PDO::MYSQL_ATTR_SSL_KEY'),
         ];
-        if (isset($query['ssl-ca'])) {
-            $verify = self::driverOption($options, 'PDO::MYSQL_ATTR_SSL_VERIFY_SERVER_CERT');
-            $query['ssl-mode'] = $verify === false ? 'REQUIRED' : 'VERIFY_IDENTITY';
+        $verify = self::driverOption($options, 'PDO::MYSQL_ATTR_SSL_VERIFY_SERVER_CERT');
+        // PHP's client uses TLS where any of these is set, and verifies unless told otherwise.
+        if ($verify !== null || isset($query['ssl-ca']) || isset($query['ssl-key'])) {
+            $isVerified = filter_var($verify ?? isset($query['ssl-ca']), \FILTER_VALIDATE_BOOLEAN);
+            $query['ssl-mode'] = $isVerified ? 'VERIFY_IDENTITY' : 'REQUIRED';
         }
 
         return self::url('mysql', $parameters, $query);

@@ -36,6 +36,14 @@ final class DsnTest extends TestCase
                 ['unix_socket' => '/run/my sql.sock', 'host' => 'localhost'] + $mysql,
                 'mysql://u:p@localhost/ezdfs?socket=%2Frun%2Fmy%20sql.sock',
             ],
+            'MySQL by TLS' => [
+                ['driverOptions' => [\PDO::MYSQL_ATTR_SSL_CA => '/ca.pem']] + $mysql,
+                'mysql://u:p@db/ezdfs?ssl-ca=%2Fca.pem&ssl-mode=VERIFY_IDENTITY',
+            ],
+            'MySQL by TLS that is not verified' => [
+                ['driverOptions' => [\PDO::MYSQL_ATTR_SSL_CA => '/ca.pem', \PDO::MYSQL_ATTR_SSL_VERIFY_SERVER_CERT => 0]] + $mysql,
+                'mysql://u:p@db/ezdfs?ssl-ca=%2Fca.pem&ssl-mode=REQUIRED',
+            ],
             'IPv6' => [['host' => '::1'] + $mysql, 'mysql://u:p@[::1]/ezdfs'],
             'primary and replicas' => [
                 ['driver' => 'pdo_mysql', 'primary' => ['host' => 'one'] + $mysql, 'replica' => [['host' => 'two']]],
