@@ -20,6 +20,7 @@ pub(super) fn register_mariadb(group: &mut Group) {
     group.add("cold_requests_for_many_names_share_few_queries", |_| few_queries());
     group.add("silent_database_is_503_at_the_deadline", |_| silent_database());
     group.add("clients_leave_while_waiting", |_| clients_leave());
+    group.add("clients_that_leave_leave_nothing_behind", |_| nothing_behind());
     group.add("many_requests_without_a_database_are_no_storm", |_| no_storm());
     group.add("passive_server_is_used", |_| passive_server());
 }
@@ -311,6 +312,43 @@ fn clients_leave() -> Result {
         assert!(!log.contains(level), "{log}");
     }
     Ok(())
+}
+
+/// Each of these look-ups would last as long as the server is silent.
+fn nothing_behind() -> Result {
+    const CLIENTS: usize = 200;
+    const ROUNDS: usize = 40;
+    let (server, site) = mariadb_site(1)?;
+    let patient = "connect_timeout 60s; query_timeout 60s; cache_ttl 0;";
+    let nginx = observed(site.builder(patient)).server(&location("")).start()?;
+    assert_eq!(get(nginx.port(), &url(&path(0))).status, 200);
+    let worker = *nginx.worker_pids().first().expect("a worker");
+    let frozen = Frozen::new(&server)?;
+    let mut grown = Vec::new();
+    for round in 0..ROUNDS {
+        let targets: Vec<_> =
+            (0..CLIENTS).map(|i| url(&format!("images/{round}/{i}.png"))).collect();
+        let connections = send(&nginx, targets.iter().map(String::as_str))?;
+        wait_for("the requests", || under_way(&nginx) == CLIENTS)?;
+        connections.into_iter().try_for_each(Connection::reset)?;
+        wait_for("the end of the requests", || under_way(&nginx) == 0)?;
+        grown.push(resident_kilobytes(worker)?);
+    }
+    drop(frozen);
+    let (first, last) = (grown[ROUNDS / 4], grown[ROUNDS - 1]);
+    assert!(last < first + 8 * 1024, "kilobytes after each round: {grown:?}");
+    assert_eq!(get(nginx.port(), &url(&path(0))).text(), path(0));
+    injected(
+        "thousands of clients that leave while the database is silent",
+        "nothing stays in memory",
+    );
+    Ok(())
+}
+
+fn resident_kilobytes(pid: u32) -> Result<usize> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).ok_or("no VmRSS")?;
+    Ok(line.trim().trim_end_matches(" kB").parse()?)
 }
 
 /// A server that takes each attempt to connect and closes it.

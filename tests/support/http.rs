@@ -4,6 +4,8 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
+use nix::sys::socket::{setsockopt, sockopt};
+
 use super::Result;
 
 /// An answer that does not come fails the trial instead of hanging the run.
@@ -78,6 +80,12 @@ impl Connection {
         stream.set_read_timeout(Some(READ_TIMEOUT))?;
         stream.set_nodelay(true)?;
         Ok(Self { stream: BufReader::new(stream) })
+    }
+
+    /// Closes it so that the server hears of it at once.
+    pub fn reset(self) -> Result {
+        let at_once = nix::libc::linger { l_onoff: 1, l_linger: 0 };
+        Ok(setsockopt(self.stream.get_ref(), sockopt::Linger, &at_once)?)
     }
 
     /// Sends a request without a body. `Host: localhost` unless `headers` name one.
