@@ -43,6 +43,9 @@ fn rights(db: TestDb) {
             let is_named = write.lines().any(|line| line.starts_with(verb));
             assert_eq!(is_named, missing.contains(&verb), "{rights}: {write}");
         }
+        // It is in, and may not do all.
+        assert_eq!(write.matches("lacks a privilege").count(), missing.len(), "{write}");
+        assert!(!write.contains("login"), "{write}");
         assert_eq!(lacks(&cli, &with, "read"), "", "{rights}");
         let needs_insert_alone = lacks(&cli, &with, "restore").is_empty();
         assert_eq!(needs_insert_alone, !missing.contains(&"INSERT"), "{rights}");
