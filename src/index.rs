@@ -19,7 +19,6 @@ mod register;
 mod roster;
 mod schema;
 mod servers;
-mod session;
 mod settle;
 mod siblings;
 mod sorted;

@@ -8,11 +8,10 @@ use sqlx::any::AnyRow;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::connection::{Answer, Connection};
-use super::database::{Database, Meaning};
+use super::database::{Database, Meaning, is_on};
 use super::fault::{self, Attempts};
 use super::query::Query;
 use super::servers::{Link, Servers};
-use super::session::is_on;
 use crate::config::Options;
 use crate::error::{Error, ErrorKind, Result};
 use crate::forks;

@@ -13,10 +13,10 @@ use sqlx::error::DatabaseError;
 
 use super::connection::Connection;
 use super::query::Query;
-use super::session::Facts;
 use super::sql::Filter;
 use crate::config::Dialect;
 use crate::config::dsn::Address;
+use crate::metadata::Turns;
 
 /// What to make of an error that the server sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -194,7 +194,27 @@ pub(super) type Connecting = BoxFuture<'static, Result<Connection, sqlx::Error>>
 /// An attempt to settle a session.
 pub(super) type Settling<'c> = BoxFuture<'c, Result<Facts, sqlx::Error>>;
 
-/// What is settled for each session.
+/// What a server says of itself when its session is settled.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Facts {
+    /// It is a replica, or was told to take no writes. A user who may write all
+    /// the same had better not.
+    pub(super) read_only: bool,
+    /// It is one of several that all take writes, and learns from the others
+    /// only at COMMIT what they have locked (Galera): the times that it may give.
+    pub(super) certified: Option<Turns>,
+    /// Something stands before it that gives each transaction another of its
+    /// connections.
+    pub(super) is_pooled: bool,
+}
+
+/// Whether a setting of a server says yes.
+pub(super) fn is_on(value: &str) -> bool {
+    !matches!(value.to_ascii_lowercase().as_str(), "" | "0" | "off")
+}
+
+/// What is settled for each session. No setting that the protocol stands on is left to the
+/// server's configuration or to the DSN.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Session {
     pub(super) query_timeout: Duration,

@@ -3,12 +3,13 @@
 use futures_util::FutureExt as _;
 use sqlx::ConnectOptions as _;
 
-use super::{Connecting, Database, Meaning, Range, Session, Settling, created_columns};
+use super::{
+    Connecting, Database, Facts, Meaning, Range, Session, Settling, created_columns, is_on,
+};
 use crate::config::dsn::{Address, TlsMode};
 use crate::index::connection::Connection;
 use crate::index::options;
 use crate::index::panics::contained;
-use crate::index::session::{Facts, is_on};
 use crate::index::sql::Filter;
 use crate::metadata::Turns;
 

@@ -4,14 +4,14 @@ use futures_util::FutureExt as _;
 use sqlx::ConnectOptions as _;
 
 use super::{
-    Connecting, Database, Meaning, Range, Session, Settling, created_columns, created_with_indexes,
+    Connecting, Database, Facts, Meaning, Range, Session, Settling, created_columns,
+    created_with_indexes, is_on,
 };
 use crate::config::dsn::{Address, TlsMode};
 use crate::index::connection::Connection;
 use crate::index::options;
 use crate::index::panics::contained;
 use crate::index::query::{Argument, Query};
-use crate::index::session::{Facts, is_on};
 use crate::index::sql::Filter;
 
 /// SQLSTATE codes and classes.

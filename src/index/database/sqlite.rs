@@ -4,12 +4,12 @@ use futures_util::FutureExt as _;
 use sqlx::ConnectOptions as _;
 
 use super::{
-    Connecting, Database, Meaning, Range, Session, Settling, created_columns, created_with_indexes,
+    Connecting, Database, Facts, Meaning, Range, Session, Settling, created_columns,
+    created_with_indexes,
 };
 use crate::config::dsn::Address;
 use crate::index::connection::Connection;
 use crate::index::options;
-use crate::index::session::Facts;
 use crate::index::sql::Filter;
 
 /// Result codes, extended ones too. sqlx prepares each statement, so that its text is
