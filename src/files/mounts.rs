@@ -3,8 +3,12 @@
 use std::ffi::OsString;
 use std::fs::File;
 use std::io::Read;
+use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use super::Mount;
 use crate::error::Result;
@@ -30,13 +34,13 @@ impl Mount {
     /// What is mounted at the root and beneath it now.
     pub(crate) fn mounts(&self) -> Result<Mounts> {
         let root = self.real_root()?;
-        Ok(Mounts::of(&list().unwrap_or_default(), Path::new(&root)))
+        let all = list().unwrap_or_else(|_| Arc::new([]));
+        Ok(Mounts::of(&all, Path::new(&root)))
     }
 }
 
 impl Mounts {
-    fn of(list: &[u8], root: &Path) -> Self {
-        let all: Vec<_> = list.split(|byte| *byte == b'\n').filter_map(Entry::parse).collect();
+    fn of(all: &[Entry], root: &Path) -> Self {
         let is_above = |entry: &&Entry| root.starts_with(&entry.mount_point);
         // Of several on one directory the last is seen.
         let own = all.iter().filter(is_above).max_by_key(|entry| entry.depth()).cloned();
@@ -91,16 +95,51 @@ fn unescaped(word: &[u8]) -> Vec<u8> {
     plain
 }
 
-fn list() -> std::io::Result<Vec<u8>> {
+/// The kernel's list, and the descriptor that tells when it is another.
+struct Watched {
+    file: File,
+    entries: Arc<[Entry]>,
+    /// A child would take the news from its parent, whose descriptor it has.
+    process: u32,
+}
+
+impl Watched {
+    /// What comes after the file was opened is news.
+    fn read() -> std::io::Result<Self> {
+        let mut file = File::open(LIST)?;
+        // The kernel says of no list how long it is: it would be read in small pieces.
+        let mut list = Vec::with_capacity(16 << 10);
+        file.read_to_end(&mut list)?;
+        Ok(Watched { file, entries: entries(&list).into(), process: std::process::id() })
+    }
+
+    /// proc(5): a change is an exceptional condition of the file.
+    fn is_current(&self) -> bool {
+        let mut news = [PollFd::new(self.file.as_fd(), PollFlags::POLLPRI)];
+        self.process == std::process::id() && poll(&mut news, PollTimeout::ZERO) == Ok(0)
+    }
+}
+
+fn entries(list: &[u8]) -> Vec<Entry> {
+    list.split(|byte| *byte == b'\n').filter_map(Entry::parse).collect()
+}
+
+fn list() -> std::io::Result<Arc<[Entry]>> {
+    static LAST: Mutex<Option<Watched>> = Mutex::new(None);
     // Tests can mount no NFS everywhere.
     #[cfg(feature = "failpoints")]
     if let Some(Some(path)) = fail::eval("mountinfo", |path| path) {
-        return std::fs::read(path);
+        return Ok(entries(&std::fs::read(path)?).into());
     }
-    // The kernel says of no list how long it is: it would be read in small pieces.
-    let mut list = Vec::with_capacity(16 << 10);
-    File::open(LIST)?.read_to_end(&mut list)?;
-    Ok(list)
+    // Who held it when a process forked holds it for ever in the child.
+    let Ok(mut last) = LAST.try_lock() else { return Ok(Watched::read()?.entries) };
+    if let Some(watched) = last.as_ref().filter(|watched| watched.is_current()) {
+        return Ok(Arc::clone(&watched.entries));
+    }
+    // A descriptor of this process's parent is closed here, and stays the parent's.
+    *last = None;
+    let watched = last.insert(Watched::read()?);
+    Ok(Arc::clone(&watched.entries))
 }
 
 #[cfg(test)]
@@ -119,7 +158,7 @@ broken
 ";
 
     fn soft(root: &str) -> Vec<PathBuf> {
-        Mounts::of(LINES, Path::new(root)).soft().map(Path::to_owned).collect()
+        Mounts::of(&entries(LINES), Path::new(root)).soft().map(Path::to_owned).collect()
     }
 
     #[test]
@@ -137,10 +176,10 @@ broken
         let root = Path::new("/mnt/nfs/var");
         let fewer: Vec<u8> =
             LINES.split_inclusive(|b| *b == b'\n').take(5).flatten().copied().collect();
-        assert_eq!(Mounts::of(LINES, root), Mounts::of(&fewer, root));
+        assert_eq!(Mounts::of(&entries(LINES), root), Mounts::of(&entries(&fewer), root));
         let unmounted: Vec<u8> =
             LINES.split_inclusive(|b| *b == b'\n').take(4).flatten().copied().collect();
-        assert_ne!(Mounts::of(LINES, root), Mounts::of(&unmounted, root));
+        assert_ne!(Mounts::of(&entries(LINES), root), Mounts::of(&entries(&unmounted), root));
     }
 
     #[test]
@@ -148,5 +187,6 @@ broken
         let mounts = Mounts::of(&list().unwrap(), Path::new("/"));
         assert_eq!(mounts.0[0].mount_point, Path::new("/"));
         assert_eq!(mounts, Mounts::of(&list().unwrap(), Path::new("/")));
+        assert!(Watched::read().unwrap().is_current());
     }
 }
