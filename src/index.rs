@@ -34,7 +34,7 @@ use std::time::Duration;
 
 use sqlx::Row as _;
 use sqlx::any::AnyRow;
-use tokio::sync::OnceCell;
+use tokio::sync::{Mutex, OnceCell};
 
 use crate::config::Options;
 use crate::error::Result;
@@ -48,7 +48,7 @@ use query::Query;
 use siblings::Siblings;
 use sql::Sql;
 
-pub(crate) use fault::{Attempts, is_refusal};
+pub(crate) use fault::{Attempts, has_rolled_back};
 pub(crate) use list::Page;
 pub(crate) use locked::{Keyed, Locked};
 pub(crate) use pending::PendingWrite;
@@ -74,7 +74,7 @@ pub(crate) struct Index {
     fitted: Fitted,
     /// Whether an index has the rows in the byte order of their names.
     is_ordered: OnceCell<bool>,
-    siblings: OnceCell<Siblings>,
+    siblings: Mutex<Option<Arc<Siblings>>>,
 }
 
 impl Index {
@@ -86,7 +86,7 @@ impl Index {
             database: options.dsn.database().to_owned(),
             fitted: Fitted::default(),
             is_ordered: OnceCell::new(),
-            siblings: OnceCell::new(),
+            siblings: Mutex::default(),
         })
     }
 
@@ -219,7 +219,10 @@ impl Index {
             let mut connection = self.pool.get(Purpose::Read).await?;
             connection.fetch_all(operation, subject, query).await
         };
-        self.attempts().repeat(fetch).await
+        match self.attempts().repeat(fetch).await {
+            Err(error) if fault::cannot_be_there(&error) => Ok(Vec::new()),
+            rows => rows,
+        }
     }
 
     async fn execute(

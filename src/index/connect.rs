@@ -20,6 +20,9 @@ use crate::metadata::Turns;
 /// A connection that idled longer than this is tried out before its next use.
 const TRUSTED_IDLE: Duration = Duration::from_secs(1);
 
+/// The operation that ends a transaction.
+pub(super) const COMMIT: &str = "commit";
+
 /// How long to wait before asking again for a place on a server that is full.
 const FULL_PAUSE: Duration = Duration::from_millis(20);
 
@@ -250,7 +253,8 @@ impl Guard {
     /// What it means that the server does not have a row. Asked after it was looked
     /// for: a server that was to take no writes then says so still.
     pub(super) async fn authority(&mut self) -> Result<Authority> {
-        if !self.is_writable() {
+        let is_suspect = self.object.as_ref().is_some_and(|link| link.is_suspect());
+        if !self.is_writable() || is_suspect {
             return Ok(Authority::Follower);
         }
         let Some(question) = self.servers.database.is_read_only() else {
@@ -362,9 +366,16 @@ impl Guard {
         // Stays so if the caller goes away meanwhile.
         let before = std::mem::replace(&mut self.state, State::Busy);
         let timeout = self.servers.session.query_timeout;
-        match tokio::time::timeout(timeout, work(&mut link.connection)).await {
+        let worked = tokio::time::timeout(timeout, work(&mut link.connection)).await;
+        // What was done to a file that is not the database any more is nothing.
+        let worked = worked.map(|done| done.and_then(|it| self.servers.in_its_file(link, it)));
+        match worked {
             Ok(Ok(value)) => {
                 self.state = before.after_statement();
+                // Alone, or the end of a transaction.
+                if self.turn.is_some() && (self.state == State::Idle || operation == COMMIT) {
+                    link.has_written();
+                }
                 Ok(value)
             }
             Ok(Err(error)) => {

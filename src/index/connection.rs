@@ -12,7 +12,10 @@ use super::query::Query;
 
 /// An open connection.
 #[derive(Debug)]
-pub(super) struct Connection(Box<dyn AnyConnectionBackend>);
+pub(super) struct Connection {
+    backend: Box<dyn AnyConnectionBackend>,
+    marker: Option<String>,
+}
 
 /// What a statement gave.
 #[derive(Default)]
@@ -23,7 +26,17 @@ pub(super) struct Answer {
 
 impl Connection {
     pub(super) fn new(connection: impl AnyConnectionBackend) -> Self {
-        Connection(Box::new(connection))
+        Connection { backend: Box::new(connection), marker: None }
+    }
+
+    /// One whose server was told something when it was made.
+    pub(super) fn marked(connection: impl AnyConnectionBackend, marker: String) -> Self {
+        Connection { marker: Some(marker), ..Connection::new(connection) }
+    }
+
+    /// What its server was told.
+    pub(super) fn marker(&self) -> Option<String> {
+        self.marker.clone()
     }
 
     /// Prepares a statement, unless that was done, and runs it.
@@ -49,12 +62,12 @@ impl Connection {
     }
 
     pub(super) async fn ping(&mut self) -> Result<(), sqlx::Error> {
-        contained(self.0.ping()).await
+        contained(self.backend.ping()).await
     }
 
     /// Says good-bye, which a server may log the lack of.
     pub(super) async fn close(self) -> Result<(), sqlx::Error> {
-        self.0.close().await
+        self.backend.close().await
     }
 
     async fn send(
@@ -64,7 +77,7 @@ impl Connection {
     ) -> Result<Answer, sqlx::Error> {
         let is_prepared = arguments.is_some();
         let text = AssertSqlSafe(text).into_sql_str();
-        let mut answers = self.0.fetch_many(text, is_prepared, arguments).fuse();
+        let mut answers = self.backend.fetch_many(text, is_prepared, arguments).fuse();
         let collect = async {
             let mut all = Answer::default();
             while let Some(answer) = answers.try_next().await? {

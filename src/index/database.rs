@@ -41,6 +41,8 @@ pub(super) enum Meaning {
     Privilege,
     /// A value does not fit its column.
     Input,
+    /// The database has not the characters for it.
+    Untranslatable,
     /// No such table or column.
     Schema,
     /// There is a row of this key.
@@ -50,14 +52,17 @@ pub(super) enum Meaning {
 /// What an error of any of the three means.
 pub(super) fn meaning(error: &dyn DatabaseError) -> Meaning {
     use sqlx::mysql::MySqlDatabaseError;
-    use sqlx::postgres::PgDatabaseError;
+    use sqlx::postgres::{PgDatabaseError, PgSeverity};
 
     if let Some(error) = error.try_downcast_ref::<MySqlDatabaseError>() {
         return mysql::meaning(error.number());
     }
     let code = error.code().unwrap_or_default();
     match error.try_downcast_ref::<PgDatabaseError>() {
-        Some(_) => postgres::meaning(&code),
+        Some(error) => {
+            let is_fatal = matches!(error.severity(), PgSeverity::Fatal | PgSeverity::Panic);
+            postgres::meaning(&code, is_fatal)
+        }
         None => sqlite::meaning(&code),
     }
 }
@@ -291,6 +296,27 @@ impl Range {
             before: format!("{directory}."),
             end: format!("{directory}0"),
             pattern: format!("{}%", escape_like(beneath)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a server says when it ends a connection tells nothing of what was under way.
+    #[test]
+    fn the_end_of_a_connection_is_no_refusal() {
+        for code in ["08P01", "08006", "57P01", "57P02", "XX000", "25006", "40001"] {
+            assert_eq!(postgres::meaning(code, true), Meaning::Lost, "{code}");
+        }
+        for code in ["28P01", "3D000"] {
+            assert_eq!(postgres::meaning(code, true), Meaning::Login, "{code}");
+        }
+        assert_eq!(postgres::meaning("25006", false), Meaning::Elsewhere);
+        assert_eq!(postgres::meaning("53300", true), Meaning::Full);
+        for number in [1053, 1927, 2006, 2013] {
+            assert_eq!(mysql::meaning(number), Meaning::Lost, "{number}");
         }
     }
 }

@@ -21,7 +21,9 @@ pub(super) fn convert(error: sqlx::Error, operation: &'static str, subject: &str
             Meaning::Privilege => {
                 (ErrorKind::InvalidConfig, "the database's user lacks a privilege")
             }
-            Meaning::Input => (ErrorKind::InvalidInput, "the table cannot hold this"),
+            Meaning::Input | Meaning::Untranslatable => {
+                (ErrorKind::InvalidInput, "the table cannot hold this")
+            }
             // Of a key that nobody but the table's owner has thought of.
             Meaning::Schema | Meaning::Duplicate => {
                 (ErrorKind::Schema, "the table has the wrong shape")
@@ -76,8 +78,27 @@ pub(super) fn is_cut(error: &Error) -> bool {
 }
 
 /// Whether the server answered, and refused, so that nothing is under way there.
-pub(crate) fn is_refusal(error: &Error) -> bool {
+pub(super) fn is_refusal(error: &Error) -> bool {
     matches!(source(error), Some(sqlx::Error::Database(_))) && !is_cut(error)
+}
+
+/// Whether a COMMIT that was answered so has changed nothing: of what a server, or
+/// something before it, says otherwise it is not known what became of it.
+pub(crate) fn has_rolled_back(error: &Error) -> bool {
+    let certain = [
+        Meaning::Repeat,
+        Meaning::Elsewhere,
+        Meaning::Privilege,
+        Meaning::Input,
+        Meaning::Schema,
+        Meaning::Duplicate,
+    ];
+    meant(error).is_some_and(|meaning| certain.contains(&meaning))
+}
+
+/// Whether the database cannot have what was asked for, for want of characters.
+pub(super) fn cannot_be_there(error: &Error) -> bool {
+    meant(error) == Some(Meaning::Untranslatable)
 }
 
 pub(super) fn silent(operation: &'static str, subject: &str, waited: Duration) -> Error {

@@ -30,10 +30,15 @@ impl Index {
         let mut refused = Vec::new();
         if let Err(error) = shape.check_transactions(&self.table) {
             let reason = error.detail().to_owned();
-            return Ok(Fitness { refused: vec![("INSERT", reason)], advice });
+            let refused = ["INSERT", "UPDATE", "DELETE"].map(|verb| (verb, reason.clone()));
+            return Ok(Fitness { refused: refused.into(), advice });
         }
         for (verb, statement) in self.sql().await?.trials() {
-            if let Err(error) = self.try_out(statement).await {
+            let tried = match verb {
+                "SELECT" => self.fetch("try", &self.table, |_| statement.clone()).await.map(drop),
+                _ => self.try_out(statement).await,
+            };
+            if let Err(error) = tried {
                 refused.push((verb, format!("{error:#}")));
             }
         }

@@ -1,6 +1,6 @@
 //! A transaction that has begun, and what is done in it.
 
-use super::connect::Guard;
+use super::connect::{COMMIT, Guard};
 use super::query::Query;
 use super::sql::{Column, Sql};
 use super::{Index, bind_all, decode, fault};
@@ -127,7 +127,7 @@ impl PendingWrite {
     ///
     /// After any error the outcome is unknown: ask for the row.
     pub(crate) async fn commit(mut self) -> Result<()> {
-        self.connection.command("commit", &self.table, "COMMIT").await?;
+        self.connection.command(COMMIT, &self.table, "COMMIT").await?;
         self.connection.release();
         Ok(())
     }

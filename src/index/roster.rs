@@ -18,6 +18,7 @@ const LONGEST_ABSENCE: Duration = Duration::from_secs(320);
 pub(super) struct Server {
     pub(super) address: Address,
     refusal: Mutex<Option<Refusal>>,
+    is_suspect: AtomicBool,
     is_pooled: AtomicBool,
 }
 
@@ -31,7 +32,8 @@ impl Server {
     pub(super) fn new(address: Address) -> Self {
         // Where nothing is kept it is sent as through a pooler.
         let is_pooled = AtomicBool::new(address.parameter("statementcachecapacity") == Some("0"));
-        Server { address, refusal: Mutex::new(None), is_pooled }
+        let is_suspect = AtomicBool::new(false);
+        Server { address, refusal: Mutex::new(None), is_suspect, is_pooled }
     }
 
     fn all(dsn: &Dsn) -> Vec<Arc<Server>> {
@@ -50,7 +52,17 @@ impl Server {
         self.lock_refusal().is_some_and(|refusal| refusal.at.elapsed() < refusal.absence)
     }
 
+    /// Whether it has refused something, and taken no write since.
+    pub(super) fn is_suspect(&self) -> bool {
+        self.is_suspect.load(Ordering::SeqCst)
+    }
+
+    pub(super) fn has_written(&self) {
+        self.is_suspect.store(false, Ordering::SeqCst);
+    }
+
     pub(super) fn has_refused(&self) {
+        self.is_suspect.store(true, Ordering::SeqCst);
         let mut refusal = self.lock_refusal();
         let absence = match *refusal {
             // Of connections that were made together.

@@ -24,6 +24,8 @@ pub(crate) struct Shape {
     missing: Vec<&'static str>,
     /// How many characters `name_hash` has room for, where that is limited.
     hash_length: Option<i64>,
+    /// The same of `datatype`.
+    type_length: Option<i64>,
     /// `size` is an integer of four bytes, or fewer.
     size_is_small: bool,
     exists: bool,
@@ -32,6 +34,9 @@ pub(crate) struct Shape {
     /// The table's engine, where that has no transactions; a view is trusted.
     without_transactions: Option<String>,
 }
+
+/// That of a document of Word.
+const LONGEST_TYPE: i64 = 71;
 
 /// Of an MD5 in hexadecimal digits.
 const DIGEST_LENGTH: i64 = 32;
@@ -63,9 +68,16 @@ impl Shape {
             ("name", "every listing, `rm -r` and `fsck` of a directory reads the whole table"),
             ("mtime", "every `purge` reads the whole table"),
         ];
-        let missing = slow.into_iter().filter(|(column, _)| !indexed.iter().any(|it| it == column));
+        // Of a view nothing is known: every table that is checked has one.
+        let missing = slow
+            .into_iter()
+            .filter(|_| !indexed.is_empty())
+            .filter(|(column, _)| !indexed.iter().any(|it| it == column));
         let mut advice: Vec<_> =
             missing.map(|(column, why)| format!("no index begins with {column}: {why}")).collect();
+        if let Some(length) = self.type_length.filter(|length| *length < LONGEST_TYPE) {
+            advice.push(format!("datatype holds {length} characters: Office documents do not fit"));
+        }
         if self.size_is_small {
             advice.push(
                 "size has four bytes: files of 2 GiB or more (4 without a sign) do not fit"
@@ -118,6 +130,7 @@ pub(super) async fn inspect(
         status_is_boolean: type_of("status").map(is_boolean),
         hash_is_padded: type_of("name_hash") == Some("character"),
         charset: column("name").map(|column| column.charset.clone()).unwrap_or_default(),
+        type_length: column("datatype").and_then(|column| column.length),
         hash_length: column("name_hash").and_then(|column| column.length),
         size_is_small: type_of("size")
             .is_some_and(|kind| matches!(kind, "int" | "integer" | "mediumint" | "smallint"))

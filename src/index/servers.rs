@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::database::{self, Database, Session};
+use super::database::{self, Database, Meaning, Session};
 use super::fault;
 use super::opened::Opened;
 use super::roster::{Roster, Server};
@@ -53,6 +53,16 @@ impl Link {
         self.certified
     }
 
+    /// Whether its server has refused something since it was last written to: then it
+    /// may be one that follows, whatever it says.
+    pub(super) fn is_suspect(&self) -> bool {
+        self.server.is_suspect()
+    }
+
+    pub(super) fn has_written(&self) {
+        self.server.has_written();
+    }
+
     /// Whether each transaction has another connection of a pooler, so that nothing
     /// that is prepared or set stays.
     pub(super) fn is_pooled(&self) -> bool {
@@ -81,6 +91,7 @@ pub(super) struct Servers {
     pub(super) database: &'static dyn Database,
     pub(super) connect_timeout: Duration,
     pub(super) session: Session,
+    table: String,
     roster: Roster,
     choice: Mutex<Option<Choice>>,
     /// Links of an earlier generation are not used any more.
@@ -99,6 +110,7 @@ impl Servers {
             database: database::of(options.dsn.dialect()),
             connect_timeout: options.connect_timeout,
             session: Session { query_timeout: options.query_timeout },
+            table: options.table.clone(),
             roster: Roster::new(options.dsn.clone()),
             choice: Mutex::new(None),
             generation: AtomicU64::new(0),
@@ -225,11 +237,12 @@ impl Servers {
             let connecting = self.database.connect(server.address.clone(), self.session);
             let mut connection = Opened::open(connecting, place).await?;
             let facts = self.database.settle(&mut connection, self.session).await?;
+            let takes_writes = !facts.read_only && self.takes_writes(&mut connection).await;
             Ok(Link {
                 connection,
                 server: Arc::clone(server),
                 // Where there is one server, it says by itself what it refuses.
-                writable: self.is_alone() || !facts.read_only,
+                writable: self.is_alone() || takes_writes,
                 certified: facts.certified,
                 is_pooled: facts.is_pooled || server.is_pooled(),
                 file,
@@ -246,10 +259,29 @@ impl Servers {
         outcome
     }
 
+    /// Whether a server that says so does take writes: readers, who would never hear
+    /// otherwise, ask as well. A user who may not write hears nothing either way.
+    async fn takes_writes(&self, connection: &mut Opened) -> bool {
+        if self.is_alone() {
+            return true;
+        }
+        let trial = format!("UPDATE {} SET mtime = mtime WHERE name_hash = ''", self.table);
+        let error = connection.command(trial).await.err();
+        error.and_then(|error| fault::meaning_of(&error)) != Some(Meaning::Elsewhere)
+    }
+
     /// A file of SQLite that was removed or replaced is not the database any more.
     pub(super) fn is_current(&self, link: &Link) -> bool {
         link.generation == self.generation.load(Ordering::SeqCst)
             && link.file == self.file_of(&link.server)
+    }
+
+    /// What was done, if it was done to the file that is the database.
+    pub(super) fn in_its_file<T>(&self, link: &Link, done: T) -> Result<T, sqlx::Error> {
+        if link.file == self.file_of(&link.server) {
+            return Ok(done);
+        }
+        Err(sqlx::Error::Io(std::io::Error::other("the database's file has been replaced")))
     }
 
     fn file_of(&self, server: &Server) -> Option<FileIdentity> {

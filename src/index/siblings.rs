@@ -2,15 +2,21 @@
 //! caches, a site that is being upgraded has its table under two names. Their
 //! files may lie in the same tree.
 
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
 use sqlx::Row as _;
 
 use super::sql::Sql;
-use super::{Index, fault, is_refusal, schema};
+use super::{Index, fault, schema};
 use crate::error::{Error, ErrorKind, Result};
 
-/// They are looked for once in a process.
+/// How long what was found is believed: an upgrade makes and drops such tables.
+const TRUSTED: Duration = Duration::from_secs(1);
+
 pub(super) struct Siblings {
     pub(super) statements: Vec<Sql>,
+    found: Instant,
 }
 
 impl Index {
@@ -23,13 +29,19 @@ impl Index {
         Ok(siblings.statements.iter().map(|sql| sql.table().to_owned()).collect())
     }
 
-    pub(super) async fn look_for_siblings(&self) -> Result<&Siblings> {
-        self.siblings
-            .get_or_try_init(async || {
-                let statements = self.find_siblings().await?;
-                Ok(Siblings { statements })
-            })
-            .await
+    pub(super) async fn look_for_siblings(&self) -> Result<Arc<Siblings>> {
+        let mut last = self.siblings.lock().await;
+        if let Some(siblings) = last.as_ref().filter(|it| it.found.elapsed() < TRUSTED) {
+            return Ok(Arc::clone(siblings));
+        }
+        let found = Instant::now();
+        let siblings = Arc::new(Siblings { statements: self.find_siblings().await?, found });
+        Ok(Arc::clone(last.insert(siblings)))
+    }
+
+    /// Where one is not there any more.
+    pub(super) async fn forget_siblings(&self) {
+        *self.siblings.lock().await = None;
     }
 
     async fn find_siblings(&self) -> Result<Vec<Sql>> {
@@ -73,6 +85,6 @@ impl Index {
 /// Whether the server will not let this table be read. That it is busy is another
 /// thing, and says nothing.
 fn is_unreadable(error: &Error) -> bool {
-    let is_of_the_table = error.operation() != fault::CONNECT && is_refusal(error);
+    let is_of_the_table = error.operation() != fault::CONNECT && fault::is_refusal(error);
     is_of_the_table && error.kind() != ErrorKind::Unavailable
 }

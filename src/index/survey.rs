@@ -73,6 +73,16 @@ impl Index {
 
     /// Those that a live row of another table of the kind has.
     pub(crate) async fn live_in_siblings(&self, keys: &[String]) -> Result<HashSet<String>> {
+        match self.live_in_known_siblings(keys).await {
+            Err(error) if error.kind() == ErrorKind::Schema => {
+                self.forget_siblings().await;
+                self.live_in_known_siblings(keys).await
+            }
+            live => live,
+        }
+    }
+
+    async fn live_in_known_siblings(&self, keys: &[String]) -> Result<HashSet<String>> {
         let mut live = HashSet::new();
         for sibling in &self.look_for_siblings().await?.statements {
             self.add_live(Some(sibling), keys, &mut live).await?;

@@ -2,7 +2,7 @@
 
 use nix::unistd::{AccessFlags, access};
 
-use crate::error::{ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::runtime;
 use crate::store::Store;
 
@@ -45,13 +45,12 @@ pub struct Abilities {
 ///
 /// # Errors
 ///
-/// [`ErrorKind::Schema`] where the table cannot be used for anything, and those of a database
+/// [`ErrorKind::Schema`](crate::ErrorKind::Schema) where the table cannot be used for anything, and those of a database
 /// that does not answer.
 pub fn abilities(store: &Store) -> Result<Abilities> {
     let process = store.process()?;
     let fitness = runtime::block_on(process.index().fitness())?;
-    let alive = runtime::block_on(process.on_mount("check", |mount| mount.require_alive()));
-    let read_root = alive.err().filter(|error| error.kind() != ErrorKind::NotFound);
+    let read_root = runtime::block_on(unreadable_root(store))?;
     let write_root = access(store.root(), AccessFlags::W_OK | AccessFlags::X_OK).err();
     let tasks = TASKS.iter().map(|task| {
         let verbs = fitness.refused.iter().filter(|(verb, _)| task.verbs.contains(verb));
@@ -64,4 +63,15 @@ pub fn abilities(store: &Store) -> Result<Abilities> {
         Ability { task: task.name, lacks }
     });
     Ok(Abilities { tasks: tasks.collect(), advice: fitness.advice })
+}
+
+/// What is wrong with the root for whoever reads. A bare one is right where nothing was
+/// stored yet.
+async fn unreadable_root(store: &Store) -> Result<Option<Error>> {
+    let process = store.process()?;
+    let Err(error) = process.on_mount("check", |mount| mount.require_alive()).await else {
+        return Ok(None);
+    };
+    let is_new = store.root().is_dir() && process.has_no_rows().await?;
+    Ok((!is_new).then_some(error))
 }

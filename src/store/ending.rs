@@ -9,7 +9,7 @@ use super::Process;
 use super::mounted::Started;
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::{Mount, Published, Settled, Staged};
-use crate::index::{Outcome, PendingWrite, Renamed, Unsettled, is_refusal};
+use crate::index::{Outcome, PendingWrite, Renamed, Unsettled, has_rolled_back};
 use crate::metadata::Row;
 use crate::name::FileName;
 use crate::runtime;
@@ -105,14 +105,14 @@ impl Ending {
     /// committed, undoes the file step under the row's lock, which the next
     /// writer waits for.
     async fn settle(&self, published: Published, error: Error) -> Ended {
-        match self.outcome(!is_refusal(&error)).await {
+        match self.outcome(!has_rolled_back(&error)).await {
             Ok(Outcome::Committed) => self.confirm_unless_mistaken(published, error).await,
             Ok(Outcome::RolledBack(row, lock)) => {
                 self.undo(published, row.map(|row| *row), Some(*lock), error).await
             }
             // A server that said no has rolled back; that the lock cannot be had
             // (no server takes writes) keeps other writers away as well.
-            Err(_) if is_refusal(&error) => {
+            Err(_) if has_rolled_back(&error) => {
                 self.undo(published, self.old.clone(), None, error).await
             }
             Err(_) => {

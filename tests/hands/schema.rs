@@ -76,10 +76,14 @@ fn shapes(db: TestDb) {
     }
     if backend == Backend::MariaDb {
         cli.sql("ALTER TABLE ezdfsfile ENGINE=MyISAM");
-        assert!(lacks(&cli, &[], "write").contains("MyISAM"));
+        for task in ["write", "purge", "restore"] {
+            assert!(lacks(&cli, &[], task).contains("MyISAM"), "{task}");
+        }
         assert_eq!(lacks(&cli, &[], "read"), "");
         cli.sql("ALTER TABLE ezdfsfile ENGINE=InnoDB");
     }
+    // No key would fit.
+    cli.sql("DELETE FROM ezdfsfile");
     cli.sql(&format!("ALTER TABLE ezdfsfile {hash}"));
     let output = cli.run(&["schema"]);
     assert_eq!(output.status.code(), Some(4));
@@ -95,6 +99,10 @@ fn advice(cli: &Cli) -> String {
 
 fn root(db: TestDb) {
     let cli = Cli::new(Some(db));
+    std::fs::create_dir_all(cli.root()).unwrap();
+    for task in ["read", "write", "purge", "restore"] {
+        assert_eq!(lacks(&cli, &[], task), "", "{task}: nothing was stored yet");
+    }
     let there = cli.dir.path().join("nowhere");
     let with = ["--root", there.to_str().unwrap()];
     for task in ["read", "write", "purge", "restore"] {

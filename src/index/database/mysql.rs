@@ -18,18 +18,19 @@ pub(super) fn meaning(number: u16) -> Meaning {
     match number {
         1205 | 1213 | 1020 => Meaning::Repeat,
         // --read-only, a read-only transaction by default, InnoDB that may only be
-        // read, a Galera node without its cluster.
-        1290 | 1836 | 1792 | 1036 | 1874 | 1047 => Meaning::Elsewhere,
+        // read, a node without its cluster.
+        1290 | 1836 | 1792 | 1036 | 1874 | 1047 | 3032 | 3100 => Meaning::Elsewhere,
+        // No space, no memory.
+        1021 | 1041 | 1114 => Meaning::Elsewhere,
         1040 | 1203 | 1226 => Meaning::Full,
         // Shutdown, killed, packets out of order.
         1053 | 1077 | 1079 | 1927 | 2006 | 2013 => Meaning::Lost,
         1044 | 1045 | 1049 | 1698 => Meaning::Login,
         1142 | 1143 | 1227 => Meaning::Privilege,
-        // 1267: the table's character set has not these characters.
-        1264 | 1265 | 1267 | 1292 | 1300 | 1366 | 1406 | 1048 | 3988 => Meaning::Input,
+        1264 | 1265 | 1292 | 1300 | 1366 | 1406 | 1048 | 3988 => Meaning::Input,
         1062 => Meaning::Duplicate,
-        // The last two are of views.
-        1054 | 1146 | 1109 | 1356 | 1449 => Meaning::Schema,
+        // A character set that is another by now; of views.
+        1054 | 1146 | 1109 | 1267 | 1356 | 1449 => Meaning::Schema,
         _ => Meaning::Unavailable,
     }
 }

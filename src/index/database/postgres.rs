@@ -14,24 +14,28 @@ use crate::index::panics::contained;
 use crate::index::query::{Argument, Query};
 use crate::index::sql::Filter;
 
-/// SQLSTATE codes and classes.
-pub(super) fn meaning(code: &str) -> Meaning {
+/// SQLSTATE codes and classes. What is fatal ends the connection, and says nothing of what
+/// became of the statement; that nobody gets in is told in the same way.
+pub(super) fn meaning(code: &str, is_fatal: bool) -> Meaning {
     match code {
-        "40001" | "40P01" | "55P03" => Meaning::Repeat,
-        "25006" => Meaning::Elsewhere,
+        _ if code.starts_with("28") => Meaning::Login,
+        "3D000" => Meaning::Login,
         "53300" => Meaning::Full,
+        "42501" => Meaning::Privilege,
+        _ if is_fatal || code.starts_with("08") || code.starts_with("57P") => Meaning::Lost,
+        "40001" | "40P01" | "55P03" => Meaning::Repeat,
+        // Read-only; no space, no memory.
+        "25006" | "53100" | "53200" => Meaning::Elsewhere,
         // Prepared by somebody else, or on another connection.
         "42P05" | "26000" => Meaning::Unprepared,
-        "3D000" => Meaning::Login,
-        "42501" => Meaning::Privilege,
+        // No row has characters that the database's encoding lacks.
+        "22P05" => Meaning::Untranslatable,
         // The b-tree cannot hold so long a name.
         "54000" => Meaning::Input,
         "23505" => Meaning::Duplicate,
         _ => match code.get(..2) {
-            Some("28") => Meaning::Login,
             Some("22" | "23") => Meaning::Input,
             Some("42") => Meaning::Schema,
-            Some("57") if code.starts_with("57P") => Meaning::Lost,
             _ => Meaning::Unavailable,
         },
     }
@@ -59,12 +63,25 @@ async fn open(
     let plain =
         options::postgres(address, tls)?.disable_statement_logging().extra_float_digits(None);
     let settled = plain.clone().options(settings.iter().map(|(name, value)| (*name, value)));
+    let marker = marker();
+    let settled = settled.options([(MARKER, &marker)]);
     match contained(settled.connect()).await {
         Err(error) if is_refused_by_pooler(&error) => {
             Ok(Connection::new(contained(plain.connect()).await?))
         }
-        connected => Ok(Connection::new(connected?)),
+        connected => Ok(Connection::marked(connected?, marker)),
     }
+}
+
+/// A setting that nobody reads: a connection that has it as it was given is this one, and
+/// not one that a pooler lends.
+const MARKER: &str = "ezdfs.connection";
+
+fn marker() -> String {
+    let mut random = [0; 16];
+    // Without, all of a process have the same, and a pooler never passes it on.
+    let _ = getrandom::fill(&mut random);
+    format!("{:032x}", u128::from_be_bytes(random))
 }
 
 #[derive(Debug)]
@@ -89,19 +106,20 @@ impl Database for Postgres {
     }
 
     /// A standby answers nothing in a transaction that began as `serializable`.
-    fn settle<'c>(&self, connection: &'c mut Connection, session: Session) -> Settling<'c> {
-        let timeout = session.query_timeout.as_millis();
+    fn settle<'c>(&self, connection: &'c mut Connection, _: Session) -> Settling<'c> {
         async move {
+            let marker = connection.marker().unwrap_or_default();
             let asked = format!(
                 "SET LOCAL transaction_isolation = 'read committed'; \
                  SHOW transaction_read_only; \
-                 SELECT CASE setting WHEN '{timeout}' THEN 'off' ELSE 'on' END \
-                 FROM pg_settings WHERE name = 'statement_timeout'"
+                 SELECT CASE current_setting('{MARKER}', true) WHEN '{marker}' THEN 'off' \
+                   ELSE 'on' END"
             );
             let said = connection.ask(asked).await?;
             let is = |at: usize| said.get(at).is_some_and(|(_, value)| is_on(value));
+            let is_pooled = marker.is_empty() || is(1);
             // On in a standby too.
-            Ok(Facts { read_only: is(0), is_pooled: is(1), ..Facts::default() })
+            Ok(Facts { read_only: is(0), is_pooled, ..Facts::default() })
         }
         .boxed()
     }

@@ -2,6 +2,8 @@
 
 use super::{Sql, flag, prepared};
 use crate::index::query::Query;
+use crate::metadata::Row;
+use crate::name::FileName;
 
 impl Sql {
     /// The number of rows below a prefix whose keys are not below the one and below
@@ -57,23 +59,18 @@ impl Sql {
         prepared(format!("SELECT 1 FROM {} LIMIT 1", self.table))
     }
 
-    /// Changes nothing, with each verb, as who may use it can see.
+    /// What shows whether each verb can be used, in a transaction that is rolled back.
     pub(in crate::index) fn trials(&self) -> [(&'static str, Query); 4] {
-        let table = &self.table;
-        let columns = "name, name_trunk, name_hash, datatype, scope, size, mtime, expired";
+        let Sql { table, .. } = self;
+        let own = |column: &&str| format!("{column} = {column}");
+        let columns = ["name", "name_trunk", "datatype", "scope", "size", "mtime", "expired"];
+        let all = columns.iter().map(own).collect::<Vec<_>>().join(", ");
         let none = "WHERE name_hash = ''";
+        let (name, row) = usual_row();
         [
             ("SELECT", self.probe()),
-            (
-                "INSERT",
-                prepared(format!(
-                    "INSERT INTO {table} ({columns}) SELECT {columns} FROM {table} {none}"
-                )),
-            ),
-            (
-                "UPDATE",
-                prepared(format!("UPDATE {table} SET mtime = mtime, expired = expired {none}")),
-            ),
+            ("INSERT", self.insert(&name, &row)),
+            ("UPDATE", prepared(format!("UPDATE {table} SET {all} {none}"))),
             ("DELETE", prepared(format!("DELETE FROM {table} {none}"))),
         ]
     }
@@ -86,4 +83,18 @@ impl Sql {
             false => format!("mtime > 0 AND {} = 0", flag(self.database, false, "expired")),
         }
     }
+}
+
+/// Of no file, and as long as many a row is.
+fn usual_row() -> (FileName, Row) {
+    let name = format!("var/ezdfs/storage/images/{}/trial.odt", "of-the-table/".repeat(8));
+    let row = Row {
+        name: name.clone(),
+        datatype: "application/vnd.oasis.opendocument.text".to_owned(),
+        scope: "UNKNOWN_SCOPE".to_owned(),
+        size: 100_000,
+        mtime: 1_700_000_000,
+        expired: false,
+    };
+    (FileName::stored(&name), row)
 }
