@@ -16,7 +16,7 @@ const CXX: &[&str] = &["g++", "-std=c++11", "-x", "c++"];
 const STRICT: &[&str] = &["-Wall", "-Wextra", "-Wpedantic", "-Werror", "-g", "-O1"];
 
 /// What rustc names under `--print native-static-libs`.
-const NATIVE: &[&str] = &["-lpthread", "-ldl", "-lm"];
+const NATIVE: &[&str] = &["-lssl", "-lcrypto", "-lpthread", "-ldl", "-lm"];
 
 /// A definite leak is an error; what the runtime's threads still hold at exit is reachable.
 const VALGRIND: &[&str] = &[
