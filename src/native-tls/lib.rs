@@ -15,7 +15,7 @@ use std::io::{self, Read, Write};
 use openssl::error::ErrorStack;
 use openssl::pkey::{PKey, Private};
 use openssl::ssl::{
-    self, MidHandshakeSslStream, ShutdownResult, SslConnector, SslMethod, SslStream, SslVerifyMode,
+    self, MidHandshakeSslStream, SslConnector, SslMethod, SslStream, SslVerifyMode,
 };
 use openssl::x509::store::X509StoreBuilder;
 use openssl::x509::{X509, X509VerifyResult};
@@ -243,16 +243,16 @@ impl<S: Read + Write> TlsStream<S> {
         self.0.get_mut()
     }
 
-    /// Says good-bye, and does not wait for an answer.
+    /// Says good-bye, and does not wait for an answer. A server that has heard it in its
+    /// own protocol may be gone already.
     ///
     /// # Errors
     ///
-    /// Those of the stream, `WouldBlock` among them.
+    /// `WouldBlock`, where the stream has to be waited for.
     pub fn shutdown(&mut self) -> io::Result<()> {
-        match self.0.shutdown() {
-            Ok(ShutdownResult::Sent | ShutdownResult::Received) => Ok(()),
-            Err(error) if error.code() == ssl::ErrorCode::ZERO_RETURN => Ok(()),
-            Err(error) => Err(error.into_io_error().unwrap_or_else(io::Error::other)),
+        match self.0.shutdown().map_err(ssl::Error::into_io_error) {
+            Err(Ok(error)) if error.kind() == io::ErrorKind::WouldBlock => Err(error),
+            _ => Ok(()),
         }
     }
 }
