@@ -30,6 +30,7 @@ pub(crate) fn register(trials: &mut Trials) {
     changes::register(&mut trials.group("database::changes", &[]));
     changes::register_postgres(&mut trials.group("database::changes", &[Need::POSTGRES]));
     charsets::register(&mut trials.group("database::charsets", &[Need::MARIADB]));
+    charsets::register_postgres(&mut trials.group("database::charsets", &[Need::POSTGRES]));
     poolers::register(&mut trials.group("database::poolers", &[Need::PGBOUNCER]));
     refusals::register(&mut trials.group("database::refusals", &[Need::MARIADB]));
     refusals::register_galera(

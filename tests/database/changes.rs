@@ -3,7 +3,7 @@
 use ezdfs::{DirId, ErrorKind};
 
 use super::{NEW, OLD};
-use crate::store::{Site, id, refused, store};
+use crate::store::{PREFIX, Site, id, refused, store};
 use crate::support::db::{Backend, TestDb};
 use crate::support::faults::injected;
 use crate::support::process::wait_for;
@@ -12,6 +12,9 @@ use crate::support::{Group, Result, Servers};
 pub(super) fn register(group: &mut Group) {
     group.per_database("a_table_is_taken_away_and_comes_back", |db| comes_back(&Site::new(db)));
     group.add("a_file_is_replaced::sqlite", |_| another_file());
+    group.per_database("another_table_of_the_kind_comes_and_goes", |db| sibling(&Site::new(db)));
+    #[cfg(feature = "failpoints")]
+    group.add("a_file_is_replaced_under_a_write::sqlite", |_| replaced_under_a_write());
     group.per_database("a_column_goes_and_comes_back", |db| column(&Site::new(db)));
 }
 
@@ -37,6 +40,75 @@ fn another_file() -> Result {
     injected(
         "SQLite's file is removed, and replaced by another",
         "unavailable, then the other is used",
+    );
+    Ok(())
+}
+
+/// As while a site is upgraded: its files are the other table's, too, as long as that is there.
+fn sibling(site: &Site) -> Result {
+    let dir = DirId::parse("images/d")?;
+    let clean = || -> Result {
+        site.create("images/d/own", OLD)?;
+        site.store.delete_directory(&dir)?;
+        Ok(())
+    };
+    clean()?;
+    let other = site.another_store(&[("table", "ezdfsfile_cache")]);
+    other.create_schema()?;
+    super::create(&other, "images/d/others", OLD)?;
+    wait_for("the other table's file to be left", || {
+        clean().is_ok() && site.path("images/d/others").exists()
+    })?;
+    site.db.sql("DROP TABLE ezdfsfile_cache");
+    clean()?;
+    injected("another table of the kind comes, and goes", "its files are left; then all goes on");
+    Ok(())
+}
+
+/// What is committed to a file that is not the database any more is stored nowhere.
+#[cfg(feature = "failpoints")]
+fn replaced_under_a_write() -> Result {
+    let site = Site::new(TestDb::on_sqlite()?);
+    site.create("images/a", OLD)?;
+    let path = site.db.dsn.replace("sqlite:", "");
+    let gate = site.root().with_extension("gate");
+    let reached = gate.with_extension("gate.reached");
+    for at in ["upserted", "published"] {
+        let new = site.root().with_extension("new");
+        std::fs::write(&new, NEW)?;
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_ezdfs"));
+        command.args(["put", "images/a"]).arg(&new).args([
+            "--dsn",
+            &site.db.dsn,
+            "--name-prefix",
+            PREFIX,
+        ]);
+        command
+            .arg("--root")
+            .arg(site.root())
+            .env("FAILPOINTS", format!("{at}=return(wait:{})", gate.display()));
+        let backup = format!("{path}.backup");
+        site.db.sql("PRAGMA wal_checkpoint(TRUNCATE)");
+        std::fs::copy(&path, &backup)?;
+        let mut command = command.spawn()?;
+        wait_for("the write", || reached.exists())?;
+        for suffix in ["-wal", "-shm"] {
+            let _ = std::fs::remove_file(format!("{path}{suffix}"));
+        }
+        std::fs::rename(&backup, &path)?;
+        std::fs::write(&gate, "")?;
+        // It may be undone, and begun again with the file that is there now.
+        let bytes = if command.wait()?.success() { NEW } else { OLD };
+        assert_eq!(site.read("images/a")?, bytes, "{at}");
+        assert_eq!(site.store.stat(&id("images/a"))?.size, bytes.len() as u64, "{at}");
+        site.create("images/a", OLD)?;
+        for left in [&gate, &reached, &new] {
+            std::fs::remove_file(left)?;
+        }
+    }
+    injected(
+        "SQLite's file is replaced under a write",
+        "refused, or stored in the new one; row and file agree",
     );
     Ok(())
 }

@@ -3,14 +3,20 @@
 use ezdfs::maintenance::{Import, ImportOptions, ImportReport, ImportedFile, Phase, Progress};
 use ezdfs::{DirId, Error, ErrorKind};
 
-use super::OLD;
-use crate::store::{Site, refused};
-use crate::support::db::TestDb;
+use super::{OLD, create};
+use crate::store::{Site, refused, store};
+use crate::support::db::{Backend, TestDb};
+use crate::support::process::wait_for;
 use crate::support::{Group, Result, Servers};
 
 pub(super) fn register(group: &mut Group) {
     group.add("what_a_table_cannot_hold_is_not_in_it::mariadb", cannot_hold);
+    group.add("a_table_gets_another_character_set::mariadb", changed);
     group.add("an_import_goes_on_past_what_a_table_cannot_hold::mariadb", import);
+}
+
+pub(super) fn register_postgres(group: &mut Group) {
+    group.add("what_a_database_cannot_hold_is_not_in_it::postgres", latin1_postgres);
 }
 
 const SETS: [(&str, &str); 4] = [
@@ -29,15 +35,43 @@ fn cannot_hold(servers: &Servers) -> Result {
         site.create("images/plain/a", OLD)?;
         for dir in ["images/\u{43a}\u{43e}\u{442}", "images/\u{1f408}"] {
             let dir = DirId::parse(dir)?;
-            match site.store.list(Some(&dir)) {
-                Ok(list) => assert_eq!(list.filter(|it| it.is_ok()).count(), 0, "{charset}"),
-                Err(error) => panic!("{charset}: {error:#}"),
-            }
+            assert_eq!(site.store.list(Some(&dir))?.count(), 0, "{charset}");
             site.store.delete_directory(&dir)?;
         }
         refused(site.create("images/\u{1f408}/a", OLD), ErrorKind::InvalidInput);
         assert_eq!(site.store.list(None)?.count(), 1);
     }
+    Ok(())
+}
+
+/// A process that knows the table as it was.
+fn changed(servers: &Servers) -> Result {
+    let site = Site::new(TestDb::mariadb(servers, "utf8mb4", "utf8mb4_unicode_520_ci")?);
+    let dir = DirId::parse("images/\u{65e5}\u{672c}")?;
+    assert_eq!(site.store.list(Some(&dir))?.count(), 0);
+    site.db.sql("ALTER TABLE ezdfsfile CONVERT TO CHARACTER SET latin1");
+    wait_for("the new character set", || site.store.delete_directory(&dir).is_ok())?;
+    assert_eq!(site.store.list(Some(&dir))?.count(), 0);
+    Ok(())
+}
+
+fn latin1_postgres(servers: &Servers) -> Result {
+    let own = Backend::Postgres.fresh(servers)?;
+    let name = format!("{}_latin1", own.dsn.rsplit('/').next().unwrap_or_default());
+    own.sql(&format!(
+        "CREATE DATABASE {name} ENCODING 'LATIN1' LC_COLLATE 'C' LC_CTYPE 'C' TEMPLATE template0"
+    ));
+    let site = Site::new(own.another()?);
+    let dsn = own.dsn.replace(own.dsn.rsplit('/').next().unwrap_or_default(), &name);
+    let store = store(&dsn, site.root(), &[]);
+    store.create_schema()?;
+    create(&store, "images/caf\u{e9}/a", OLD)?;
+    let dir = DirId::parse("images/\u{65e5}\u{672c}")?;
+    assert_eq!(store.list(Some(&dir))?.count(), 0);
+    store.delete_directory(&dir)?;
+    refused(create(&store, "images/\u{65e5}/a", OLD), ErrorKind::InvalidInput);
+    assert_eq!(store.list(Some(&DirId::parse("images/caf\u{e9}")?))?.count(), 1);
+    drop(store);
     Ok(())
 }
 
