@@ -237,7 +237,8 @@ impl Servers {
             let connecting = self.database.connect(server.address.clone(), self.session);
             let mut connection = Opened::open(connecting, place).await?;
             let facts = self.database.settle(&mut connection, self.session).await?;
-            let takes_writes = !facts.read_only && self.takes_writes(&mut connection).await;
+            let is_believed = !server.is_suspect() || self.takes_writes(&mut connection).await;
+            let takes_writes = !facts.read_only && is_believed;
             Ok(Link {
                 connection,
                 server: Arc::clone(server),
@@ -259,8 +260,8 @@ impl Servers {
         outcome
     }
 
-    /// Whether a server that says so does take writes: readers, who would never hear
-    /// otherwise, ask as well. A user who may not write hears nothing either way.
+    /// Whether a server that has refused some does take writes again. Asked of no other:
+    /// while a backup keeps writers away, readers may connect all the same.
     async fn takes_writes(&self, connection: &mut Opened) -> bool {
         if self.is_alone() {
             return true;
