@@ -7,6 +7,7 @@ mod fault;
 mod find;
 mod fitness;
 mod fitted;
+mod guard;
 mod list;
 mod locked;
 mod opened;

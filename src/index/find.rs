@@ -4,7 +4,8 @@ use std::collections::HashMap;
 
 use sqlx::any::AnyRow;
 
-use super::connect::{Authority, Purpose};
+use super::connect::Purpose;
+use super::guard::Authority;
 use super::query::Query;
 use super::sql::Sql;
 use super::{BATCH, Index, bind_all, decode, fault, found_key};

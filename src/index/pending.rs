@@ -1,6 +1,6 @@
 //! A transaction that has begun, and what is done in it.
 
-use super::connect::{COMMIT, Guard};
+use super::guard::{COMMIT, Guard};
 use super::query::Query;
 use super::sql::{Column, Sql};
 use super::{Index, bind_all, decode, fault};

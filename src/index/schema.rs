@@ -3,9 +3,9 @@
 use sqlx::Row as _;
 use sqlx::any::AnyRow;
 
-use super::connect::Guard;
 use super::database::Database;
 use super::fault;
+use super::guard::Guard;
 use super::query::Query;
 use crate::error::{Error, ErrorKind, Result};
 
