@@ -204,7 +204,7 @@ impl Index {
         for statement in self.pool.database().create(&self.table) {
             connection.command("create", &self.table, statement).await?;
         }
-        self.fitted.forget().await;
+        fitted::table_is_made();
         Ok(())
     }
 

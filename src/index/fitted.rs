@@ -2,6 +2,7 @@
 //! get other types, an upgrade renames it.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::sync::Mutex;
@@ -23,12 +24,17 @@ struct Found {
     at: Instant,
     /// How often statements had failed because of its shape by then.
     doubts: u64,
+    /// How many tables had been made.
+    made: u64,
 }
 
-impl Fitted {
-    pub(super) async fn forget(&self) {
-        *self.0.lock().await = None;
-    }
+/// How often a table was made by this process: what was found before may be of one that
+/// was not there.
+static MADE: AtomicU64 = AtomicU64::new(0);
+
+/// To be called after a table was made, by whichever store.
+pub(super) fn table_is_made() {
+    MADE.fetch_add(1, Ordering::SeqCst);
 }
 
 impl Index {
@@ -36,17 +42,18 @@ impl Index {
     /// after a statement did not fit it.
     pub(super) async fn sql(&self) -> Result<Arc<Sql>> {
         let mut found = self.fitted.0.lock().await;
-        let doubts = self.pool.doubts();
-        if let Some(Found { sql, at, doubts: known }) = &*found
-            && ((sql.is_ok() && *known == doubts) || at.elapsed() < PAUSE)
+        let (doubts, made) = (self.pool.doubts(), MADE.load(Ordering::SeqCst));
+        if let Some(found) = &*found
+            && found.made == made
+            && ((found.sql.is_ok() && found.doubts == doubts) || found.at.elapsed() < PAUSE)
         {
-            return sql.clone();
+            return found.sql.clone();
         }
         let sql = self.shape().await.map(|shape| self.fit(&shape));
         // Only what is known of the table is remembered, not that nobody could say.
         let is_known =
             sql.as_ref().map_or_else(|error| error.kind() == ErrorKind::Schema, |_| true);
-        *found = is_known.then(|| Found { sql: sql.clone(), at: Instant::now(), doubts });
+        *found = is_known.then(|| Found { sql: sql.clone(), at: Instant::now(), doubts, made });
         sql
     }
 

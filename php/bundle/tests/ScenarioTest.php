@@ -62,7 +62,7 @@ final class ScenarioTest extends SiteTestCase
             'contents' => [$create, $contents, self::PNG],
             'contents of the missing' => [$none, $contents, 'notFound'],
             'contents with a row and no file' => [$loseFile, $contents, 'notFound'],
-            'contents where a directory lies' => [$directory, $contents, 'notFound'],
+            'contents where a directory lies' => [$directory, $contents, 'failure'],
             'stream' => [$create, $open, self::PNG],
             'stream of the missing' => [$none, $open, 'notFound'],
             'delete' => [$create, $delete, null],
