@@ -15,24 +15,34 @@ use crate::support::{Group, Result, Servers};
 const THREADS: usize = 8;
 
 pub(super) fn register(group: &mut Group) {
-    group.add("nothing_is_prepared_through_a_pooler", |servers| for_each_kind(servers, works));
-    group.add("no_setting_stays_with_a_pooler", |servers| for_each_kind(servers, leaves_nothing));
-    group.add("time_limits_hold_through_a_pooler", |servers| for_each_kind(servers, is_limited));
+    group.add("nothing_is_prepared_through_a_pooler", |servers| {
+        for_each_kind(servers, "60s", works)
+    });
+    group.add("no_setting_stays_with_a_pooler", |servers| {
+        for_each_kind(servers, "60s", leaves_nothing)
+    });
+    group.add("time_limits_hold_through_a_pooler", |servers| {
+        for_each_kind(servers, "2s", is_limited)
+    });
     group.add("prepared_statements_can_be_switched_off", switched_off);
 }
 
 type Trial = fn(&Site, &Pooler, &Store) -> Result;
 
 /// One that refuses what it does not know, as it comes, and one that was told to pass it over.
-fn for_each_kind(servers: &Servers, trial: Trial) -> Result {
+fn for_each_kind(servers: &Servers, timeout: &str, trial: Trial) -> Result {
     for ignored in ["", "extra_float_digits, options"] {
         let site = Site::new(Backend::Postgres.fresh(servers)?);
         // As the store's own, which tells nothing of whose connection it is.
         let database = site.db.dsn.rsplit('/').next().unwrap_or_default();
-        site.db.sql(&format!("ALTER DATABASE {database} SET statement_timeout = '2s'"));
+        site.db.sql(&format!("ALTER DATABASE {database} SET statement_timeout = '{timeout}'"));
         let pooler = Pooler::start(&servers.postgres()?, ignored)?;
         let through = pooler.through(&site.db.dsn);
-        let store = store(&through, site.root(), &[("cache_ttl", "0"), ("query_timeout", "2s")]);
+        let store = store(
+            &through,
+            site.root(),
+            &[("cache_ttl", "0"), ("query_timeout", timeout), ("connect_timeout", "60s")],
+        );
         trial(&site, &pooler, &store)?;
     }
     Ok(())
@@ -73,7 +83,7 @@ fn leaves_nothing(site: &Site, pooler: &Pooler, store: &Store) -> Result {
         for setting in ["statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout"]
         {
             let rows = pooler.sql(&site.db.dsn, &format!("SHOW {setting}"))?;
-            let own = if setting == "statement_timeout" { "2s" } else { "0" };
+            let own = if setting == "statement_timeout" { "1min" } else { "0" };
             assert_eq!(rows, texts([own]), "{setting}");
         }
         let prepared =
