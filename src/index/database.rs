@@ -99,7 +99,9 @@ pub(super) trait Database: Debug + Send + Sync {
     }
 
     /// What a name of a table has if it may stand in a statement as it is.
-    fn is_plain(&self, byte: u8) -> bool;
+    fn is_plain(&self, byte: u8) -> bool {
+        byte.is_ascii_alphanumeric() || byte == b'_'
+    }
 
     /// What text is cast to.
     fn text(&self) -> &'static str;

@@ -2,6 +2,7 @@
 
 use sqlx::Row as _;
 
+use super::query::Query;
 use super::{Index, fault, schema};
 use crate::error::Result;
 
@@ -18,8 +19,8 @@ impl Index {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Schema`](crate::ErrorKind::Schema) where nothing can be done with the table at all, and those of
-    /// a database that does not answer.
+    /// [`ErrorKind::Schema`](crate::ErrorKind::Schema) where nothing can be done with the
+    /// table at all, and those of a database that does not answer.
     pub(crate) async fn fitness(&self) -> Result<Fitness> {
         let shape = self.shape().await?;
         let text = self.pool.database().indexed();
@@ -45,7 +46,7 @@ impl Index {
         Ok(Fitness { refused, advice })
     }
 
-    async fn try_out(&self, statement: super::Query) -> Result<()> {
+    async fn try_out(&self, statement: Query) -> Result<()> {
         let (mut pending, _) = self.begin().await?;
         pending.connection.execute("try", &self.table, statement).await?;
         pending.roll_back().await

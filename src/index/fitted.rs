@@ -51,8 +51,7 @@ impl Index {
         }
         let sql = self.shape().await.map(|shape| self.fit(&shape));
         // Only what is known of the table is remembered, not that nobody could say.
-        let is_known =
-            sql.as_ref().map_or_else(|error| error.kind() == ErrorKind::Schema, |_| true);
+        let is_known = !sql.as_ref().is_err_and(|error| error.kind() != ErrorKind::Schema);
         *found = is_known.then(|| Found { sql: sql.clone(), at: Instant::now(), doubts, made });
         sql
     }

@@ -187,27 +187,25 @@ impl Servers {
     /// that takes writes, as far as it says and is known; else one that may be read;
     /// else one that refused something a moment ago.
     async fn choose(&self, failed: Option<&Arc<Server>>) -> Result<Link> {
-        let mut second_best: Option<(bool, Link)> = None;
+        let mut second_best: Option<Link> = None;
         let mut first_error = None;
         let has_failed = |server: &Arc<Server>| failed.is_some_and(|it| Arc::ptr_eq(it, server));
         for server in self.roster.all().iter().filter(|server| !has_failed(server)) {
             let refuses = server.refuses();
             match self.open(server).await {
                 Ok(link) if link.writable && !refuses => return Ok(self.chosen(link)),
-                Ok(link) => {
-                    if second_best
-                        .as_ref()
-                        .is_none_or(|(other_refuses, _)| *other_refuses && !refuses)
-                    {
-                        second_best = Some((refuses, link));
-                    }
+                Ok(link)
+                    if second_best.as_ref().is_none_or(|it| it.server.refuses() && !refuses) =>
+                {
+                    second_best = Some(link);
                 }
+                Ok(_) => {}
                 Err(error) => {
                     first_error.get_or_insert(error);
                 }
             }
         }
-        if let Some((_, link)) = second_best {
+        if let Some(link) = second_best {
             return Ok(self.chosen(link));
         }
         Err(first_error.unwrap_or_else(|| {

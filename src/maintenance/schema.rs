@@ -45,8 +45,8 @@ pub struct Abilities {
 ///
 /// # Errors
 ///
-/// [`ErrorKind::Schema`](crate::ErrorKind::Schema) where the table cannot be used for anything, and those of a database
-/// that does not answer.
+/// [`ErrorKind::Schema`](crate::ErrorKind::Schema) where the table cannot be used for
+/// anything, and those of a database that does not answer.
 pub fn abilities(store: &Store) -> Result<Abilities> {
     let process = store.process()?;
     let fitness = runtime::block_on(process.index().fitness())?;

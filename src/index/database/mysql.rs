@@ -77,10 +77,6 @@ impl Database for MySql {
         Some(show_variables(&READ_ONLY))
     }
 
-    fn is_plain(&self, byte: u8) -> bool {
-        byte.is_ascii_alphanumeric() || byte == b'_'
-    }
-
     fn text(&self) -> &'static str {
         "CHAR"
     }

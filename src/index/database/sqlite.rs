@@ -54,10 +54,6 @@ impl Database for Sqlite {
         None
     }
 
-    fn is_plain(&self, byte: u8) -> bool {
-        byte.is_ascii_alphanumeric() || byte == b'_'
-    }
-
     fn text(&self) -> &'static str {
         "TEXT"
     }
