@@ -9,7 +9,6 @@ use nix::fcntl::{AtFlags, OFlag, openat, renameat};
 use nix::sys::stat::{FileStat, Mode, fstatat, mkdirat};
 use nix::unistd::{UnlinkatFlags, linkat, unlinkat};
 
-use super::is_link;
 use crate::error::{CallError, Error, in_call};
 use crate::name::RESERVED_PREFIX;
 
@@ -265,15 +264,15 @@ pub(super) fn seems_there(directory: &OwnedFd, name: &str) -> bool {
 
 /// The same, in short.
 pub(super) fn inode(directory: &OwnedFd, name: &str) -> nix::Result<Option<Inode>> {
-    match fstatat(directory, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
-        Err(Errno::ENOENT) => Ok(None),
-        found => found.map(|status| Some(inode_of(&status))),
-    }
+    Ok(seen(directory, name)?.as_ref().map(inode_of))
 }
 
-/// Whether a symbolic link has a name, as far as this machine knows.
-pub(super) fn has_link(directory: &OwnedFd, name: &str) -> bool {
-    fstatat(directory, name, AtFlags::AT_SYMLINK_NOFOLLOW).is_ok_and(|found| is_link(&found))
+/// What has a name, a symbolic link included, as far as this machine knows.
+pub(super) fn seen(directory: &OwnedFd, name: &str) -> nix::Result<Option<FileStat>> {
+    match fstatat(directory, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
+        Err(Errno::ENOENT) => Ok(None),
+        found => found.map(Some),
+    }
 }
 
 /// Opened once more, so that an NFS client asks the server what is in it.

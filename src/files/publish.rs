@@ -12,7 +12,7 @@ use nix::sys::stat::FileStat;
 use super::aside::{SetAside, aside_name, identity, stamp};
 use super::calls::{self, Inode, inode_of};
 use super::granted::sync_directory;
-use super::{Mount, Staged};
+use super::{Mount, Staged, is_link};
 use crate::config::Durability;
 use crate::error::{CallError, Error, ErrorKind, Result, in_call};
 use crate::metadata::{Identity, Row};
@@ -141,12 +141,12 @@ impl Published {
             // For another attempt.
             finished.st_mtime = is;
         }
-        self.refuse_link()?;
+        let is_there = self.look()?;
         if self.is_certified {
             self.keep_findable()?;
             self.take_and_link()?;
         } else {
-            self.set_aside()
+            self.set_aside(is_there)
                 .map_err(|failed| self.cannot("cannot set the old file aside", failed))?;
             step!("set-aside");
             self.rename().map_err(|failed| self.not_in_place(failed))?;
@@ -169,14 +169,15 @@ impl Published {
         }
     }
 
-    /// A symbolic link is no file of a store, and whoever made it knows what it is for. What it
-    /// leads to is unknown here.
-    fn refuse_link(&self) -> Result<()> {
+    /// Whether anything seems to have the name. A symbolic link is no file of a store, and
+    /// whoever made it knows what it is for. What it leads to is unknown here.
+    fn look(&self) -> Result<bool> {
         let staged = self.staged()?;
-        if calls::has_link(&staged.parent, staged.id.file_name()) {
+        let seen = calls::seen(&staged.parent, staged.id.file_name());
+        if seen.as_ref().is_ok_and(|seen| seen.as_ref().is_some_and(is_link)) {
             return Err(self.cannot("a symbolic link has the file's name", Errno::ELOOP));
         }
-        Ok(())
+        Ok(!matches!(seen, Ok(None)))
     }
 
     fn aside_name(&self) -> nix::Result<String> {

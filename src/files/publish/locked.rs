@@ -16,15 +16,13 @@ impl Published {
     /// Links the old file to a name of its own. None where there is no file, and where the
     /// file system or the file's owner forbids hard links: then a write goes on, but
     /// cannot be undone.
-    pub(super) fn set_aside(&mut self) -> Result<(), CallError> {
-        let reserved = self.aside_name()?;
-        let staged = self.staged.as_ref().ok_or(Errno::EBADF)?;
+    pub(super) fn set_aside(&mut self, seems_there: bool) -> Result<(), CallError> {
         // What has no row is nobody's; where nothing is there the server need not be asked twice.
-        if self.old == Identity::default()
-            && !calls::seems_there(&staged.parent, staged.id.file_name())
-        {
+        if self.old == Identity::default() && !seems_there {
             return Ok(());
         }
+        let reserved = self.aside_name()?;
+        let staged = self.staged.as_ref().ok_or(Errno::EBADF)?;
         match calls::link(&staged.parent, staged.id.file_name(), &staged.parent, &reserved) {
             Ok(()) => self.aside.push(reserved),
             Err(Failure::NotDone(errno)) if errno == Errno::ENOENT || has_no_links(errno) => {}
