@@ -2,7 +2,7 @@
 //!
 //! A row is trusted for `cache_ttl` from the moment it was asked for, its absence
 //! for `cache_negative_ttl`: so long may a write of another node stay unseen. A
-//! write of this process is seen by it at once. A descriptor is trusted as long
+//! write of this process is seen by it at once, through whichever store. A descriptor is trusted as long
 //! as the row under which it was opened, but no longer than `cache_ttl` from when
 //! it was opened, and closed soon after.
 //!

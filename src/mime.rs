@@ -26,6 +26,20 @@ pub(crate) fn check(mime: &str) -> Result<&str> {
     Err(Error::new(ErrorKind::InvalidInput, "mime_type", mime, reason))
 }
 
+/// Checks what a caller who writes a row alone wants stored as its `datatype`: the row
+/// of somebody else's file is kept as it is, and legacy's have words such as `misc`.
+///
+/// # Errors
+///
+/// [`ErrorKind::InvalidInput`] for control characters, and for more than 255 bytes.
+pub(crate) fn check_datatype(datatype: &str) -> Result<&str> {
+    if datatype.len() <= MAX_MIME_LEN && !datatype.contains(char::is_control) {
+        return Ok(datatype);
+    }
+    let reason = format!("control characters, or longer than {MAX_MIME_LEN} bytes");
+    Err(Error::new(ErrorKind::InvalidInput, "mime_type", datatype, reason))
+}
+
 /// A token of RFC 9110.
 fn token(text: &str) -> bool {
     let special = |byte: u8| b"!#$%&'*+-.^_`|~".contains(&byte);
@@ -43,5 +57,15 @@ mod tests {
         }
         assert!(check(&format!("image/{}", "x".repeat(250))).is_err());
         assert_eq!(check("text/plain; charset=utf-8").unwrap(), "text/plain; charset=utf-8");
+    }
+
+    #[test]
+    fn a_row_may_say_what_legacy_says() {
+        for word in ["", "misc", "php", "image/png", "é"] {
+            assert_eq!(check_datatype(word).unwrap(), word);
+        }
+        for bad in ["image/png\r\nSet-Cookie: a=b", "a\0", "\u{85}", &"x".repeat(256)] {
+            assert!(check_datatype(bad).is_err(), "{bad:?}");
+        }
     }
 }

@@ -12,6 +12,7 @@ mod list;
 mod mounted;
 mod read;
 mod register;
+mod remembered;
 mod removal;
 mod rowless;
 mod serve;
@@ -73,7 +74,7 @@ pub struct Store {
 #[derive(Debug)]
 pub(crate) struct Process {
     index: Arc<Index>,
-    cache: Cache<Arc<CachedFile>>,
+    cache: Arc<Cache<Arc<CachedFile>>>,
     /// Files being opened for those who share them.
     flights: Arc<Flights<SharedFile>>,
     content_budget: Arc<Budget>,
@@ -178,10 +179,14 @@ impl Store {
     pub(crate) fn process(&self) -> Result<Arc<Process>> {
         self.process.get_or_try_init(|| {
             let most_files = files::most_kept_open();
+            let index = Arc::new(Index::new(&self.options)?);
+            let cache = Arc::new(Cache::new(&self.options, most_files));
+            let flights = Arc::new(Flights::new());
+            remembered::share(&cache, &flights);
             Ok(Process {
-                index: Arc::new(Index::new(&self.options)?),
-                cache: Cache::new(&self.options, most_files),
-                flights: Arc::new(Flights::new()),
+                index,
+                cache,
+                flights,
                 content_budget: Arc::new(Budget::new(self.options.cache_content, most_files)),
                 batch: Batch::default(),
                 closes_idle_files: AtomicBool::new(false),
@@ -216,12 +221,9 @@ impl Process {
         &self.mount
     }
 
-    /// Drops what is remembered of names that are being written.
+    /// Drops what is remembered of names that are being written, by this store and by
+    /// all others of the process.
     pub(crate) fn forget<'n>(&self, names: impl IntoIterator<Item = &'n FileName>) {
-        for name in names {
-            let key = name.digest();
-            self.flights.forget(&key);
-            self.cache.forget(&key);
-        }
+        names.into_iter().for_each(|name| remembered::forget(&name.digest()));
     }
 }

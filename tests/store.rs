@@ -5,6 +5,7 @@
 
 mod beneath;
 mod delete;
+mod halves;
 mod metadata;
 mod schema;
 mod write;
@@ -26,6 +27,7 @@ pub(crate) fn register(trials: &mut Trials) {
     schema::register(trials);
     write::register(trials);
     delete::register(trials);
+    halves::register(trials);
     beneath::register(trials);
 }
 

@@ -166,6 +166,8 @@ namespace Ezdfs {
         /**
          * Writes a row alone, for kernels that keep the bytes elsewhere.
          *
+         * The type need not be one: legacy's rows have words such as `misc`, or nothing.
+         *
          * @throws Exception\InvalidNameException
          * @throws Exception\InvalidInputException
          */
@@ -228,8 +230,8 @@ namespace Ezdfs {
         public function deleteData(string $id): void {}
 
         /**
-         * Deletes all bytes below a directory, and no rows. Files of the last minutes stay: their
-         * rows may be about to be written.
+         * Deletes all bytes below a directory, and no rows. What a store has lately begun to write
+         * there stays.
          *
          * @throws Exception\InvalidNameException
          */

@@ -52,6 +52,20 @@ impl Mount {
         if self.is_bare()? { Err(self.bare_root()) } else { Ok(()) }
     }
 
+    /// Refuses a bare root that does not lie on a share. To be asked where there are no
+    /// rows that could tell.
+    pub(crate) fn require_share(&self) -> Result<()> {
+        if !self.is_bare()? || self.marker.is_none() && self.is_on_share()? {
+            return Ok(());
+        }
+        if self.marker.is_some() {
+            return Err(self.bare_root());
+        }
+        let reason = "the root is empty, and no share is mounted there: if it is none, or a new \
+                      one, put a file into it";
+        Err(self.unavailable(reason, Errno::ENOENT))
+    }
+
     /// Whether the root is what a mount point looks like when nothing is mounted
     /// on it: the marker is missing, or without one, there is nothing but what
     /// mount points have (`.keep`, `lost+found`).

@@ -15,6 +15,23 @@ use crate::error::Result;
 
 const LIST: &str = "/proc/self/mountinfo";
 
+const NETWORK_FILE_SYSTEMS: &[&str] = &[
+    "nfs",
+    "nfs4",
+    "cifs",
+    "smb3",
+    "ceph",
+    "9p",
+    "virtiofs",
+    "lustre",
+    "glusterfs",
+    "gfs2",
+    "ocfs2",
+    "beegfs",
+    "gpfs",
+    "afs",
+];
+
 /// The mount of the root, and those beneath it. Nothing where the kernel does not
 /// tell.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -37,13 +54,19 @@ impl Mount {
         let all = list().unwrap_or_else(|_| Arc::new([]));
         Ok(Mounts::of(&all, Path::new(&root)))
     }
+
+    /// Whether something is mounted at the root or above it that is a share, as far as the
+    /// kernel's list tells. To be asked of a root that is empty.
+    pub(crate) fn is_on_share(&self) -> Result<bool> {
+        let root = PathBuf::from(self.real_root()?);
+        let all = list().unwrap_or_else(|_| Arc::new([]));
+        Ok(mount_of(&all, &root).is_some_and(|entry| entry.is_share_at(&root)))
+    }
 }
 
 impl Mounts {
     fn of(all: &[Entry], root: &Path) -> Self {
-        let is_above = |entry: &&Entry| root.starts_with(&entry.mount_point);
-        // Of several on one directory the last is seen.
-        let own = all.iter().filter(is_above).max_by_key(|entry| entry.depth()).cloned();
+        let own = mount_of(all, root).cloned();
         let is_beneath =
             |entry: &Entry| entry.mount_point != root && entry.mount_point.starts_with(root);
         Mounts(own.into_iter().chain(all.iter().filter(|it| is_beneath(it)).cloned()).collect())
@@ -53,6 +76,13 @@ impl Mounts {
     pub(crate) fn soft(&self) -> impl Iterator<Item = &Path> {
         self.0.iter().filter(|entry| entry.is_soft()).map(|entry| &*entry.mount_point)
     }
+}
+
+/// What a path lies on.
+fn mount_of<'e>(all: &'e [Entry], path: &Path) -> Option<&'e Entry> {
+    let is_above = |entry: &&Entry| path.starts_with(&entry.mount_point);
+    // Of several on one directory the last is seen.
+    all.iter().filter(is_above).max_by_key(|entry| entry.depth())
 }
 
 impl Entry {
@@ -69,6 +99,14 @@ impl Entry {
 
     fn depth(&self) -> usize {
         self.mount_point.components().count()
+    }
+
+    /// Whether a path on it lies on a share, even if it is empty: that of a share which is
+    /// not mounted lies on the file system beneath.
+    fn is_share_at(&self, path: &Path) -> bool {
+        let is_network = self.file_system.starts_with("fuse.")
+            || NETWORK_FILE_SYSTEMS.contains(&&*self.file_system);
+        self.depth() > 1 && (is_network || self.mount_point == path)
     }
 
     fn is_soft(&self) -> bool {
@@ -169,6 +207,18 @@ broken
         assert_eq!(soft("/mnt/nfs/with blank/var"), [blank]);
         assert_eq!(soft("/mnt/old"), [PathBuf::from("/mnt/old")]);
         assert!(soft("/mnt/nfs2").is_empty() && soft("/srv").is_empty());
+    }
+
+    #[test]
+    fn an_empty_directory_on_a_share_is_known() {
+        let all = entries(LINES);
+        let is_share = |path: &str| {
+            let path = Path::new(path);
+            mount_of(&all, path).is_some_and(|entry| entry.is_share_at(path))
+        };
+        assert!(is_share("/mnt/nfs") && is_share("/mnt/nfs/var/site"));
+        assert!(is_share("/mnt/nfs2") && !is_share("/mnt/nfs2/var"), "a mount of its own");
+        assert!(!is_share("/") && !is_share("/srv/nfs") && !is_share("/mnt/else"));
     }
 
     #[test]

@@ -49,22 +49,26 @@ impl Mount {
     /// Removes the empty directories below this one, and itself if it is empty
     /// then; says how many are not. `beat` is called for each.
     pub(crate) fn remove_empty_directories(&self, dir: &str, beat: &dyn Fn()) -> Result<u64> {
-        let root = self.root()?;
+        let left = self.remove_empty_directories_below(dir, beat)?;
+        let (parent, name) = dir.rsplit_once('/').unwrap_or(("", dir));
+        match open_directory(&self.root()?, parent)
+            .and_then(|parent| unlinkat(&parent, name, UnlinkatFlags::RemoveDir))
+        {
+            Ok(()) | Err(Errno::ENOENT | Errno::ENOTDIR) => Ok(left),
+            Err(_) => Ok(left + 1),
+        }
+    }
+
+    /// The same, without itself.
+    pub(crate) fn remove_empty_directories_below(&self, dir: &str, beat: &dyn Fn()) -> Result<u64> {
         let mut left = 0;
-        let directory = match open_directory(&root, dir) {
+        let directory = match open_directory(&self.root()?, dir) {
             Ok(directory) => directory,
             Err(Errno::ENOENT | Errno::ENOTDIR) => return Ok(0),
             Err(errno) => return Err(cannot("cannot open the directory", dir, errno)),
         };
         prune(directory, &mut left, beat)
             .map_err(|errno| cannot("cannot read the directory", dir, errno))?;
-        let (parent, name) = dir.rsplit_once('/').unwrap_or(("", dir));
-        match open_directory(&root, parent)
-            .and_then(|parent| unlinkat(&parent, name, UnlinkatFlags::RemoveDir))
-        {
-            Ok(()) | Err(Errno::ENOENT) => {}
-            Err(_) => left += 1,
-        }
         Ok(left)
     }
 }

@@ -11,7 +11,8 @@ use super::ending::outcome_unknown;
 use super::read::FIRST_BYTE;
 use super::write::now;
 use super::writing::{EmptyRoot, Source};
-use super::{Pulse, Store};
+use super::{Process, Pulse, Store};
+use crate::debris::{self, Debris};
 use crate::error::{Error, Result};
 use crate::files::{Mount, Remover, modified};
 use crate::index::{BATCH, Keyed, Locks};
@@ -22,7 +23,7 @@ use crate::runtime;
 
 impl Store {
     /// Writes a row, live, replacing what the id had before. Does not touch the
-    /// mount.
+    /// mount. `mime_type` need not be one, as that of many a legacy row is not.
     ///
     /// # Errors
     ///
@@ -35,7 +36,8 @@ impl Store {
         mime_type: Option<&str>,
     ) -> Result<FileInfo> {
         let name = self.name(id)?;
-        let mime_type = mime_type.map(mime::check).transpose()?.unwrap_or(DEFAULT_MIME);
+        let mime_type = mime_type.map(mime::check_datatype).transpose()?;
+        let mime_type = mime_type.unwrap_or(DEFAULT_MIME);
         let given = mtime.map(|mtime| check_mtime(id, mtime)).transpose()?;
         let process = self.process()?;
         let mtime = given.map_or_else(|| Mtime::Written(now()), Mtime::Given);
@@ -96,9 +98,8 @@ impl Store {
         declared: Option<u64>,
     ) -> Result<u64> {
         let process = self.process()?;
-        // An empty root may be a new store: without the table nobody can tell.
         let source = Source::Reader(source);
-        let mut written = process.write(id, source, declared, EmptyRoot::Accept)?;
+        let mut written = process.write(id, source, declared, EmptyRoot::AskTableOrMount)?;
         let staged = written.take()?;
         let path = id.clone();
         let publish = move |_: &Mount| {
@@ -147,33 +148,44 @@ impl Store {
                 true => Ok(false),
                 false => Remover::new(mount, None)?.unlink(&path).map(|_| true),
             };
-            let is_mounted = process.on_mount("delete", remove).await?;
-            // The root of a new store is as empty as that of a share that is not there.
-            if is_mounted || process.has_no_rows().await.unwrap_or(false) {
-                return Ok(());
+            match process.on_mount("delete", remove).await? {
+                true => Ok(()),
+                false => process.require_new_store("delete").await,
             }
-            process.on_mount("delete", |mount| mount.require_alive()).await
         })
     }
 
     /// Removes what lies below a directory whatever the table says of it, but for
-    /// files so young that their rows may be about to be written.
+    /// what ezdfs has lately begun to write there: its writer may be alive.
     ///
     /// # Errors
     ///
     /// Those of the mount.
     pub fn delete_data_directory(&self, dir: &DirId) -> Result<()> {
         let process = self.process()?;
+        let is_bare = |mount: &Mount| mount.is_bare();
+        runtime::block_on(async {
+            match process.on_mount("delete_directory", is_bare).await? {
+                true => process.require_new_store("delete_directory").await,
+                false => Ok(()),
+            }
+        })?;
         let path = dir.as_str().to_owned();
         let remove = move |mount: &Mount, pulse: &Pulse| {
             let files = mount.leftovers(&path, &|| pulse.beat())?.files;
-            if files.is_empty() {
+            let (staged, files): (Vec<_>, Vec<_>) =
+                files.into_iter().partition(|file| is_staged(file));
+            let mut remover = Remover::new(mount, None)?;
+            for file in files {
+                pulse.beat();
+                remover.unlink(&file)?;
+            }
+            if staged.is_empty() {
                 return Ok(());
             }
             let now = mount.server_time([path.as_str()])?;
             let cutoff = now.checked_sub(GRACE).unwrap_or(SystemTime::UNIX_EPOCH);
-            let mut remover = Remover::new(mount, None)?;
-            for file in files {
+            for file in staged {
                 pulse.beat();
                 if remover.look(&file)?.is_some_and(|status| modified(&status) < cutoff) {
                     remover.unlink(&file)?;
@@ -182,6 +194,37 @@ impl Store {
             Ok(())
         };
         runtime::block_on(process.on_mount_long("delete_directory", remove))?;
-        process.prune(dir).map(drop)
+        process.prune_data(dir)
+    }
+}
+
+/// Whether ezdfs keeps this name for what it has not finished.
+fn is_staged(path: &str) -> bool {
+    let name = path.rsplit('/').next().unwrap_or_default();
+    debris::of_file(name.as_bytes()) == Some(Debris::Staging)
+}
+
+impl Process {
+    /// Refuses an empty root, unless it is that of a new store: that of a share which is
+    /// not there is as empty.
+    async fn require_new_store(&self, operation: &'static str) -> Result<()> {
+        match self.has_no_rows().await {
+            Ok(true) => Ok(()),
+            Ok(false) => self.on_mount(operation, Mount::require_alive).await,
+            Err(_) => self.on_mount(operation, Mount::require_share).await,
+        }
+    }
+
+    /// Removes the directories below this one that are empty, and itself; but nothing that
+    /// lies in the root, which would look as if nothing were mounted.
+    fn prune_data(&self, dir: &DirId) -> Result<()> {
+        if dir.as_str().contains('/') {
+            return self.prune(dir).map(drop);
+        }
+        let path = dir.as_str().to_owned();
+        let prune = move |mount: &Mount, pulse: &Pulse| {
+            mount.remove_empty_directories_below(&path, &|| pulse.beat())
+        };
+        runtime::block_on(self.on_mount_long("delete_directory", prune)).map(drop)
     }
 }

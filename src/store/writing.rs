@@ -37,8 +37,8 @@ pub(super) enum Source<'s> {
 pub(super) enum EmptyRoot {
     /// It is, if the table has rows.
     AskTable,
-    /// Nobody can tell.
-    Accept,
+    /// As above; where there is no table to be asked, it is but on a share.
+    AskTableOrMount,
 }
 
 /// Bytes on the mount, complete and checked, that no reader sees yet. Dropped,
@@ -117,10 +117,12 @@ impl Written {
     fn stage<P: Piece>(&mut self, id: &FileId, root: EmptyRoot, piece: P) -> Result<P> {
         let (process, id) = (Arc::clone(&self.process), id.clone());
         self.on_mount(move |mount, pulse| {
-            let has_live_rows = |bare: &Bare| match root {
-                EmptyRoot::Accept => Ok(false),
-                EmptyRoot::AskTable => Handle::current().block_on(process.has_live_rows(bare)),
-            };
+            let has_live_rows =
+                |bare: &Bare| match (Handle::current().block_on(process.has_live_rows(bare)), root)
+                {
+                    (Err(_), EmptyRoot::AskTableOrMount) => mount.require_share().map(|()| false),
+                    (outcome, _) => outcome,
+                };
             let mut staged = mount.stage(&id, has_live_rows)?;
             step!("staged");
             let piece = piece.put(&mut staged, pulse)?;

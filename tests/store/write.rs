@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use ezdfs::{CreateOptions, Error, ErrorKind, FileInfo};
 
-use super::{PREFIX, Site, id, refused, texts};
+use super::{Site, id, refused, texts};
 use crate::support::Trials;
 use crate::support::db::{Backend, TestDb};
 use crate::support::process::is_root;
@@ -27,7 +27,6 @@ pub(crate) fn register(trials: &mut Trials) {
     group.per_database("an_absent_mount_is_not_written_to", absent_mount);
     group.per_database("rename_moves_row_and_file", rename_moves_row_and_file);
     group.per_database("a_directory_in_the_way_is_an_error", directory_in_the_way);
-    group.per_database("the_halves_work_alone", the_halves_work_alone);
 }
 
 fn overwriting_replaces_row_and_file(db: TestDb) {
@@ -279,23 +278,4 @@ fn directory_in_the_way(db: TestDb) {
     assert!(!site.exists("images/dir"));
     refused(site.create("images/dir/a/below", b"y"), ErrorKind::Storage);
     assert_eq!(site.tree(), ["images", "images/dir", "images/dir/a"]);
-}
-
-fn the_halves_work_alone(db: TestDb) {
-    let site = Site::new(db);
-    let file = id("images/half");
-    let info = site.store.put_metadata(&file, 7, Some(1_500_000_000), Some("image/gif")).unwrap();
-    assert_eq!(site.store.stat(&file).unwrap(), info);
-    assert_eq!(site.tree(), Vec::<String>::new());
-    assert_eq!(site.store.put_data(&file, &mut &b"7 bytes"[..], Some(7)).unwrap(), 7);
-    assert_eq!(site.read("images/half").unwrap(), b"7 bytes");
-    site.store.delete_metadata(&file).unwrap();
-    refused(site.store.delete_metadata(&file), ErrorKind::NotFound);
-    assert_eq!(site.store.open_data(&file).unwrap().1, 7);
-    site.store.delete_data(&file).unwrap();
-    site.store.delete_data(&file).unwrap();
-    assert_eq!(
-        site.db.sql(&format!("SELECT COUNT(*) FROM ezdfsfile WHERE name LIKE '{PREFIX}%'")),
-        texts(["0"])
-    );
 }
