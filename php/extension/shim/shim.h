@@ -14,12 +14,13 @@
 #include "config.h"
 #endif
 
+/* Before the system's headers: what they declare depends on PHP's _GNU_SOURCE. */
+#include "php.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
-
-#include "php.h"
 
 /* What a call came to. */
 #define EZDFS_PHP_OK        0
