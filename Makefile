@@ -9,7 +9,7 @@ PHP_MODULES   ?= $(shell $(PHP_CONFIG) --extension-dir)
 PHP_INI_DIR   ?= $(firstword $(wildcard $(dir $(shell $(PHP_CONFIG) --ini-path))mods-available) \
                  $(shell $(PHP_CONFIG) --ini-dir))
 CARGO         ?= cargo
-TARGET        := $(or $(CARGO_TARGET_DIR),target)
+export CARGO
 
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)
 SONAME  := libezdfs.so.0
@@ -19,6 +19,9 @@ PHP_EXT := $(RUST) php/extension/Cargo.toml php/extension/build.rs \
 # Only another PHP than that of PATH is named: a change of environment means another build.
 PHP_ENV  = $(if $(filter-out php-config,$(PHP_CONFIG)),PHP_CONFIG=$(PHP_CONFIG))
 DENY    := build/tools/bin/cargo-deny
+# Says what is missing before anything is fetched or built, and all that the goal will need (NEEDS), not only
+# what this step needs.
+CHECK    = @PHP_CONFIG='$(PHP_CONFIG)' tests/deps.sh --check $(or $(NEEDS),$(1))
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
@@ -43,27 +46,29 @@ help:
 	@echo 'make deps      install the Debian packages that the other targets need'
 	@echo 'make clean     remove what was built'
 
+build: NEEDS := build
 build: build/ezdfs build/libezdfs.so build/libezdfs.a build/ngx_http_ezdfs_module.so build/ezdfs.pc \
        build/ezdfs.so
 
 build/ezdfs: $(RUST)
-	$(CARGO) build --release --locked --bin ezdfs
-	install -D -m 755 $(TARGET)/release/ezdfs $@
+	$(call CHECK,command)
+	tests/cargo-into.sh ezdfs $@ -- build --release --locked --bin ezdfs
 
 # The crate itself stays a plain library: only who wants the C ABI builds these types of it.
 build/libezdfs.so build/libezdfs.a &: $(RUST)
-	$(CARGO) rustc --release --locked --lib --no-default-features --features capi \
+	$(call CHECK,command)
+	tests/cargo-into.sh libezdfs.so build/libezdfs.so libezdfs.a build/libezdfs.a -- \
+	    rustc --release --locked --lib --no-default-features --features capi \
 	    --crate-type cdylib,staticlib -- -C link-arg=-Wl,-soname,$(SONAME)
-	install -D -m 644 $(TARGET)/release/libezdfs.so build/libezdfs.so
-	install -D -m 644 $(TARGET)/release/libezdfs.a build/libezdfs.a
 
 build/ngx_http_ezdfs_module.so: build/libezdfs.a include/ezdfs.h $(wildcard nginx-module/*)
+	$(call CHECK,module)
 	EZDFS_INCLUDE=include EZDFS_LIB=build/libezdfs.a nginx-module/build.sh $@
 
 # Both ways of building it leave their result under one name: one after the other.
 build/ezdfs.so: $(PHP_EXT)
-	$(PHP_ENV) $(CARGO) build --release --locked -p ezdfs-php
-	install -D -m 644 $(TARGET)/release/libezdfs_php.so $@
+	$(call CHECK,extension)
+	$(PHP_ENV) tests/cargo-into.sh libezdfs_php.so $@ -- build --release --locked -p ezdfs-php
 
 # For the tests: without threads, and for the newest nginx that can be had, which is fetched once.
 TEST_NGINX   := build/test-nginx/without-threads.so build/test-nginx/newest.so
@@ -83,8 +88,9 @@ $(NEWEST_NGINX):
 
 # For the tests: with functions that panic and fail at will.
 build/test-hooks/ezdfs.so: $(PHP_EXT) | build/ezdfs.so
-	$(PHP_ENV) $(CARGO) build --release --locked -p ezdfs-php --features test-hooks
-	install -D -m 644 $(TARGET)/release/libezdfs_php.so $@
+	$(call CHECK,extension)
+	$(PHP_ENV) tests/cargo-into.sh libezdfs_php.so $@ -- \
+	    build --release --locked -p ezdfs-php --features test-hooks
 
 # Holds the prefix, so another prefix means another file.
 PC_STALE = $(shell grep -qsx 'prefix=$(PREFIX)' build/ezdfs.pc && \
@@ -95,6 +101,7 @@ build/ezdfs.pc: src/capi/ezdfs.pc.in Cargo.toml $(PC_STALE)
 FORCE:
 
 install: build
+	@[ -n '$(PHP_MODULES)' ] || { echo 'Where PHP has its extensions is told by $(PHP_CONFIG), which is missing.' >&2; exit 1; }
 	install -D -m 755 build/ezdfs $(DESTDIR)$(PREFIX)/bin/ezdfs
 	install -D -m 644 build/libezdfs.a $(DESTDIR)$(LIBDIR)/libezdfs.a
 	install -D -m 644 build/libezdfs.so $(DESTDIR)$(LIBDIR)/libezdfs.so.$(VERSION)
@@ -137,10 +144,10 @@ test-nginx:
 # Every trial that has a database of MariaDB has one of MySQL instead: their names end in ::mysql.
 MYSQL  := build/tools/mysql/mysqld
 TRIALS ?= ::mysql
-test-mysql: $(MYSQL)
+test-mysql:
 	@$(MAKE) --no-print-directory deps
-	@$(MAKE) --no-print-directory build build/test-hooks/ezdfs.so
-	EZDFS_TEST_MYSQL=$(abspath $(MYSQL)) $(CARGO) test --locked --all-features --test tests -- $(TRIALS)
+	@$(MAKE) --no-print-directory $(MYSQL) build build/test-hooks/ezdfs.so
+	EZDFS_TEST_MYSQL="$$PWD/$(MYSQL)" $(CARGO) test --locked --all-features --test tests -- $(TRIALS)
 
 $(MYSQL):
 	tests/mysql/bootstrap.sh $(@D)
@@ -151,7 +158,9 @@ test-nfs:
 	@$(MAKE) --no-print-directory build
 	tests/nfs/run.py
 
+lint: NEEDS := lint
 lint: $(DENY)
+	$(call CHECK)
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --all-targets --all-features -- -D warnings
 	$(CARGO) clippy --locked -p native-tls -- -D warnings
@@ -165,9 +174,11 @@ audit: $(DENY)
 	$(DENY) --locked check advisories
 
 $(DENY):
+	$(call CHECK,command)
 	$(CARGO) install --quiet --locked --root build/tools --version 0.20.2 cargo-deny
 
 header:
+	$(call CHECK,command)
 	$(CARGO) run --quiet --locked --example header -- include/ezdfs.h
 
 # What the runs leave lies in docs/ and build/bench/. BENCH_FLAGS: see benches/run.py --help.

@@ -13,7 +13,7 @@
 # BUILD_DIR       kept between builds; default: nginx-module-obj beside OUTPUT
 #
 # nginx is configured again only when its sources, the flags or the module's
-# configuration change.
+# configuration change, and each time where a path has a space.
 
 set -euo pipefail
 
@@ -28,11 +28,26 @@ build=$(realpath -m "${BUILD_DIR:-$(dirname "$output")/nginx-module-obj}")
 
 EZDFS_INCLUDE=$(realpath -m "${EZDFS_INCLUDE:-$module/../include}")
 EZDFS_LIB=$(realpath -m "${EZDFS_LIB:-$module/../build/libezdfs.a}")
-export EZDFS_INCLUDE EZDFS_LIB
 
 [ -d "$src" ] || die "no directory $src: install nginx-dev or set NGX_SRC"
 [ -f "$EZDFS_INCLUDE/ezdfs.h" ] || die "no ezdfs.h in $EZDFS_INCLUDE"
 [ -f "$EZDFS_LIB" ] || die "no archive $EZDFS_LIB"
+
+# nginx's configure and Makefile take no path with a space or the like: they
+# get links to such paths
+case $module$EZDFS_INCLUDE$EZDFS_LIB in
+*[!A-Za-z0-9/._+-]*)
+    links=$(mktemp -d /tmp/ezdfs-nginx.XXXXXX)
+    trap 'rm -rf "$links"' EXIT
+    ln -s "$module" "$links/module"
+    ln -s "$EZDFS_INCLUDE" "$links/include"
+    ln -s "$EZDFS_LIB" "$links/libezdfs.a"
+    module=$links/module
+    EZDFS_INCLUDE=$links/include
+    EZDFS_LIB=$links/libezdfs.a
+    ;;
+esac
+export EZDFS_INCLUDE EZDFS_LIB
 
 if [ -n "${NGX_SRC:-}" ]; then
     read -ra flags <<< "${NGX_FLAGS:---with-compat --with-threads}"

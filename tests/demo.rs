@@ -25,6 +25,7 @@ pub(crate) fn register(trials: &mut Trials) {
     group.add("uploaded_picture_is_served_without_php", |_| uploaded_picture_is_served());
     group.add("what_is_no_picture_is_not_stored", |_| no_picture_is_not_stored());
     group.add("signal_leaves_nothing", |_| signal_leaves_nothing());
+    group.add("paths_may_have_spaces", |_| paths_with_spaces());
 }
 
 fn uploaded_picture_is_served() -> Result {
@@ -69,8 +70,20 @@ fn signal_leaves_nothing() -> Result {
     started.iter().for_each(|pid| {
         assert!(!Path::new(&format!("/proc/{pid}")).exists(), "process {pid} is left");
     });
-    assert_eq!(fs::read_dir(demo.tmp.path())?.count(), 0);
+    assert_eq!(fs::read_dir(&demo.tmp)?.count(), 0);
     assert!(TcpStream::connect(("127.0.0.1", demo.port)).is_err());
+    Ok(())
+}
+
+fn paths_with_spaces() -> Result {
+    let dir = scratch();
+    let repository = dir.path().join("a tree");
+    std::os::unix::fs::symlink(env!("CARGO_MANIFEST_DIR"), &repository)?;
+    let demo = Demo::start_from(&repository.join("tests/demo/run.sh"), "a folder")?;
+    let bytes = fs::read(fixtures().join(PICTURE))?;
+    assert_eq!(demo.upload("harbour.jpg", &bytes)?.status, 303);
+    let url = demo.listed()?.pop().ok_or("nothing is listed")?;
+    assert_eq!(http::get(demo.port, &url).body, bytes);
     Ok(())
 }
 
@@ -78,26 +91,34 @@ fn signal_leaves_nothing() -> Result {
 struct Demo {
     script: Daemon,
     port: u16,
-    tmp: tempfile::TempDir,
+    tmp: PathBuf,
+    _dir: tempfile::TempDir,
     _log: tempfile::TempDir,
 }
 
 impl Demo {
     fn start() -> Result<Self> {
-        let (tmp, log, port) = (scratch(), scratch(), free_port());
+        Self::start_from(Path::new(SCRIPT), "folder")
+    }
+
+    /// The script by another path, and the name of the folder for what it writes.
+    fn start_from(script: &Path, folder: &str) -> Result<Self> {
+        let (dir, log, port) = (scratch(), scratch(), free_port());
+        let tmp = dir.path().join(folder);
+        fs::create_dir(&tmp)?;
         let mut command = Command::new("env");
         command.arg(format!("DEMO_PORT={port}"));
-        command.arg(format!("TMPDIR={}", tmp.path().display())).arg(SCRIPT);
+        command.arg(format!("TMPDIR={}", tmp.display())).arg(script);
         let file = log.path().join("demo.log");
         let mut script = Daemon::start(&command, None, Signal::SIGTERM, &file)?;
         let said = || fs::read_to_string(&file).unwrap_or_default();
         script.wait_until_ready(|| said().contains("Press Ctrl-C"))?;
-        Ok(Demo { script, port, tmp, _log: log })
+        Ok(Demo { script, port, tmp, _dir: dir, _log: log })
     }
 
     /// The directory that the demo has made.
     fn site(&self) -> Result<PathBuf> {
-        let mut entries = fs::read_dir(self.tmp.path())?;
+        let mut entries = fs::read_dir(&self.tmp)?;
         Ok(entries.next().ok_or("the demo has no directory")??.path())
     }
 

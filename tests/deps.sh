@@ -1,7 +1,14 @@
 #!/bin/bash
 # Installs the Debian packages that are missing for `build`, `demo`, `test`, `nfs` or `bench`, and says so.
 # Rust itself comes from rustup. Services of the packages are installed, never started.
+#
+#     tests/deps.sh test
+#     tests/deps.sh --check build
+#
+# With --check nothing is installed: says what is missing to compile `build`, or one part of it. That is for
+# every system, and for who has no need of packages: it looks for the things themselves.
 set -euo pipefail
+cd "$(dirname "$0")/.."
 
 build=(gcc libc6-dev make pkg-config libssl-dev nginx nginx-dev php-cli php-dev libclang-dev)
 demo=("${build[@]}" php-fpm)
@@ -10,37 +17,127 @@ test+=(php-{mysql,pgsql,sqlite3} phpunit php-doctrine-dbal php-symfony-{config,d
 nfs=("${build[@]}" mariadb-server python3 curl qemu-system-x86 e2fsprogs)
 bench=("${build[@]}" python3 wrk mariadb-server postgresql php-fpm php-mysql varnish)
 
+usage() {
+    echo "usage: $0 build|demo|test|nfs|bench, or $0 --check build|command|module|extension|lint" >&2
+    exit 2
+}
+
+missing=() packages=()
+misses() {  # what, and the packages that have it
+    missing+=("$1")
+    packages+=("${@:2}")
+}
+
+rust() {
+    local cargo=${CARGO:-cargo} rustc=${RUSTC:-rustc} wanted found
+    wanted=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
+    if ! { command -v "${cargo%% *}" && command -v "$rustc"; } > /dev/null; then
+        misses "Rust $wanted or later: install it from https://rustup.rs"
+        return
+    fi
+    found=$("$rustc" --version | sed 's/^rustc \([0-9.]*\).*/\1/') || true
+    if [ "$(printf '%s\n' "$wanted" "$found" | sort --version-sort | head -n 1)" != "$wanted" ]; then
+        misses "Rust $wanted or later, this is ${found:-none}: rustup update"
+    fi
+}
+
+rust_tools() {
+    local tool
+    for tool in fmt clippy; do
+        ${CARGO:-cargo} "$tool" --version &> /dev/null || misses "cargo $tool: rustup component add rustfmt clippy"
+    done
+}
+
+# rustc links by it, too.
+compiler() {
+    if ! echo 'int main(void) { return 0; }' | cc -x c - -o /dev/null 2> /dev/null; then
+        misses "a compiler and linker of C: cc" gcc libc6-dev
+    fi
+}
+
+openssl() {
+    [ -z "${OPENSSL_DIR:-}${OPENSSL_LIB_DIR:-}" ] || return 0
+    if ! command -v pkg-config > /dev/null; then
+        misses "pkg-config, which finds OpenSSL" pkg-config libssl-dev
+    elif ! pkg-config --exists openssl; then
+        misses "the headers of OpenSSL" libssl-dev
+    fi
+}
+
+nginx() {
+    [ -d "${NGX_SRC:-/usr/share/nginx/src}" ] || misses "the sources of nginx, in /usr/share/nginx/src" nginx-dev
+}
+
+php() {
+    local config=${PHP_CONFIG:-php-config} include
+    if ! include=$("$config" --include-dir 2> /dev/null) || ! [ -f "$include/main/php.h" ]; then
+        misses "the headers of PHP, and $config" php-cli php-dev
+    fi
+}
+
+# Where the crate clang-sys looks.
+libclang() {
+    [ -z "${LIBCLANG_PATH:-}" ] || return 0
+    local place
+    for place in /usr/{lib,lib64,local/lib}/{,*-linux-gnu/,llvm*/lib/,llvm/*/lib/}libclang{,-*}.so{,.*}; do
+        [ ! -e "$place" ] || return 0
+    done
+    ! command -v llvm-config > /dev/null || return 0
+    misses "libclang, which reads PHP's headers" libclang-dev
+}
+
+check() {
+    case $1 in
+        build) rust; compiler; openssl; nginx; php; libclang ;;
+        command) rust; compiler; openssl ;;
+        module) rust; compiler; openssl; nginx ;;
+        extension) rust; compiler; openssl; php; libclang ;;
+        lint) rust; rust_tools; compiler; openssl; php; libclang ;;
+        *) usage ;;
+    esac
+    [ ${#missing[@]} -gt 0 ] || exit 0
+    echo "This is missing to build ezdfs:" >&2
+    printf '    %s\n' "${missing[@]}" >&2
+    if [ ${#packages[@]} -gt 0 ]; then
+        echo "On Debian, as root: apt-get install ${packages[*]}" >&2
+    fi
+    exit 1
+}
+
+if [ "${1:-}" = --check ] && [ $# -eq 2 ]; then
+    check "$2"
+fi
 case "${1:-}" in
-    build | demo | test | nfs | bench) declare -n packages=$1 ;;
-    *) echo "usage: $0 build|demo|test|nfs|bench" >&2; exit 2 ;;
+    build | demo | test | nfs | bench) declare -n wanted=$1 ;;
+    *) usage ;;
 esac
 
-if ! command -v cargo > /dev/null; then
-    echo "Rust is missing: install it from https://rustup.rs, then run this again." >&2
+rust
+if [ ${#missing[@]} -gt 0 ]; then
+    echo "Missing: ${missing[*]}" >&2
     exit 1
 fi
 if ! { command -v dpkg-query && command -v apt-get; } > /dev/null; then
-    echo "This is not a Debian system: make sure that these are installed: ${packages[*]}" >&2
+    echo "This is not a Debian system: make sure that these are installed: ${wanted[*]}" >&2
     exit 0
 fi
 
-missing=()
-for package in "${packages[@]}"; do
+for package in "${wanted[@]}"; do
     status=$(dpkg-query -W -f '${Status}' "$package" 2> /dev/null || true)
-    [ "$status" = "install ok installed" ] || missing+=("$package")
+    [ "$status" = "install ok installed" ] || packages+=("$package")
 done
-if [ ${#missing[@]} -eq 0 ]; then
+if [ ${#packages[@]} -eq 0 ]; then
     exit 0
 fi
 
-install="apt-get install --yes --no-install-recommends ${missing[*]}"
+install="apt-get install --yes --no-install-recommends ${packages[*]}"
 if [ "$(id -u)" -ne 0 ]; then
     echo "Debian packages are missing. As root, run:" >&2
     echo "    $install" >&2
     exit 1
 fi
 
-echo "Installing Debian packages: ${missing[*]}"
+echo "Installing Debian packages: ${packages[*]}"
 # The packages' own servers are not wanted: forbid their start, unless the machine has a policy.
 policy=/usr/sbin/policy-rc.d
 if [ ! -e "$policy" ]; then

@@ -18,6 +18,7 @@ mod fsck;
 mod galera;
 mod hands;
 mod harness;
+mod install;
 mod kill;
 mod model;
 mod nfs_client;
@@ -72,6 +73,7 @@ fn main() -> ExitCode {
     connect::register(&mut trials);
     bundle::register(&mut trials);
     demo::register(&mut trials);
+    install::register(&mut trials);
 
     let (servers, trials, unmet) = trials.into_parts();
     if !arguments.list {
