@@ -16,6 +16,8 @@ type Result<T> = std::result::Result<T, sqlx::Error>;
 pub(super) fn mysql(address: &Address, tls: TlsMode) -> Result<MySqlConnectOptions> {
     let mut options = MySqlConnectOptions::new().database(&address.database).ssl_mode(match tls {
         TlsMode::Disabled => MySqlSslMode::Disabled,
+        // As MySQL's own clients have it: nobody reads along on a socket.
+        TlsMode::Allowed | TlsMode::Preferred if address.socket.is_some() => MySqlSslMode::Disabled,
         TlsMode::Allowed | TlsMode::Preferred => MySqlSslMode::Preferred,
         TlsMode::Required => MySqlSslMode::Required,
         TlsMode::VerifyCa => MySqlSslMode::VerifyCa,
@@ -107,13 +109,13 @@ pub(super) fn other_way(address: &Address, error: &sqlx::Error) -> Option<TlsMod
         return None;
     }
     match address.tls.mode() {
-        TlsMode::Preferred if has_failed(error) || is_barred(error) => Some(TlsMode::Disabled),
-        TlsMode::Allowed if is_barred(error) => Some(TlsMode::Required),
         // MySQL wants to see the whole password now and then. Its own clients send it in
-        // the clear over a socket, and sqlx by TLS alone.
-        TlsMode::Disabled if address.socket.is_some() && is_denied(error) => {
+        // the clear over a socket, and sqlx by TLS alone. And some logins need TLS.
+        TlsMode::Disabled | TlsMode::Preferred if address.socket.is_some() && is_denied(error) => {
             Some(TlsMode::Required)
         }
+        TlsMode::Preferred if has_failed(error) || is_barred(error) => Some(TlsMode::Disabled),
+        TlsMode::Allowed if is_barred(error) => Some(TlsMode::Required),
         _ => None,
     }
 }

@@ -17,6 +17,7 @@ pub(super) fn register_mariadb(group: &mut Group<'_>) {
     group.add(&format!("modes_verify_what_they_say::{name}"), |_| modes(on_mariadb));
     group.add(&format!("rsa_key_exchange_is_spoken::{name}"), |_| rsa_key_exchange(on_mariadb));
     group.add(&format!("a_client_shows_its_certificate::{name}"), |_| client(on_mariadb));
+    group.add(&format!("a_socket_has_tls_where_it_must::{name}"), |_| socket());
 }
 
 pub(super) fn register_postgres(group: &mut Group<'_>) {
@@ -142,6 +143,27 @@ fn client(start: Start) -> Result {
         let query = format!("ssl-cert={}&ssl-key={}", file("client.pem"), file(key));
         stored(&with(&db, "127.0.0.1", &query), root.path())?;
     }
+    Ok(())
+}
+
+/// What is preferred is done without on a socket, as MySQL's own clients do.
+fn socket() -> Result {
+    let certificates = Certificates::make()?;
+    let db = on_mariadb(&certificates, Restricted::Not, Asks::Password)?;
+    let one = |statement: &str| db.sql(statement).concat().pop().flatten().unwrap_or_default();
+    let (path, name) = (one("SELECT @@socket"), one("SELECT DATABASE()"));
+    let root = scratch();
+    let handshakes = |user: &str, mode: &str| -> Result<u64> {
+        let count = || one("SHOW GLOBAL STATUS LIKE 'Ssl_finished_accepts'").parse::<u64>();
+        let before = count()?;
+        let dsn = format!("mysql://{user}:secret@localhost/{name}?socket={path}{mode}");
+        stored(&dsn, root.path())?;
+        // That of who counts is one.
+        Ok(count()? - before - 1)
+    };
+    assert_eq!(handshakes("ezdfs", "")?, 0, "nobody asked for TLS on a socket");
+    assert!(handshakes("ezdfs", "&ssl-mode=REQUIRED")? > 0, "no TLS where it is required");
+    assert!(handshakes("tls", "")? > 0, "no TLS for who is let in by it alone");
     Ok(())
 }
 
