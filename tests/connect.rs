@@ -8,6 +8,8 @@ mod tls;
 
 use std::path::Path;
 
+pub(crate) use tls::mariadb_with_tls;
+
 use ezdfs::{CreateOptions, Error, Store};
 
 use crate::store::{id, store};

@@ -65,6 +65,12 @@ fn on_mariadb(certificates: &Certificates, restricted: Restricted, asks: Asks) -
     Ok(db)
 }
 
+/// A database that lets nobody in without TLS.
+pub(crate) fn mariadb_with_tls() -> Result<TestDb> {
+    // The server has read its files when this ends.
+    on_mariadb(&Certificates::make()?, Restricted::Not, Asks::Password)
+}
+
 const RSA_MARIADB: &str = "--ssl-cipher=AES256-GCM-SHA384:AES128-GCM-SHA256";
 
 fn on_postgres(certificates: &Certificates, restricted: Restricted, asks: Asks) -> Result<TestDb> {

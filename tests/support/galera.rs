@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::Result;
 use super::db::{self, TestDb};
 use super::mariadb::{Flavour, Server};
-use super::process::{free_port, wait_for};
+use super::process::{free_port, wait_for_success};
 
 /// Where the packages of the distributions put Galera.
 const PROVIDERS: [&str; 3] = [
@@ -50,7 +50,7 @@ impl Cluster {
         first.launch()?;
         second.launch()?;
         first.create_user()?;
-        wait_for("the second node's users", || second.sql("", "SELECT 1").is_ok())?;
+        wait_for_success("the second node's users", || second.sql("", "SELECT 1").map(drop))?;
         Ok(Self { nodes: [first, second].map(Arc::new) })
     }
 
@@ -69,7 +69,9 @@ impl Cluster {
         let [first, second] = self.nodes.each_ref().map(|node| node.dsn(""));
         let name = db.dsn.strip_prefix(&first).ok_or("a database of another server")?;
         let elsewhere = format!("{second}{name}");
-        wait_for("the second node's database", || db::sql(&elsewhere, "SELECT 1").is_ok())?;
+        wait_for_success("the second node's database", || {
+            db::sql(&elsewhere, "SELECT 1").map(drop)
+        })?;
         Ok((db, elsewhere))
     }
 }

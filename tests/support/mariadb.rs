@@ -180,7 +180,7 @@ impl Server {
         }
         let log = self.dir.path().join("server.log");
         let mut daemon = Daemon::start(&command, None, Signal::SIGKILL, &log)?;
-        daemon.wait_until_ready(|| db::sql(&self.root_dsn(), "SELECT 1").is_ok())?;
+        daemon.wait_until_well(|| db::sql(&self.root_dsn(), "SELECT 1").map(drop))?;
         *self.daemon.lock().unwrap() = Some(daemon);
         Ok(())
     }

@@ -83,7 +83,7 @@ impl Server {
         // QUIT ends the server at once, but lets it take its children and shared memory along.
         let log = self.dir.path().join("postgres.log");
         let mut daemon = Daemon::start(&command, server_user(), Signal::SIGQUIT, &log)?;
-        daemon.wait_until_ready(|| self.sql("postgres", "SELECT 1").is_ok())?;
+        daemon.wait_until_well(|| self.sql("postgres", "SELECT 1").map(drop))?;
         *self.daemon.lock().unwrap() = Some(daemon);
         Ok(())
     }

@@ -56,6 +56,13 @@ pub fn wait_for(what: &str, mut ready: impl FnMut() -> bool) -> Result {
     Ok(())
 }
 
+/// Waits until `try_it` goes well; fails with `what` and the last error after [`PATIENCE`].
+pub fn wait_for_success(what: &str, mut try_it: impl FnMut() -> Result) -> Result {
+    let mut last = String::new();
+    let waited = wait_for(what, || try_it().map_err(|error| last = error.to_string()).is_ok());
+    waited.map_err(|e| format!("{e}: {last}").into())
+}
+
 /// A loopback port that nothing listens on, never handed out twice by this process.
 ///
 /// Below the range from which the kernel takes the ports of outgoing connections: a client cannot
@@ -162,10 +169,15 @@ impl Daemon {
 
     /// Waits until `ready` says so; fails at once, with the server's log, when the server ends.
     pub fn wait_until_ready(&mut self, mut ready: impl FnMut() -> bool) -> Result {
+        self.wait_until_well(|| if ready() { Ok(()) } else { Err("it is not ready".into()) })
+    }
+
+    /// Waits until `try_it` goes well; fails with its last error.
+    pub fn wait_until_well(&mut self, mut try_it: impl FnMut() -> Result) -> Result {
         let mut ended = None;
-        let waited = wait_for(&self.name, || {
+        let waited = wait_for_success(&self.name, || {
             ended = self.child.try_wait().ok().flatten();
-            ended.is_some() || ready()
+            if ended.is_some() { Ok(()) } else { try_it() }
         });
         match ended {
             Some(status) => Err(format!("{} ended: {status}\n{}", self.name, self.log()).into()),
