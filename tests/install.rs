@@ -11,6 +11,8 @@ use tempfile::TempDir;
 use crate::support::process::{program, run, scratch};
 use crate::support::{Need, Result, Trials, built, copy_tree};
 
+mod packages;
+mod phpize;
 
 const NGINX_SOURCES: &str = "/usr/share/nginx/src";
 
@@ -24,10 +26,28 @@ pub(crate) fn register(trials: &mut Trials) {
     let php = Need::Programs(&["cc", "php-config"]);
     let mut group = trials.group("install", &[php]);
     group.add("headers_declare_what_php_uses", |_| declared());
+    phpize::register(trials);
+    packages::register(trials);
 }
 
 fn repository() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Everything but what was built and the history.
+fn unpack(into: &Path) -> Result {
+    if into.exists() {
+        fs::remove_dir_all(into)?;
+    }
+    fs::create_dir_all(into)?;
+    for entry in fs::read_dir(repository())? {
+        let name = entry?.file_name();
+        if ["target", "build", ".git"].iter().all(|left| name != *left) {
+            // With its times: then cargo sees what was built for the last run.
+            run(Command::new("cp").arg("--archive").arg(repository().join(&name)).arg(into))?;
+        }
+    }
+    Ok(())
 }
 
 /// Copies files and directories of the repository, with all that is below them.

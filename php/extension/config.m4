@@ -6,9 +6,14 @@ PHP_ARG_ENABLE([ezdfs],
   [yes])
 
 if test "$PHP_EZDFS" != "no"; then
-  AC_PATH_PROG([CARGO], [cargo], [no])
-  if test "$CARGO" = "no"; then
-    AC_MSG_ERROR([cargo is missing: install Rust from https://rustup.rs])
+  dnl This extension is a part of a whole, which is built with it.
+  ezdfs_deps="$abs_srcdir/../../tests/deps.sh"
+  if ! test -x "$ezdfs_deps"; then
+    AC_MSG_ERROR([this directory is not in a source tree of ezdfs, where php/extension is])
+  fi
+  AC_PATH_PROG([CARGO], [cargo], [cargo])
+  if ! CARGO="$CARGO" PHP_CONFIG="$PHP_CONFIG" "$ezdfs_deps" --check extension; then
+    AC_MSG_ERROR([something is missing to build ezdfs])
   fi
 
   PHP_MODULES="$PHP_MODULES \$(phplibdir)/ezdfs.so"
