@@ -1,7 +1,8 @@
 //! The Symfony bundle of php/bundle: its PHPUnit tests on the built extension, for both families
 //! of kernels and on every database.
 
-use std::path::Path;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::support::process::{program, run, scratch};
@@ -13,11 +14,40 @@ const EXTENSION: Need = Need::Built("ezdfs.so");
 /// As tests/bootstrap.php of the bundle knows them.
 const FAMILIES: [&str; 2] = ["ezplatform", "ibexa"];
 
+/// What PHPUnit, Symfony and the tests need of PHP, where it is not part of PHP itself; what
+/// others need before those.
+const EXTENSIONS: &[&str] = &[
+    "mysqlnd",
+    "pdo",
+    "xml",
+    "ctype",
+    "dom",
+    "fileinfo",
+    "iconv",
+    "mbstring",
+    "pcntl",
+    "pdo_mysql",
+    "pdo_pgsql",
+    "pdo_sqlite",
+    "phar",
+    "posix",
+    "simplexml",
+    "tokenizer",
+    "xmlreader",
+    "xmlwriter",
+];
+
 pub(crate) fn register(trials: &mut Trials) {
     let mut group = trials.group("bundle", &[PROGRAMS, EXTENSION]);
     for family in FAMILIES {
         group.per_database(family, move |db| phpunit(family, &db.dsn));
     }
+    let installed = Need::Built("test-hooks/ezdfs.so");
+    group.add_needing(
+        "what_is_installed_is_not_what_is_tested",
+        installed,
+        beside_an_installed_one,
+    );
 }
 
 fn phpunit(family: &str, dsn: &str) -> Result {
@@ -26,10 +56,38 @@ fn phpunit(family: &str, dsn: &str) -> Result {
     let bundle = Path::new(env!("CARGO_MANIFEST_DIR")).join("php/bundle");
     let phpunit = program("phpunit").ok_or("phpunit is not installed")?;
     let mut php = Command::new("php");
-    php.arg("-d").arg(format!("extension={}", built("ezdfs.so").display())).arg(phpunit);
-    php.arg("--configuration").arg(bundle.join("phpunit.xml.dist"));
+    configure(&mut php, temporary.path())?;
+    php.arg(phpunit).arg("--configuration").arg(bundle.join("phpunit.xml.dist"));
     php.env("TMPDIR", temporary.path());
     php.env("EZDFS_TEST_FAMILY", family).env("EZDFS_TEST_DSN", dsn);
     run(&mut php)?;
+    Ok(())
+}
+
+/// Has PHP, and the PHP that it starts, read a php.ini of the trial's own and nothing of the
+/// system's, where another ezdfs may stand.
+fn configure(php: &mut Command, dir: &Path) -> Result {
+    let ask = r#"echo ini_get("extension_dir");"#;
+    let shared = PathBuf::from(run(Command::new("php").args(["-n", "-r", ask]))?);
+    let is_shared = |name: &&&str| shared.join(format!("{name}.so")).exists();
+    let mut ini = format!("extension={}\n", built("ezdfs.so").display());
+    for name in EXTENSIONS.iter().filter(is_shared) {
+        ini.push_str(&format!("extension={name}\n"));
+    }
+    fs::write(dir.join("php.ini"), ini)?;
+    php.env("PHPRC", dir).env("PHP_INI_SCAN_DIR", "");
+    Ok(())
+}
+
+fn beside_an_installed_one() -> Result {
+    let dir = scratch();
+    let installed = built("test-hooks/ezdfs.so");
+    fs::write(dir.path().join("ezdfs.ini"), format!("extension={}\n", installed.display()))?;
+    let mut php = Command::new("php");
+    php.env("PHP_INI_SCAN_DIR", dir.path());
+    configure(&mut php, dir.path())?;
+    let maps = run(php.args(["-r", r#"readfile("/proc/self/maps");"#]))?;
+    let is_loaded = |file: &Path| maps.contains(&*file.to_string_lossy());
+    assert!(is_loaded(&built("ezdfs.so")) && !is_loaded(&installed), "{maps}");
     Ok(())
 }
