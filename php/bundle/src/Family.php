@@ -10,7 +10,7 @@ namespace Ezdfs\Bundle;
  */
 enum Family
 {
-    /** ezpublish-kernel 6 and 7, ezplatform-kernel 1. */
+    /** ezplatform-kernel 1.3: eZ Platform 3.3. */
     case EzPlatform;
 
     /** ibexa/core 4 and later. */
@@ -62,17 +62,18 @@ enum Family
         };
     }
 
-    /**
-     * What knows the handlers of one half by name; kernels before
-     * ezplatform-kernel 1 call it a factory.
-     *
-     * @return list<string>
-     */
-    public function registries(string $half): array
+    /** What knows the handlers of one half by name. */
+    public function registry(string $half): string
+    {
+        return ($this === self::Ibexa ? 'ibexa' : 'ezpublish') . ".core.io.{$half}_handler.registry";
+    }
+
+    /** What the kernel's `io:migrate-files` migrates a file by. */
+    public function fileMigrator(): string
     {
         return $this === self::Ibexa
-            ? ["ibexa.core.io.{$half}_handler.registry"]
-            : ["ezpublish.core.io.{$half}_handler.registry", "ezpublish.core.io.{$half}_handler.factory"];
+            ? 'Ibexa\Bundle\IO\Migration\FileMigrator\FileMigrator'
+            : 'ezpublish.core.io.migration.file_migrator';
     }
 
     public function configResolver(): string

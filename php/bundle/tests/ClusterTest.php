@@ -9,6 +9,7 @@ use Ezdfs\Bundle\Tests\Support\Fork;
 use Ezdfs\Bundle\Tests\Support\PhpNode;
 use Ezdfs\Bundle\Tests\Support\ServiceDoor;
 use Ezdfs\Bundle\Tests\Support\SiteTestCase;
+use PHPUnit\Framework\Attributes\DataProvider;
 
 /**
  * One table and one mount, shared with nodes that have no ezdfs.
@@ -31,6 +32,7 @@ final class ClusterTest extends SiteTestCase
     }
 
     /** @dataProvider doors */
+    #[DataProvider('doors')]
     public function testBothKindsOfNodesReadWhatEitherWrote(string $class): void
     {
         $door = new $class($this->site);
@@ -57,6 +59,7 @@ final class ClusterTest extends SiteTestCase
     }
 
     /** @dataProvider doors */
+    #[DataProvider('doors')]
     public function testCreateBringsBackWhatLegacyDeleted(string $class): void
     {
         $door = new $class($this->site);

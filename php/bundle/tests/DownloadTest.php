@@ -9,6 +9,7 @@ use Ezdfs\Bundle\Family;
 use Ezdfs\Bundle\Tests\Support\ServiceDoor;
 use Ezdfs\Bundle\Tests\Support\Site;
 use Ezdfs\Bundle\Tests\Support\SiteTestCase;
+use PHPUnit\Framework\Attributes\DataProvider;
 use Symfony\Component\EventDispatcher\EventDispatcher;
 use Symfony\Component\HttpFoundation\Request;
 use Symfony\Component\HttpFoundation\Response;
@@ -75,6 +76,7 @@ final class DownloadTest extends SiteTestCase
     }
 
     /** @dataProvider ranges */
+    #[DataProvider('ranges')]
     public function testPhpStreamsWhereThereIsNoLocation(?string $range, int $status, string $body, ?string $header): void
     {
         $request = Request::create('/content/download');
@@ -90,7 +92,7 @@ final class DownloadTest extends SiteTestCase
         $this->assertFalse($response->headers->has('X-Accel-Redirect'));
     }
 
-    public function ranges(): array
+    public static function ranges(): array
     {
         $all = self::CONTENTS;
         $size = \strlen($all);
@@ -183,7 +185,7 @@ final class DownloadTest extends SiteTestCase
         $event = new ResponseEvent(
             $this->createMock(HttpKernelInterface::class),
             Request::create('/'),
-            HttpKernelInterface::MASTER_REQUEST,
+            HttpKernelInterface::MAIN_REQUEST,
             $response
         );
         $dispatcher = new EventDispatcher();

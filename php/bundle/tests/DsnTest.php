@@ -5,11 +5,13 @@ declare(strict_types=1);
 namespace Ezdfs\Bundle\Tests;
 
 use Ezdfs\Bundle\Dsn;
+use PHPUnit\Framework\Attributes\DataProvider;
 use PHPUnit\Framework\TestCase;
 
 final class DsnTest extends TestCase
 {
     /** @dataProvider connections */
+    #[DataProvider('connections')]
     public function testADoctrineConnectionIsADsn(array $parameters, string $dsn): void
     {
         $this->assertSame($dsn, Dsn::fromDoctrine($parameters));
@@ -17,7 +19,7 @@ final class DsnTest extends TestCase
         $this->assertInstanceOf(\Ezdfs\Store::class, new \Ezdfs\Store(['dsn' => $dsn, 'root' => '/']));
     }
 
-    public function connections(): array
+    public static function connections(): array
     {
         $mysql = ['driver' => 'pdo_mysql', 'host' => 'db', 'dbname' => 'ezdfs', 'user' => 'u', 'password' => 'p'];
         $postgres = ['driver' => 'pdo_pgsql'] + $mysql;
@@ -82,6 +84,7 @@ final class DsnTest extends TestCase
     }
 
     /** @dataProvider others */
+    #[DataProvider('others')]
     public function testWhatIsNoDsnIsRefused(array $parameters, string $named): void
     {
         $this->expectException(\InvalidArgumentException::class);
@@ -89,7 +92,7 @@ final class DsnTest extends TestCase
         Dsn::fromDoctrine($parameters);
     }
 
-    public function others(): array
+    public static function others(): array
     {
         return [
             [['driver' => 'oci8'], 'oci8'],

@@ -95,9 +95,8 @@ final class IOServiceTest extends SiteTestCase
     {
         $this->door->create('images/1/a.txt', 'one');
         // The service calls twice; between the calls another node is at work.
-        $paired = new \ReflectionProperty($this->door->service(), 'metadataHandler');
-        $metadata = $paired->getValue($this->door->service());
-        $binarydata = (new \ReflectionProperty($this->door->service(), 'binarydataHandler'))->getValue($this->door->service());
+        $metadata = $this->site->container()->get('test.metadata_handler');
+        $binarydata = $this->site->container()->get('test.binarydata_handler');
         $metadata->delete('images/1/a.txt');
         (new HandlersDoor($this->site))->create('images/1/a.txt', 'new');
         $binarydata->delete('images/1/a.txt');

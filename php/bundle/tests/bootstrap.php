@@ -9,7 +9,6 @@ $loaders = is_file(__DIR__ . '/../vendor/autoload.php')
         'Symfony/Component/HttpKernel',
         'Symfony/Component/DependencyInjection',
         'Symfony/Component/Config',
-        'Symfony/Component/ExpressionLanguage',
         'Symfony/Component/Yaml',
         'Doctrine/DBAL',
     ]);
@@ -30,4 +29,6 @@ spl_autoload_register(static function (string $class): void {
 });
 
 // One family in one process: which one is installed is what the bundle asks.
-require __DIR__ . (getenv('EZDFS_TEST_FAMILY') === 'ibexa' ? '/Kernel/Ibexa.php' : '/Kernel/EzPlatform.php');
+$family = getenv('EZDFS_TEST_FAMILY') === 'ibexa' ? 'Ibexa' : 'EzPlatform';
+require __DIR__ . "/Kernel/$family/core.php";
+require __DIR__ . "/Kernel/$family/bundle.php";

@@ -15,9 +15,7 @@ final class Configuration implements ConfigurationInterface
     public function getConfigTreeBuilder(): TreeBuilder
     {
         $builder = new TreeBuilder('ezdfs');
-        // Before Symfony 4.2 the root had to be asked for by name.
-        $root = method_exists($builder, 'getRootNode') ? $builder->getRootNode() : $builder->root('ezdfs');
-        $root
+        $builder->getRootNode()
             ->children()
                 ->arrayNode('download')
                     ->addDefaultsIfNotSet()

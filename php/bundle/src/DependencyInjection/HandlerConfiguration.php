@@ -102,8 +102,6 @@ final class HandlerConfiguration
             'permissions' => $config['permissions'] ?? [],
             'options' => $config['options'] ?? [],
         ];
-        // The directory stands in an array: kernels before ezplatform-kernel 1
-        // would resolve a bare argument once and for all.
         self::configure($handler, new Definition(BinarydataHalf::class, [
             new Reference(Stores::class),
             new Reference(SettingResolver::class),
@@ -113,8 +111,6 @@ final class HandlerConfiguration
 
     private static function configure(Definition $handler, Definition $half): void
     {
-        $handler->replaceArgument(1, $half->setPublic(false));
-        // Those kernels get handlers from the container by name, too.
-        $handler->setPublic(true);
+        $handler->replaceArgument(1, $half);
     }
 }

@@ -5,6 +5,7 @@ declare(strict_types=1);
 namespace Ezdfs\Bundle\Download;
 
 use Ezdfs\Bundle\Handler\Pair;
+use Symfony\Component\HttpKernel\Event\ResponseEvent;
 
 /**
  * Hands what a controller sends as a download to nginx.
@@ -25,10 +26,7 @@ final class DownloadListener
     ) {
     }
 
-    /**
-     * @param object $event the response event, which has had two names
-     */
-    public function onResponse(object $event): void
+    public function onResponse(ResponseEvent $event): void
     {
         $response = $event->getResponse();
         if ($this->internalLocation === '') {

@@ -7,6 +7,7 @@ namespace Ezdfs\Bundle\Tests\Kernel;
 use Symfony\Component\DependencyInjection\ChildDefinition;
 use Symfony\Component\DependencyInjection\ContainerBuilder;
 use Symfony\Component\DependencyInjection\Definition;
+use Symfony\Component\DependencyInjection\Reference;
 
 /**
  * The compiler pass of an IO bundle: a service for each configured handler.
@@ -21,12 +22,10 @@ trait MakesHandlers
             $parent = $factory->getParentServiceId();
             $definition = $container->setDefinition("$parent.$name", new ChildDefinition($parent));
             $this->configure($factory, $container, $definition, $config);
-            $map[$name] = $this->mapped("$parent.$name");
+            $map[$name] = new Reference("$parent.$name");
         }
         $container->getDefinition($registry)->addMethodCall('setHandlersMap', [$map]);
     }
 
     abstract private function configure(object $factory, ContainerBuilder $container, Definition $definition, array $config): void;
-
-    abstract private function mapped(string $id): mixed;
 }

@@ -4,28 +4,26 @@ declare(strict_types=1);
 
 namespace Ezdfs\Bundle\Tests\Kernel;
 
-use Symfony\Component\DependencyInjection\ContainerInterface;
-
 /**
- * Handlers by name. The older kernels keep ids of services, the newer services.
+ * Handlers by name.
  */
 final class Registry
 {
+    /** @var array<string, object> */
     private array $handlers = [];
-
-    public function __construct(private ?ContainerInterface $container = null)
-    {
-    }
 
     public function setHandlersMap(array $handlers): void
     {
         $this->handlers = $handlers;
     }
 
+    public function addHandler(string $name, object $handler): void
+    {
+        $this->handlers[$name] = $handler;
+    }
+
     public function getConfiguredHandler($name): object
     {
-        $handler = $this->handlers[$name];
-
-        return \is_string($handler) ? $this->container->get($handler) : $handler;
+        return $this->handlers[$name];
     }
 }

@@ -78,12 +78,7 @@ final class Site
 
     public function registry(string $half): object
     {
-        foreach (Family::installed()->registries($half) as $id) {
-            if ($this->container()->has($id)) {
-                return $this->container()->get($id);
-            }
-        }
-        throw new \LogicException("no registry of $half handlers");
+        return $this->container()->get(Family::installed()->registry($half));
     }
 
     public function handler(string $half): object

@@ -23,7 +23,7 @@ abstract class SiteTestCase extends TestCase
     }
 
     /** @return array<string, array{class-string<Door>}> */
-    public function doors(): array
+    public static function doors(): array
     {
         return ['handlers' => [HandlersDoor::class], 'service' => [ServiceDoor::class]];
     }

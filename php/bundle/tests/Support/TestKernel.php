@@ -47,13 +47,23 @@ final class TestKernel extends Kernel
 
     protected function build(ContainerBuilder $container): void
     {
-        // Nobody dispatches events here: keep the listener within a test's reach.
+        // Within a test's reach, what only the container has.
         $container->addCompilerPass(new class() implements CompilerPassInterface {
+            private const WITHIN_REACH = [
+                'test.download_listener' => DownloadListener::class,
+                'test.metadata_handler' => 'ezdfs.io.metadata_handler',
+                'test.binarydata_handler' => 'ezdfs.io.binarydata_handler',
+            ];
+
             public function process(ContainerBuilder $container): void
             {
-                if ($container->has(DownloadListener::class)) {
-                    $container->setAlias('test.download_listener', DownloadListener::class)->setPublic(true);
+                foreach (self::WITHIN_REACH as $alias => $service) {
+                    if ($container->has($service)) {
+                        $container->setAlias($alias, $service)->setPublic(true);
+                    }
                 }
+                $migrator = Family::installed()->fileMigrator();
+                $container->findDefinition($migrator)->setPublic(true);
             }
         });
     }

@@ -14,7 +14,6 @@ use Ezdfs\Bundle\SettingResolver;
 use Symfony\Component\DependencyInjection\ChildDefinition;
 use Symfony\Component\DependencyInjection\Compiler\CompilerPassInterface;
 use Symfony\Component\DependencyInjection\ContainerBuilder;
-use Symfony\Component\DependencyInjection\Exception\RuntimeException;
 use Symfony\Component\DependencyInjection\Reference;
 
 /**
@@ -68,8 +67,8 @@ final class IOServicePass implements CompilerPassInterface
         $container->register(Pair::class, Pair::class)->setPublic(false)->setArguments([
             new Reference(Stores::class),
             new Reference(SettingResolver::class),
-            new Reference($this->registry($container, 'metadata')),
-            new Reference($this->registry($container, 'binarydata')),
+            new Reference($this->family->registry('metadata')),
+            new Reference($this->family->registry('binarydata')),
         ]);
         $parents = [
             'metadata' => HandlerConfiguration::METADATA_HANDLER,
@@ -83,15 +82,5 @@ final class IOServicePass implements CompilerPassInterface
                 ->setPublic(false)
                 ->setArguments([new Reference(Kernel::class), new Reference(Pair::class), new Reference("$paired.half")]);
         }
-    }
-
-    private function registry(ContainerBuilder $container, string $half): string
-    {
-        foreach ($this->family->registries($half) as $id) {
-            if ($container->has($id)) {
-                return $id;
-            }
-        }
-        throw new RuntimeException("ezdfs: the kernel has no registry of $half handlers");
     }
 }

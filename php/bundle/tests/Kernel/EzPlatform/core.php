@@ -1,7 +1,7 @@
 <?php
 
 /*
- * What the bundle needs of ezpublish-kernel 7: its names and its signatures,
+ * What the bundle needs of ezplatform-kernel 1.3: its names and its signatures,
  * with just enough behind them to run.
  */
 
@@ -33,6 +33,16 @@ namespace eZ\Publish\SPI\IO {
         public function setInputStream($stream)
         {
             $this->stream = $stream;
+        }
+    }
+}
+
+namespace eZ\Publish\Core\Base\Exceptions {
+    class InvalidArgumentException extends \InvalidArgumentException
+    {
+        public function __construct($argumentName, $whatIsWrong, ?\Exception $previous = null)
+        {
+            parent::__construct("$argumentName: $whatIsWrong", 0, $previous);
         }
     }
 }
@@ -69,7 +79,7 @@ namespace eZ\Publish\Core\IO\Values {
 namespace eZ\Publish\Core\IO\Exception {
     class BinaryFileNotFoundException extends \Exception
     {
-        public function __construct($path, \Exception $previous = null)
+        public function __construct($path, ?\Exception $previous = null)
         {
             parent::__construct("no file $path", 404, $previous);
         }
@@ -77,7 +87,7 @@ namespace eZ\Publish\Core\IO\Exception {
 
     class IOException extends \RuntimeException
     {
-        public function __construct($message, \Exception $e = null)
+        public function __construct($message, ?\Exception $e = null)
         {
             parent::__construct($message, 0, $e);
         }
@@ -92,6 +102,7 @@ namespace eZ\Publish\Core\IO {
     use eZ\Publish\SPI\IO\BinaryFileCreateStruct;
     use Ezdfs\Bundle\Tests\Kernel\CallsTwice;
     use Ezdfs\Bundle\Tests\Kernel\Prefixes;
+    use Ezdfs\Bundle\Tests\Kernel\WritesInPlace;
 
     interface UrlDecorator
     {
@@ -153,6 +164,16 @@ namespace eZ\Publish\Core\IO {
         public function deleteBinaryFile(Values\BinaryFile $binaryFile);
 
         public function deleteDirectory($path);
+    }
+
+    final class InPlaceHandler implements IOBinarydataHandler
+    {
+        use WritesInPlace;
+
+        private function missing(string $id): \Exception
+        {
+            return new Exception\BinaryFileNotFoundException($id);
+        }
     }
 
     class PrefixDecorator implements UrlDecorator
@@ -259,152 +280,6 @@ namespace eZ\Publish\Core\IO {
         private function isMissing(\Exception $e): bool
         {
             return $e instanceof Exception\BinaryFileNotFoundException;
-        }
-    }
-}
-
-namespace eZ\Bundle\EzPublishIOBundle {
-    use eZ\Publish\Core\IO\IOServiceInterface;
-    use eZ\Publish\Core\IO\Values\BinaryFile;
-    use Symfony\Component\HttpFoundation\Request;
-    use Symfony\Component\HttpFoundation\Response;
-
-    class BinaryStreamResponse extends Response
-    {
-        protected $file;
-        protected $ioService;
-
-        public function __construct(BinaryFile $binaryFile, IOServiceInterface $ioService, $status = 200, $headers = [], $public = true, $contentDisposition = null, $autoLastModified = true)
-        {
-            parent::__construct(null, $status, $headers);
-            $this->file = $binaryFile;
-            $this->ioService = $ioService;
-            if ($autoLastModified) {
-                $this->setLastModified($binaryFile->mtime);
-            }
-        }
-
-        public function prepare(Request $request)
-        {
-            return $this;
-        }
-
-        public function sendContent()
-        {
-            return $this;
-        }
-    }
-
-    class EzPublishIOBundle extends \Symfony\Component\HttpKernel\Bundle\Bundle
-    {
-        public function build(\Symfony\Component\DependencyInjection\ContainerBuilder $container)
-        {
-            $container->addCompilerPass(new DependencyInjection\HandlerPass($this->getContainerExtension()));
-        }
-
-        public function getContainerExtension(): ?\Symfony\Component\DependencyInjection\Extension\ExtensionInterface
-        {
-            return $this->extension = $this->extension ?: new DependencyInjection\EzPublishIOExtension();
-        }
-    }
-}
-
-namespace eZ\Bundle\EzPublishIOBundle\DependencyInjection {
-    use eZ\Publish\Core\IO\IOBinarydataHandler;
-    use eZ\Publish\Core\IO\IOMetadataHandler;
-    use eZ\Publish\Core\IO\PrefixDecorator;
-    use eZ\Publish\Core\IO\TolerantIOService;
-    use Ezdfs\Bundle\SettingResolver;
-    use Ezdfs\Bundle\Tests\Kernel\ConfiguresHandlers;
-    use Ezdfs\Bundle\Tests\Kernel\MakesHandlers;
-    use Ezdfs\Bundle\Tests\Kernel\Registry;
-    use Symfony\Component\Config\Definition\Builder\ArrayNodeDefinition;
-    use Symfony\Component\DependencyInjection\Compiler\CompilerPassInterface;
-    use Symfony\Component\DependencyInjection\ContainerBuilder;
-    use Symfony\Component\DependencyInjection\Definition as ServiceDefinition;
-    use Symfony\Component\DependencyInjection\Extension\Extension;
-    use Symfony\Component\DependencyInjection\Reference;
-    use Symfony\Component\ExpressionLanguage\Expression;
-
-    interface ConfigurationFactory
-    {
-        public function addConfiguration(ArrayNodeDefinition $node);
-
-        public function getParentServiceId();
-
-        public function configureHandler(ServiceDefinition $serviceDefinition, array $config);
-    }
-
-    class EzPublishIOExtension extends Extension
-    {
-        use ConfiguresHandlers;
-
-        public function addMetadataHandlerFactory($alias, ConfigurationFactory $factory)
-        {
-            $this->types['metadata'][$alias] = $factory;
-        }
-
-        public function addBinarydataHandlerFactory($alias, ConfigurationFactory $factory)
-        {
-            $this->types['binarydata'][$alias] = $factory;
-        }
-
-        public function getAlias()
-        {
-            return 'ez_io';
-        }
-
-        public function load(array $configs, ContainerBuilder $container)
-        {
-            $interfaces = ['metadata' => IOMetadataHandler::class, 'binarydata' => IOBinarydataHandler::class];
-            $arguments = [];
-            foreach ($this->configured($configs) as $half => $handlers) {
-                $container->setParameter("ez_io.{$half}_handlers", $handlers);
-                $factory = "ezpublish.core.io.{$half}_handler.factory";
-                $container->register($factory, Registry::class)
-                    ->setPublic(true)->setArguments([new Reference('service_container')]);
-                $name = "service('ezpublish.config.resolver').getParameter('io.{$half}_handler')";
-                $container->register("ezpublish.core.io.{$half}_handler", $interfaces[$half])
-                    ->setFactory([new Reference($factory), 'getConfiguredHandler'])
-                    ->setPublic(true)->setArguments([new Expression($name)]);
-                $arguments[] = new Reference("ezpublish.core.io.{$half}_handler");
-            }
-            $settings = new Reference(SettingResolver::class);
-            $container->register('ezpublish.core.io.image_fieldtype.legacy_url_decorator', PrefixDecorator::class)
-                ->setArguments([$settings, 'io.legacy_url_prefix', false]);
-            $container->register('ezpublish.core.io.prefix_url_decorator', PrefixDecorator::class)
-                ->setArguments([$settings, 'io.url_prefix', true]);
-            $container->setAlias('ezpublish.core.io.default_url_decorator', 'ezpublish.core.io.prefix_url_decorator');
-            $container->register('ezpublish.core.io.service', TolerantIOService::class)
-                ->setPublic(true)->setLazy(true)->setArguments([...$arguments, new ServiceDefinition(\stdClass::class)]);
-        }
-    }
-
-    class HandlerPass implements CompilerPassInterface
-    {
-        use MakesHandlers;
-
-        public function __construct(private EzPublishIOExtension $extension)
-        {
-        }
-
-        public function process(ContainerBuilder $container)
-        {
-            foreach (['metadata', 'binarydata'] as $half) {
-                $handlers = $container->getParameter("ez_io.{$half}_handlers");
-                $registry = "ezpublish.core.io.{$half}_handler.factory";
-                $this->make($container, $half, $handlers, $this->extension->types($half), $registry);
-            }
-        }
-
-        private function configure(object $factory, ContainerBuilder $container, ServiceDefinition $definition, array $config): void
-        {
-            $factory->configureHandler($definition, $config);
-        }
-
-        private function mapped(string $id): string
-        {
-            return $id;
         }
     }
 }

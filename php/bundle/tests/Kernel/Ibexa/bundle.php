@@ -1,266 +1,11 @@
 <?php
 
 /*
- * What the bundle needs of ibexa/core 5: its names and its signatures,
+ * What the bundle needs of the IO bundle of ibexa/core 5: its names and its signatures,
  * with just enough behind them to run.
  */
 
 declare(strict_types=1);
-
-namespace Ibexa\Contracts\Core\IO {
-    class BinaryFile
-    {
-        public string $id;
-        public int $size;
-        public \DateTimeInterface $mtime;
-        public string $uri;
-    }
-
-    class BinaryFileCreateStruct
-    {
-        public string $id;
-        public int $size;
-        public \DateTimeInterface $mtime;
-        public string $mimeType;
-        private mixed $stream;
-
-        public function getInputStream(): mixed
-        {
-            return $this->stream;
-        }
-
-        public function setInputStream(mixed $stream): void
-        {
-            $this->stream = $stream;
-        }
-    }
-}
-
-namespace Ibexa\Core\IO\Values {
-    use Ezdfs\Bundle\Tests\Kernel\HoldsValues;
-
-    class BinaryFile
-    {
-        use HoldsValues;
-
-        protected string $id;
-        protected ?int $size = null;
-        protected ?\DateTime $mtime = null;
-        protected string $uri;
-    }
-
-    class MissingBinaryFile extends BinaryFile
-    {
-    }
-
-    class BinaryFileCreateStruct
-    {
-        use HoldsValues;
-
-        public ?string $id = null;
-        public int $size;
-        public mixed $inputStream;
-        public string $mimeType;
-    }
-}
-
-namespace Ibexa\Core\IO\Exception {
-    class BinaryFileNotFoundException extends \Exception
-    {
-        public function __construct(string $path, ?\Throwable $previous = null)
-        {
-            parent::__construct("no file $path", 404, $previous);
-        }
-    }
-
-    class IOException extends \RuntimeException
-    {
-        public function __construct(string $message, ?\Throwable $e = null)
-        {
-            parent::__construct($message, 0, $e);
-        }
-    }
-
-    class InvalidBinaryFileIdException extends \InvalidArgumentException
-    {
-    }
-}
-
-namespace Ibexa\Core\IO {
-    use Ibexa\Contracts\Core\IO\BinaryFile;
-    use Ibexa\Contracts\Core\IO\BinaryFileCreateStruct;
-    use Ezdfs\Bundle\Tests\Kernel\CallsTwice;
-    use Ezdfs\Bundle\Tests\Kernel\Prefixes;
-
-    interface UrlDecorator
-    {
-        public function decorate(string $uri): string;
-
-        public function undecorate(string $uri): string;
-    }
-
-    interface IOMetadataHandler
-    {
-        public function create(BinaryFileCreateStruct $spiBinaryFileCreateStruct): BinaryFile;
-
-        public function delete(string $binaryFileId): void;
-
-        public function load(string $spiBinaryFileId): BinaryFile;
-
-        public function exists(string $spiBinaryFileId): bool;
-
-        public function getMimeType(string $spiBinaryFileId): string;
-
-        public function deleteDirectory(string $path): void;
-    }
-
-    interface IOBinarydataHandler
-    {
-        public function create(BinaryFileCreateStruct $binaryFileCreateStruct): void;
-
-        public function delete(string $binaryFileId): void;
-
-        public function getContents(string $spiBinaryFileId): string;
-
-        public function getResource(string $spiBinaryFileId): mixed;
-
-        public function getUri(string $spiBinaryFileId): string;
-
-        public function getIdFromUri(string $binaryFileUri): string;
-
-        public function deleteDirectory(string $path): void;
-    }
-
-    interface IOServiceInterface
-    {
-        public function setPrefix(string $prefix): void;
-
-        public function exists(string $binaryFileId): bool;
-
-        public function loadBinaryFile(string $binaryFileId): Values\BinaryFile;
-
-        public function loadBinaryFileByUri(string $binaryFileUri): Values\BinaryFile;
-
-        public function getFileContents(Values\BinaryFile $binaryFile): string;
-
-        public function createBinaryFile(Values\BinaryFileCreateStruct $binaryFileCreateStruct): Values\BinaryFile;
-
-        public function getMimeType(string $binaryFileId): ?string;
-
-        public function getFileInputStream(Values\BinaryFile $binaryFile): mixed;
-
-        public function deleteBinaryFile(Values\BinaryFile $binaryFile): void;
-
-        public function deleteDirectory(string $path): void;
-    }
-
-    class PrefixDecorator implements UrlDecorator
-    {
-        use Prefixes;
-
-        public function decorate(string $uri): string
-        {
-            return $this->add($uri);
-        }
-
-        public function undecorate(string $uri): string
-        {
-            return $this->remove($uri) ?? throw new Exception\InvalidBinaryFileIdException($uri);
-        }
-    }
-
-    class TolerantIOService implements IOServiceInterface
-    {
-        use CallsTwice;
-
-        public function setPrefix(string $prefix): void
-        {
-            $this->prefix = $prefix . '/';
-        }
-
-        public function exists(string $id): bool
-        {
-            return $this->metadataHandler->exists($this->full($id));
-        }
-
-        public function loadBinaryFile(string $id): Values\BinaryFile
-        {
-            return $this->find($id);
-        }
-
-        public function loadBinaryFileByUri(string $uri): Values\BinaryFile
-        {
-            return $this->findByUri($uri);
-        }
-
-        public function getFileContents(Values\BinaryFile $file): string
-        {
-            return $this->binarydataHandler->getContents($this->full($file->id));
-        }
-
-        public function createBinaryFile(Values\BinaryFileCreateStruct $struct): Values\BinaryFile
-        {
-            return $this->make($struct);
-        }
-
-        public function getMimeType(string $id): ?string
-        {
-            return $this->metadataHandler->getMimeType($this->full($id));
-        }
-
-        public function getFileInputStream(Values\BinaryFile $file): mixed
-        {
-            return $this->binarydataHandler->getResource($this->full($file->id));
-        }
-
-        public function deleteBinaryFile(Values\BinaryFile $file): void
-        {
-            $this->remove($file);
-        }
-
-        public function deleteDirectory(string $path): void
-        {
-            $this->removeDirectory($path);
-        }
-
-        private function createStruct(): BinaryFileCreateStruct
-        {
-            return new BinaryFileCreateStruct();
-        }
-
-        private function value(object $stored, string $id): Values\BinaryFile
-        {
-            $values = ['id' => $id, 'size' => $stored->size, 'mtime' => $stored->mtime];
-
-            return new Values\BinaryFile($values + ['uri' => $stored->uri]);
-        }
-
-        private function missing(string $id, string $uri): Values\MissingBinaryFile
-        {
-            return new Values\MissingBinaryFile(['id' => $id, 'uri' => $uri]);
-        }
-
-        private function failure(string $message, \Exception $e): \Exception
-        {
-            return new Exception\IOException($message, $e);
-        }
-
-        private function badId(string $id): \Exception
-        {
-            return new Exception\InvalidBinaryFileIdException($id);
-        }
-
-        private function badPrefix(string $id): \Exception
-        {
-            return $this->badId($id);
-        }
-
-        private function isMissing(\Exception $e): bool
-        {
-            return $e instanceof Exception\BinaryFileNotFoundException;
-        }
-    }
-}
 
 namespace Ibexa\Core\IO\IOMetadataHandler {
     class LegacyDFSCluster
@@ -398,7 +143,64 @@ namespace Ibexa\Bundle\IO {
     }
 }
 
+namespace Ibexa\Bundle\IO\Migration {
+    use Ezdfs\Bundle\Tests\Kernel\MigratesFiles;
+    use Ibexa\Contracts\Core\IO\BinaryFile;
+    use Ibexa\Contracts\Core\IO\BinaryFileCreateStruct;
+
+    interface MigrationHandlerInterface
+    {
+        public function setIODataHandlersByIdentifiers(
+            string $fromMetadataHandlerIdentifier,
+            string $fromBinarydataHandlerIdentifier,
+            string $toMetadataHandlerIdentifier,
+            string $toBinarydataHandlerIdentifier
+        ): MigrationHandler;
+    }
+
+    interface FileMigratorInterface extends MigrationHandlerInterface
+    {
+        public function migrateFile(BinaryFile $binaryFile);
+    }
+
+    abstract class MigrationHandler implements MigrationHandlerInterface
+    {
+        use MigratesFiles;
+
+        public function setIODataHandlersByIdentifiers(
+            string $fromMetadata,
+            string $fromBinarydata,
+            string $toMetadata,
+            string $toBinarydata
+        ): MigrationHandler {
+            $this->choose($fromMetadata, $fromBinarydata, $toMetadata, $toBinarydata);
+
+            return $this;
+        }
+
+        private function createStruct(): BinaryFileCreateStruct
+        {
+            return new BinaryFileCreateStruct();
+        }
+    }
+}
+
+namespace Ibexa\Bundle\IO\Migration\FileMigrator {
+    use Ibexa\Bundle\IO\Migration\FileMigratorInterface;
+    use Ibexa\Bundle\IO\Migration\MigrationHandler;
+    use Ibexa\Contracts\Core\IO\BinaryFile;
+
+    final class FileMigrator extends MigrationHandler implements FileMigratorInterface
+    {
+        public function migrateFile(BinaryFile $binaryFile): bool
+        {
+            return $this->migrate($binaryFile);
+        }
+    }
+}
+
 namespace Ibexa\Bundle\IO\DependencyInjection {
+    use Ibexa\Bundle\IO\Migration\FileMigrator\FileMigrator;
     use Ibexa\Core\IO\PrefixDecorator;
     use Ibexa\Core\IO\TolerantIOService;
     use Ezdfs\Bundle\SettingResolver;
@@ -440,7 +242,7 @@ namespace Ibexa\Bundle\IO\DependencyInjection {
             return 'ibexa_io';
         }
 
-        public function load(array $configs, ContainerBuilder $container)
+        public function load(array $configs, ContainerBuilder $container): void
         {
             foreach ($this->configured($configs) as $half => $handlers) {
                 $container->setParameter("ibexa.io.{$half}_handlers", $handlers);
@@ -463,6 +265,10 @@ namespace Ibexa\Bundle\IO\DependencyInjection {
                     '$binarydataHandler' => new Reference("{$configured}BinaryDataHandler"),
                     '$detector' => new ServiceDefinition(\stdClass::class),
                 ]);
+            $container->register(FileMigrator::class, FileMigrator::class)->setArguments([
+                new Reference('ibexa.core.io.metadata_handler.registry'),
+                new Reference('ibexa.core.io.binarydata_handler.registry'),
+            ]);
             $container->setAlias('ibexa.core.io.service', TolerantIOService::class)->setPublic(true);
         }
     }
@@ -475,7 +281,7 @@ namespace Ibexa\Bundle\IO\DependencyInjection {
         {
         }
 
-        public function process(ContainerBuilder $container)
+        public function process(ContainerBuilder $container): void
         {
             foreach (['metadata', 'binarydata'] as $half) {
                 $handlers = $container->getParameter("ibexa.io.{$half}_handlers");
@@ -487,11 +293,6 @@ namespace Ibexa\Bundle\IO\DependencyInjection {
         private function configure(object $factory, ContainerBuilder $container, ServiceDefinition $definition, array $config): void
         {
             $factory->configureHandler($container, $definition, $config);
-        }
-
-        private function mapped(string $id): Reference
-        {
-            return new Reference($id);
         }
     }
 }
