@@ -5,7 +5,9 @@ declare(strict_types=1);
 namespace Ezdfs\Bundle\Tests;
 
 use Ezdfs\Bundle\Tests\Support\Door;
+use Ezdfs\Bundle\Tests\Support\Site;
 use Ezdfs\Bundle\Tests\Support\SiteTestCase;
+use PHPUnit\Framework\Attributes\DataProvider;
 
 /**
  * One table of scenarios, gone through by each door: the same answer for each.
@@ -18,28 +20,32 @@ final class ScenarioTest extends SiteTestCase
      * What is done before, what is asked, and the answer: a value, or the kind
      * of the exception.
      */
-    public function scenarios(): array
+    private static function scenarios(): array
     {
         $create = static fn (Door $door) => $door->create(self::ID, self::PNG);
         $none = static fn () => null;
-        $loseFile = function (Door $door) use ($create): void {
+        $loseFile = static function (Door $door, Site $site) use ($create): void {
             $create($door);
-            unlink($this->site->path(self::ID));
+            unlink($site->path(self::ID));
         };
-        $loseRow = function (Door $door) use ($create): void {
+        $loseRow = static function (Door $door, Site $site) use ($create): void {
             $create($door);
-            $this->site->sql("DELETE FROM {$this->site->table()}");
+            $site->sql("DELETE FROM {$site->table()}");
         };
-        $directory = function (Door $door) use ($create): void {
+        $directory = static function (Door $door, Site $site) use ($create): void {
             $create($door);
-            unlink($this->site->path(self::ID));
-            mkdir($this->site->path(self::ID));
+            unlink($site->path(self::ID));
+            mkdir($site->path(self::ID));
         };
-        $unmount = function (Door $door) use ($create): void {
+        $unmount = static function (Door $door, Site $site) use ($create): void {
             $create($door);
-            rename($this->site->path(''), $this->site->path('') . '.gone');
+            rename($site->path(''), $site->path('') . '.gone');
         };
-        $dropTable = fn () => $this->site->sql("ALTER TABLE {$this->site->table()} RENAME TO away");
+        $empty = static function (Door $door, Site $site) use ($unmount): void {
+            $unmount($door, $site);
+            mkdir($site->path(''));
+        };
+        $dropTable = static fn (Door $door, Site $site) => $site->sql("ALTER TABLE {$site->table()} RENAME TO away");
 
         $exists = static fn (Door $door) => $door->exists(self::ID);
         $load = static fn (Door $door) => $door->load(self::ID)->size;
@@ -74,6 +80,14 @@ final class ScenarioTest extends SiteTestCase
             'unmounted: stream' => [$unmount, $open, 'failure'],
             'unmounted: create' => [$unmount, $create, 'failure'],
             'unmounted: delete' => [$unmount, $delete, 'failure'],
+            'a bare mount point: contents' => [$empty, $contents, 'failure'],
+            'a bare mount point: create' => [$empty, $create, 'failure'],
+            'a bare mount point: delete' => [$empty, $delete, 'failure'],
+            'a bare mount point: delete a directory' => [
+                $empty,
+                static fn (Door $door) => $door->deleteDirectory('images/1'),
+                'failure',
+            ],
             'no table: load' => [$dropTable, $load, 'failure'],
             'no table: exists' => [$dropTable, $exists, 'failure'],
             'no table: create' => [$dropTable, $create, 'failure'],
@@ -93,23 +107,24 @@ final class ScenarioTest extends SiteTestCase
     }
 
     /** @return iterable<string, array> */
-    public function rows(): iterable
+    public static function rows(): iterable
     {
-        foreach (array_keys($this->doors()) as $door) {
-            foreach (array_keys($this->scenarios()) as $name) {
+        foreach (array_keys(self::doors()) as $door) {
+            foreach (array_keys(self::scenarios()) as $name) {
                 yield "$door: $name" => [$door, $name];
             }
         }
     }
 
     /** @dataProvider rows */
+    #[DataProvider('rows')]
     public function testTheAnswerIs(string $door, string $name): void
     {
-        $door = new ($this->doors()[$door][0])($this->site);
-        [$before, $ask, $expected] = $this->scenarios()[$name];
+        $door = new (self::doors()[$door][0])($this->site);
+        [$before, $ask, $expected] = self::scenarios()[$name];
         $this->site->boot();
         try {
-            $before($door);
+            $before($door, $this->site);
             if (\in_array($expected, ['notFound', 'failure'], true)) {
                 $this->assertInstanceOf($door->$expected(), $this->thrownBy(fn () => $ask($door)));
             } else {
@@ -128,12 +143,16 @@ final class ScenarioTest extends SiteTestCase
             $this->assertSame([], $this->site->files(), 'a file without a row is removed, too');
             $this->assertNull($this->site->row(self::ID));
         }
+        if (str_starts_with($name, 'a bare mount point')) {
+            $this->assertSame([], $this->site->files(), 'nothing is written there');
+        }
         if ($name === 'unmounted: delete') {
             $this->assertFalse(is_dir($this->site->path('')), 'nothing is made where the mount was');
         }
     }
 
     /** @dataProvider doors */
+    #[DataProvider('doors')]
     public function testWhatCreateReturnsIsWhatLoadReturns(string $class): void
     {
         $door = new $class($this->site);
@@ -151,6 +170,7 @@ final class ScenarioTest extends SiteTestCase
     }
 
     /** @dataProvider doors */
+    #[DataProvider('doors')]
     public function testTheStreamIsARealOne(string $class): void
     {
         $door = new $class($this->site);
@@ -168,6 +188,7 @@ final class ScenarioTest extends SiteTestCase
     }
 
     /** @dataProvider doors */
+    #[DataProvider('doors')]
     public function testADirectoryGoesByBytesAlone(string $class): void
     {
         $door = new $class($this->site);

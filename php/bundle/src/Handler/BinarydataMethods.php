@@ -32,21 +32,21 @@ trait BinarydataMethods
     public function delete($binaryFileId): void
     {
         $id = (string) $binaryFileId;
-        $this->find($id, fn () => $this->source->store()->deleteData($id));
+        $this->find($id, fn () => $this->source->store()->deleteData(self::path($id)));
     }
 
     public function getContents($spiBinaryFileId): string
     {
         $id = (string) $spiBinaryFileId;
 
-        return $this->find($id, fn () => $this->source->store()->readData($id));
+        return $this->find($id, fn () => $this->source->store()->readData(self::path($id)));
     }
 
     public function getResource($spiBinaryFileId): mixed
     {
         $id = (string) $spiBinaryFileId;
 
-        return $this->find($id, fn () => $this->source->store()->openData($id));
+        return $this->find($id, fn () => $this->source->store()->openData(self::path($id)));
     }
 
     public function getUri($spiBinaryFileId): string
@@ -61,22 +61,28 @@ trait BinarydataMethods
 
     public function deleteDirectory($path): void
     {
-        $this->change(fn () => $this->source->store()->deleteDataDirectory(rtrim((string) $path, '/')));
+        $path = self::path(rtrim((string) $path, '/'));
+        $this->change(fn () => $this->source->store()->deleteDataDirectory($path));
+    }
+
+    /** What an id is on the mount: Flysystem, which the kernels write by, knows one kind of slash. */
+    private static function path(string $id): string
+    {
+        return strtr($id, '\\', '/');
     }
 
     private function createFile(object $createStruct): void
     {
-        $id = (string) $createStruct->id;
-        $declared = $createStruct->size ?? null;
-        $stream = Source::rewound($createStruct);
+        $struct = new CreateStruct($createStruct, $this->kernel);
+        [$id, $declared, $stream] = [$struct->id(), $struct->size(), $struct->rewound()];
         // The size of a file is known before a byte of the old one is replaced.
-        $size = (fstat($stream) ?: [])['size'] ?? null;
-        if ($declared !== null && stream_is_local($stream) && $size > 0 && $size !== $declared) {
-            throw $this->kernel->failure("create \"$id\": $declared bytes were declared, the source has $size");
+        $size = $struct->sizeOfFile();
+        if ($declared !== null && $size > 0 && $size !== $declared) {
+            throw $struct->failure("$declared bytes were declared, the source has $size");
         }
         $written = $this->change(fn () => $this->source->store()->putData($id, $stream));
         if ($declared !== null && $written !== $declared) {
-            throw $this->kernel->failure("create \"$id\": $declared bytes were declared, the source had $written");
+            throw $struct->failure("$declared bytes were declared, the source had $written");
         }
     }
 }

@@ -17,5 +17,11 @@ interface Kernel
     /** The exception for everything else. */
     public function failure(string $message, ?\Throwable $previous = null): \Throwable;
 
-    public function binaryFile(FileInfo $info): object;
+    /** The exception for an argument that no caller may hand in. */
+    public function invalidArgument(string $argument, string $reason): \Throwable;
+
+    /**
+     * @param \DateTimeInterface|null $given the date that the file was created with
+     */
+    public function binaryFile(FileInfo $info, ?\DateTimeInterface $given = null): object;
 }

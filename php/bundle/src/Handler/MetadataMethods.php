@@ -59,18 +59,11 @@ trait MetadataMethods
 
     private function createRow(object $createStruct): object
     {
-        $mtime = $createStruct->mtime ?? null;
-        if (!$mtime instanceof \DateTimeInterface) {
-            throw $this->kernel->failure("create \"{$createStruct->id}\": mtime must be a date");
-        }
-        $info = $this->change(fn () => $this->source->store()->putMetadata(
-            (string) $createStruct->id,
-            (int) $createStruct->size,
-            $mtime,
-            Source::mimeType($createStruct)
-        ));
+        $struct = new CreateStruct($createStruct, $this->kernel);
+        [$id, $size, $mtime] = [$struct->id(), $struct->sizeOfRow(), $struct->mtime()];
+        $info = $this->change(fn () => $this->source->store()->putMetadata($id, $size, $mtime, $struct->mimeType()));
 
-        return $this->kernel->binaryFile($info);
+        return $this->kernel->binaryFile($info, $mtime);
     }
 
     private function loadRow(string $id): object

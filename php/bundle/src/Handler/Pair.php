@@ -41,10 +41,22 @@ final class Pair implements StoreSource
         return $this->binarydataHandlers->getConfiguredHandler($this->settings->get('io.binarydata_handler'));
     }
 
-    /** Whether both handlers are ezdfs's, so that there is one store. */
-    public function isOneStore(): bool
+    /**
+     * Whether both handlers are ezdfs's, so that there is one store, and a file
+     * of this id has one name in it: of a backslash the kernels make a slash on
+     * the mount, and keep it in the table.
+     */
+    public function isOneStore(string $id = ''): bool
     {
-        return $this->metadataHandler() instanceof Half && $this->binarydataHandler() instanceof Half;
+        return !str_contains($id, '\\')
+            && $this->metadataHandler() instanceof Half
+            && $this->binarydataHandler() instanceof Half;
+    }
+
+    /** Whether what an id with a backslash leads to on the mount has a row of its own. */
+    public function isFileOfAnother(string $id): bool
+    {
+        return str_contains($id, '\\') && $this->isOneStore() && $this->store()->exists(strtr($id, '\\', '/'));
     }
 
     public function options(): array

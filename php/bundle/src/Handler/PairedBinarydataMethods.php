@@ -29,28 +29,32 @@ trait PairedBinarydataMethods
 
     public function delete($binaryFileId): void
     {
+        $id = (string) $binaryFileId;
         // Once more would hit a file that another node has created by now.
-        if ($this->pair->take('delete', (string) $binaryFileId) === null) {
+        if ($this->pair->take('delete', $id) !== null) {
+            return;
+        }
+        if (!$this->find($id, fn () => $this->pair->isFileOfAnother($id))) {
             $this->handler()->delete($binaryFileId);
         }
     }
 
     public function getContents($spiBinaryFileId): string
     {
-        if (!$this->pair->isOneStore()) {
+        $id = (string) $spiBinaryFileId;
+        if (!$this->pair->isOneStore($id)) {
             return $this->handler()->getContents($spiBinaryFileId);
         }
-        $id = (string) $spiBinaryFileId;
 
         return $this->find($id, fn () => $this->pair->store()->read($id));
     }
 
     public function getResource($spiBinaryFileId): mixed
     {
-        if (!$this->pair->isOneStore()) {
+        $id = (string) $spiBinaryFileId;
+        if (!$this->pair->isOneStore($id)) {
             return $this->handler()->getResource($spiBinaryFileId);
         }
-        $id = (string) $spiBinaryFileId;
 
         return $this->find($id, fn () => $this->pair->store()->open($id));
     }
@@ -74,12 +78,10 @@ trait PairedBinarydataMethods
 
     private function createBoth(object $createStruct): void
     {
-        $options = ['size' => $createStruct->size ?? null, 'mtime' => $createStruct->mtime ?? null];
-        $info = $this->change(fn () => $this->pair->store()->create(
-            (string) $createStruct->id,
-            Source::rewound($createStruct),
-            $options
-        ));
+        $struct = new CreateStruct($createStruct, $this->kernel);
+        [$id, $stream] = [$struct->id(), $struct->rewound()];
+        $options = ['size' => $struct->size(), 'mtime' => $struct->mtime()];
+        $info = $this->change(fn () => $this->pair->store()->create($id, $stream, $options));
         $this->pair->keep('create', $createStruct, $info);
     }
 }

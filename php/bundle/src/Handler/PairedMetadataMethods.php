@@ -32,12 +32,12 @@ trait PairedMetadataMethods
 
     public function delete($binaryFileId): void
     {
-        if (!$this->pair->isOneStore()) {
+        $id = (string) $binaryFileId;
+        if (!$this->pair->isOneStore($id)) {
             $this->handler()->delete($binaryFileId);
 
             return;
         }
-        $id = (string) $binaryFileId;
         $this->find($id, fn () => $this->pair->store()->delete($id));
         $this->pair->keep('delete', $id);
     }
@@ -54,12 +54,12 @@ trait PairedMetadataMethods
 
     public function deleteDirectory($path): void
     {
-        if (!$this->pair->isOneStore()) {
+        $path = rtrim((string) $path, '/');
+        if (!$this->pair->isOneStore($path)) {
             $this->handler()->deleteDirectory($path);
 
             return;
         }
-        $path = rtrim((string) $path, '/');
         $this->change(fn () => $this->pair->store()->deleteDirectory($path));
         $this->pair->keep('deleteDirectory', $path);
     }

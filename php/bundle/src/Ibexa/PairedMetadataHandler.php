@@ -19,7 +19,7 @@ final class PairedMetadataHandler implements IOMetadataHandler
 
         return $info === null
             ? $this->handler()->create($spiBinaryFileCreateStruct)
-            : $this->kernel->binaryFile($info);
+            : $this->kernel->binaryFile($info, $spiBinaryFileCreateStruct->mtime);
     }
 
     public function load($spiBinaryFileId): BinaryFile

@@ -51,6 +51,12 @@ abstract class Door
         return $this->core . '\Exception\IOException';
     }
 
+    /** The class of the kernel's exception for an argument that no caller may hand in. */
+    public function invalidArgument(): string
+    {
+        return preg_replace('/IO$/', 'Base', $this->core) . '\Exceptions\InvalidArgumentException';
+    }
+
     /** @return resource */
     public static function stream(string $contents)
     {

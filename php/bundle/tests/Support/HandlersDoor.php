@@ -16,10 +16,20 @@ final class HandlersDoor extends Door
         return $this->site->handler('binarydata');
     }
 
-    public function struct(string $id, $source, ?int $size = null): object
+    /** A struct with these properties and no other, as the kernels' classes leave it. */
+    public function bareStruct(array $properties): object
     {
         $struct = new ($this->spi . '\BinaryFileCreateStruct')();
-        $struct->id = $id;
+        foreach ($properties as $name => $value) {
+            $struct->$name = $value;
+        }
+
+        return $struct;
+    }
+
+    public function struct(string $id, $source, ?int $size = null): object
+    {
+        $struct = $this->bareStruct(['id' => $id]);
         $struct->size = $size ?? \strlen($source);
         $struct->mtime = new \DateTime();
         $struct->mimeType = 'text/html';
