@@ -4,6 +4,7 @@ declare(strict_types=1);
 
 namespace Ezdfs\Bundle;
 
+use Ezdfs\Bundle\DependencyInjection\Compiler\FileMigratorPass;
 use Ezdfs\Bundle\DependencyInjection\Compiler\IOServicePass;
 use Ezdfs\Bundle\DependencyInjection\EzdfsExtension;
 use Symfony\Component\DependencyInjection\ContainerBuilder;
@@ -26,6 +27,7 @@ final class EzdfsBundle extends Bundle
         $extension->addBinarydataHandlerFactory('ezdfs', new ($family->own('BinarydataConfigurationFactory'))());
 
         $container->addCompilerPass(new IOServicePass($family));
+        $container->addCompilerPass(new FileMigratorPass($family));
     }
 
     public function getContainerExtension(): ?ExtensionInterface
