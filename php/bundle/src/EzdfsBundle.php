@@ -19,6 +19,7 @@ final class EzdfsBundle extends Bundle
     public function build(ContainerBuilder $container): void
     {
         parent::build($container);
+        ExtensionCheck::requireLoaded();
 
         $family = Family::installed();
         // Every bundle's extension is known by the time bundles are built.

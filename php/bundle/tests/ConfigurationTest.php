@@ -10,11 +10,13 @@ use Ezdfs\Bundle\Tests\Support\HandlersDoor;
 use Ezdfs\Bundle\Tests\Support\ServiceDoor;
 use Ezdfs\Bundle\Tests\Support\Site;
 use Ezdfs\Bundle\Tests\Support\SiteTestCase;
+use PHPUnit\Framework\Attributes\DataProvider;
 use Symfony\Component\Config\Definition\Exception\InvalidConfigurationException;
 
 final class ConfigurationTest extends SiteTestCase
 {
     /** @dataProvider orders */
+    #[DataProvider('orders')]
     public function testTheYamlOfTheDesignGivesHandlersOfBothHalves(bool $bundleComesFirst): void
     {
         $this->site->boot(null, $bundleComesFirst);
@@ -28,7 +30,7 @@ final class ConfigurationTest extends SiteTestCase
         $this->assertSame('var/site/storage/images/1/a.png', $this->site->row('images/1/a.png')['name']);
     }
 
-    public function orders(): array
+    public static function orders(): array
     {
         return ['bundle last' => [false], 'bundle first' => [true]];
     }
@@ -86,6 +88,7 @@ final class ConfigurationTest extends SiteTestCase
     }
 
     /** @dataProvider mistakes */
+    #[DataProvider('mistakes')]
     public function testAMistakeIsNamed(string $from, string $to, string $message): void
     {
         $this->expectException(InvalidConfigurationException::class);
@@ -93,7 +96,7 @@ final class ConfigurationTest extends SiteTestCase
         $this->site->boot(str_replace($from, $to, Site::yaml()));
     }
 
-    public function mistakes(): array
+    public static function mistakes(): array
     {
         $connection = 'connection: doctrine.dbal.dfs_connection';
 
@@ -105,20 +108,104 @@ final class ConfigurationTest extends SiteTestCase
         ];
     }
 
-    public function testSwappedPermissionsAreRefusedByTheCore(): void
+    /** @dataProvider impossibilities */
+    #[DataProvider('impossibilities')]
+    public function testWhatCannotBeIsRefusedByItsKey(string $half, string $given, string $key, string $reason): void
     {
-        $this->site->boot(str_replace(
-            '$storage_dir$"',
-            '$storage_dir$", permissions: { files: "0750", directories: "0640" }',
-            Site::yaml()
-        ));
-        $door = new ServiceDoor($this->site);
-        $e = $this->thrownBy(fn () => $door->create('images/1/a.txt', 'one'));
-        $this->assertInstanceOf($door->failure(), $e);
-        $this->assertStringContainsString('dir_mode', $e->getPrevious()->getMessage());
+        $yaml = $half === 'metadata'
+            ? str_replace('connection: doctrine.dbal.dfs_connection', $given, Site::yaml())
+            : str_replace('directory: "/path/to/nfs/$var_dir$/$storage_dir$"', $given, Site::yaml());
+        $e = $this->thrownBy(fn () => $this->site->boot($yaml));
+        $this->assertInstanceOf(InvalidConfigurationException::class, $e);
+        $handler = $half === 'metadata' ? 'dfs' : 'nfs';
+        $path = Family::installed()->ioExtension() . ".{$half}_handlers.$handler.ezdfs.$key";
+        $this->assertStringContainsString("\"$path\"", $e->getMessage());
+        $this->assertStringContainsString($reason, $e->getMessage());
+        $this->assertStringNotContainsString('hunter2', "$e");
+    }
+
+    /** @return array<string, array{string, string, string, string}> */
+    public static function impossibilities(): array
+    {
+        $connection = 'connection: doctrine.dbal.dfs_connection, ';
+        $directory = 'directory: "/path/to/nfs/$var_dir$", ';
+
+        return [
+            'a mode without quotes' => ['binarydata', $directory . 'permissions: { files: 644 }', 'permissions.files', "644 is no permission"],
+            'what was meant' => ['binarydata', $directory . 'permissions: { directories: 755 }', 'permissions.directories', "'0755', in quotes"],
+            'a mode that is none' => ['binarydata', $directory . 'permissions: { files: "0888" }', 'permissions.files', '0888'],
+            'modes the wrong way round' => [
+                'binarydata', $directory . 'permissions: { files: "0750", directories: "0640" }', 'permissions.directories', '0640',
+            ],
+            'a mode among the options' => ['binarydata', $directory . 'options: { dir_mode: 755 }', 'options.dir_mode', '755 is no'],
+            'a relative directory' => ['binarydata', 'directory: "nfs/$var_dir$"', 'directory', '"nfs/"'],
+            'a directory without a setting' => ['binarydata', 'directory: web/var', 'directory', '"web/var"'],
+            'an unknown option' => ['binarydata', $directory . 'options: { durabilty: full }', 'options.durabilty', 'unknown option'],
+            'a list in place of options' => ['binarydata', $directory . 'options: [ full ]', 'options.0', 'unknown option'],
+            'a time that is none' => ['metadata', $connection . 'options: { query_timeout: soon }', 'options.query_timeout', '"soon"'],
+            'neither text nor number' => ['metadata', $connection . 'options: { max_connections: true }', 'options.max_connections', 'string or an integer'],
+            'an option with a key of its own' => ['metadata', $connection . 'options: { root: /mnt }', 'options.root', '"directory"'],
+            'a prefix that is the kernel\'s' => ['binarydata', $directory . 'options: { name_prefix: a }', 'options.name_prefix', 'io.legacy_url_prefix'],
+            'a table that is none' => ['metadata', $connection . 'table: "a b"', 'table', 'not a table name'],
+            'a DSN that is none' => ['metadata', 'dsn: "mysqll://u:hunter2@db/ezdfs"', 'dsn', ''],
+        ];
+    }
+
+    public function testWhatComesFromTheEnvironmentIsKnownLater(): void
+    {
+        $_SERVER += ['EZDFS_TEST_NFS' => $this->site->mount, 'EZDFS_TEST_TIMEOUT' => '9s'];
+        $_SERVER['EZDFS_TEST_URL'] = \Ezdfs\Bundle\Dsn::fromDoctrine(Site::database());
+        try {
+            $this->site->boot(str_replace(
+                ['connection: doctrine.dbal.dfs_connection', '/path/to/nfs'],
+                ["dsn: '%env(EZDFS_TEST_URL)%', options: { query_timeout: '%env(EZDFS_TEST_TIMEOUT)%' }", '%env(EZDFS_TEST_NFS)%'],
+                Site::yaml()
+            ));
+            (new ServiceDoor($this->site))->create('images/1/a.txt', 'one');
+        } finally {
+            unset($_SERVER['EZDFS_TEST_NFS'], $_SERVER['EZDFS_TEST_TIMEOUT'], $_SERVER['EZDFS_TEST_URL']);
+        }
+        $this->assertSame('one', file_get_contents($this->site->path('images/1/a.txt')));
+        $this->assertSame('9s', $this->site->handler('metadata')->source()->options()['query_timeout']);
+    }
+
+    public function testTheNumberOfAnOctalModeIsAMode(): void
+    {
+        // What YAML makes of 0640 and 0o640.
+        $permissions = 'permissions: { files: ' . 0640 . ', directories: ' . 0750 . ' }';
+        $this->site->boot(str_replace('$storage_dir$"', "\$storage_dir\$\", $permissions", Site::yaml()));
+        (new ServiceDoor($this->site))->create('images/s/a.txt', 'one');
+        $this->assertSame('0640', $this->mode($this->site->path('images/s/a.txt')));
+        $this->assertSame('0750', $this->mode($this->site->path('images/s')));
+    }
+
+    public function testWithoutTheExtensionOneSentenceSaysSo(): void
+    {
+        $script = \dirname(__DIR__) . '/tests/Support/without_extension.php';
+        $command = [\PHP_BINARY, '-n', ...self::sharedExtensions(), $script];
+        exec(implode(' ', array_map('escapeshellarg', $command)) . ' 2>&1', $said, $code);
+        $this->assertSame(0, $code, implode("\n", $said));
+        $this->assertCount(2, $said);
+        foreach ($said as $line) {
+            $this->assertStringStartsWith('LogicException: ezdfs-bundle needs the PHP extension "ezdfs"', $line);
+        }
+    }
+
+    /** What of Symfony's needs is not part of this PHP itself. */
+    private static function sharedExtensions(): array
+    {
+        $options = [];
+        foreach (['ctype', 'mbstring', 'tokenizer'] as $name) {
+            if (is_file(ini_get('extension_dir') . "/$name.so")) {
+                array_push($options, '-d', "extension=$name");
+            }
+        }
+
+        return $options;
     }
 
     /** @dataProvider halves */
+    #[DataProvider('halves')]
     public function testAHalfWorksBesideAnotherHandler(string $half): void
     {
         $this->site->boot();
@@ -139,7 +226,7 @@ final class ConfigurationTest extends SiteTestCase
         $this->assertSame(['create', 'deleteDirectory', 'delete'], $log);
     }
 
-    public function halves(): array
+    public static function halves(): array
     {
         return [['metadata'], ['binarydata']];
     }
@@ -180,13 +267,7 @@ final class ConfigurationTest extends SiteTestCase
         $this->site->boot(preg_replace('/^ +binarydata_handlers.*$/m', '', Site::yaml()));
 
         $this->assertInstanceOf(Half::class, $this->site->handler('metadata'));
-        $log = [];
-        $this->site->registry('binarydata')->setHandlersMap(['nfs' => $this->foreignHandler('binarydata', $log)]);
-        $arguments = (new \ReflectionProperty($this->site->ioService(), 'metadataHandler'));
-        $this->assertNotInstanceOf(
-            Family::installed()->own('PairedMetadataHandler'),
-            $arguments->getValue($this->site->ioService())
-        );
+        $this->assertFalse($this->site->container()->has('test.metadata_handler'), 'there is no pair');
     }
 
     private function withSystem(string $more): string

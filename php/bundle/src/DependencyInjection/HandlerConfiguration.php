@@ -82,6 +82,7 @@ final class HandlerConfiguration
 
     public static function configureMetadata(Definition $handler, array $config): void
     {
+        (new HandlerCheck('metadata', $config['name']))->checkMetadata($config);
         $half = [
             'connection' => isset($config['connection']) ? new Reference($config['connection']) : null,
             'dsn' => $config['dsn'] ?? null,
@@ -97,6 +98,7 @@ final class HandlerConfiguration
 
     public static function configureBinarydata(Definition $handler, array $config): void
     {
+        (new HandlerCheck('binarydata', $config['name']))->checkBinarydata($config);
         $half = [
             'directory' => $config['directory'],
             'permissions' => $config['permissions'] ?? [],

@@ -4,6 +4,7 @@ declare(strict_types=1);
 
 namespace Ezdfs\Bundle\Handler;
 
+use Ezdfs\Bundle\ExtensionCheck;
 use Ezdfs\Store;
 
 /**
@@ -27,6 +28,14 @@ final class Stores
     {
         $options += self::DEFAULTS;
 
-        return $this->stores[serialize($options)] ??= new Store($options);
+        return $this->stores[serialize($options)] ??= $this->make($options);
+    }
+
+    private function make(array $options): Store
+    {
+        // The container may have been compiled by another PHP, the command line's.
+        ExtensionCheck::requireLoaded();
+
+        return new Store($options);
     }
 }
