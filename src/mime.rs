@@ -36,7 +36,7 @@ pub(crate) fn check_datatype(datatype: &str) -> Result<&str> {
     if datatype.len() <= MAX_MIME_LEN && !datatype.contains(char::is_control) {
         return Ok(datatype);
     }
-    let reason = format!("control characters, or longer than {MAX_MIME_LEN} bytes");
+    let reason = format!("has control characters, or more than {MAX_MIME_LEN} bytes");
     Err(Error::new(ErrorKind::InvalidInput, "mime_type", datatype, reason))
 }
 
