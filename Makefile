@@ -25,7 +25,7 @@ CHECK    = @PHP_CONFIG='$(PHP_CONFIG)' tests/deps.sh --check $(or $(NEEDS),$(1))
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help build install deps demo test faults test-nginx test-mysql test-nfs lint audit header bench bench-quick bench-scale bench-fsck bench-writes clean
+.PHONY: help build install deps demo test faults test-nginx test-mysql test-trixie test-nfs lint audit header bench bench-quick bench-scale bench-fsck bench-writes clean
 
 help:
 	@echo 'make demo      show and upload pictures, private nginx and php-fpm; Ctrl-C stops it (DEMO_PORT=8080)'
@@ -33,6 +33,7 @@ help:
 	@echo 'make faults    run every test, write the table of faults in docs/consistency.md'
 	@echo 'make test-nginx  play the trials of the nginx module on the newest nginx that Debian has'
 	@echo 'make test-mysql  run every trial on MySQL in place of MariaDB (TRIALS=part of their names)'
+	@echo 'make test-trixie  make the demo and run every trial on Debian 13, in a folder (as root; fetches it)'
 	@echo 'make test-nfs  play scenarios on real NFS clients (EZDFS_NFS_LAB=folder of a lab)'
 	@echo 'make build     the command, the libraries, the nginx module and the PHP extension, into build/'
 	@echo 'make install   copy them into place (DESTDIR, PREFIX, LIBDIR, NGINX_MODULES, PHP_CONFIG)'
@@ -151,6 +152,14 @@ test-mysql:
 
 $(MYSQL):
 	tests/mysql/bootstrap.sh $(@D)
+
+# The second system that is supported, bare but for Rust; what was built there before is built on.
+TRIXIE := build/tools/trixie
+test-trixie: | $(TRIXIE)/complete
+	tests/trixie/run.sh $(TRIXIE)
+
+$(TRIXIE)/complete:
+	tests/trixie/bootstrap.sh $(@D)
 
 # Boots virtual machines: about a quarter of an hour. EZDFS_NFS_LAB names the lab's folder.
 test-nfs:
