@@ -28,7 +28,7 @@ misses() {  # what, and the packages that have it
     packages+=("${@:2}")
 }
 
-rust() {
+find_rust() {
     local cargo=${CARGO:-cargo} rustc=${RUSTC:-rustc} wanted found
     wanted=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
     if ! { command -v "${cargo%% *}" && command -v "$rustc"; } > /dev/null; then
@@ -41,7 +41,7 @@ rust() {
     fi
 }
 
-rust_tools() {
+find_rust_tools() {
     local tool
     for tool in fmt clippy; do
         ${CARGO:-cargo} "$tool" --version &> /dev/null || misses "cargo $tool: rustup component add rustfmt clippy"
@@ -49,13 +49,13 @@ rust_tools() {
 }
 
 # rustc links by it, too.
-compiler() {
+find_compiler() {
     if ! echo 'int main(void) { return 0; }' | cc -x c - -o /dev/null 2> /dev/null; then
         misses "a compiler and linker of C: cc" gcc libc6-dev
     fi
 }
 
-openssl() {
+find_openssl() {
     [ -z "${OPENSSL_DIR:-}${OPENSSL_LIB_DIR:-}" ] || return 0
     if ! command -v pkg-config > /dev/null; then
         misses "pkg-config, which finds OpenSSL" pkg-config libssl-dev
@@ -64,19 +64,21 @@ openssl() {
     fi
 }
 
-nginx() {
+find_nginx() {
     [ -d "${NGX_SRC:-/usr/share/nginx/src}" ] || misses "the sources of nginx, in /usr/share/nginx/src" nginx-dev
 }
 
-php() {
+find_php() {
     local config=${PHP_CONFIG:-php-config} include
     if ! include=$("$config" --include-dir 2> /dev/null) || ! [ -f "$include/main/php.h" ]; then
-        misses "the headers of PHP, and $config" php-cli php-dev
+        misses "the headers of PHP, and $config" php-dev
     fi
+    # It is asked for its version while the extension is built.
+    command -v "${PHP:-php}" > /dev/null || misses "PHP: ${PHP:-php}" php-cli
 }
 
 # Where the crate clang-sys looks.
-libclang() {
+find_libclang() {
     [ -z "${LIBCLANG_PATH:-}" ] || return 0
     local place
     for place in /usr/{lib,lib64,local/lib}/{,*-linux-gnu/,llvm*/lib/,llvm/*/lib/}libclang{,-*}.so{,.*}; do
@@ -88,11 +90,11 @@ libclang() {
 
 check() {
     case $1 in
-        build) rust; compiler; openssl; nginx; php; libclang ;;
-        command) rust; compiler; openssl ;;
-        module) rust; compiler; openssl; nginx ;;
-        extension) rust; compiler; openssl; php; libclang ;;
-        lint) rust; rust_tools; compiler; openssl; php; libclang ;;
+        build) find_rust; find_compiler; find_openssl; find_nginx; find_php; find_libclang ;;
+        command) find_rust; find_compiler; find_openssl ;;
+        module) find_rust; find_compiler; find_openssl; find_nginx ;;
+        extension) find_rust; find_compiler; find_openssl; find_php; find_libclang ;;
+        lint) find_rust; find_rust_tools; find_compiler; find_openssl; find_php; find_libclang ;;
         *) usage ;;
     esac
     [ ${#missing[@]} -gt 0 ] || exit 0
@@ -112,7 +114,7 @@ case "${1:-}" in
     *) usage ;;
 esac
 
-rust
+find_rust
 if [ ${#missing[@]} -gt 0 ]; then
     echo "Missing: ${missing[*]}" >&2
     exit 1
