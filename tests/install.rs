@@ -34,17 +34,28 @@ fn repository() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// Everything but what was built and the history.
+/// Everything but what was built and the history. What is there already and the same keeps its time:
+/// then cargo sees what it has built for the last run.
 fn unpack(into: &Path) -> Result {
-    if into.exists() {
-        fs::remove_dir_all(into)?;
-    }
+    mirror(repository(), into, &["target", "build", ".git"])
+}
+
+fn mirror(from: &Path, into: &Path, leave: &[&str]) -> Result {
     fs::create_dir_all(into)?;
-    for entry in fs::read_dir(repository())? {
-        let name = entry?.file_name();
-        if ["target", "build", ".git"].iter().all(|left| name != *left) {
-            // With its times: then cargo sees what was built for the last run.
-            run(Command::new("cp").arg("--archive").arg(repository().join(&name)).arg(into))?;
+    for old in fs::read_dir(into)?.flatten().filter(|old| !from.join(old.file_name()).exists()) {
+        let directory = old.file_type()?.is_dir();
+        if directory { fs::remove_dir_all(old.path()) } else { fs::remove_file(old.path()) }?;
+    }
+    for entry in fs::read_dir(from)?.flatten() {
+        let (name, path) = (entry.file_name(), entry.path());
+        let copy = into.join(&name);
+        if leave.iter().any(|left| name == *left) {
+            continue;
+        }
+        if entry.file_type()?.is_dir() {
+            mirror(&path, &copy, &[])?;
+        } else if fs::read(&copy).ok() != Some(fs::read(&path)?) {
+            fs::copy(&path, &copy)?;
         }
     }
     Ok(())

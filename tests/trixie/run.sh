@@ -18,12 +18,22 @@ if ! [ -d "$rustup_home/toolchains" ]; then
     exit 1
 fi
 
-# What was installed and built there before stays, so that only what has changed is built again.
+# What was installed and built there before stays, so that only what has changed is built again: what has not
+# keeps its time, and what has gets a new one, whenever it was changed.
 tree=$root/root/ezdfs
 mkdir -p "$tree" "$root/root/.cargo" "$root/root/.rustup"
 find "$root/tmp" -mindepth 1 -delete
-find "$tree" -mindepth 1 -maxdepth 1 ! -name target ! -name build -exec rm -rf {} +
-tar --create --exclude=./target --exclude=./build --exclude=./.git . | tar --extract --directory "$tree"
+rm -rf "$tree.new"
+mkdir "$tree.new"
+tar --create --exclude=./target --exclude=./build --exclude=./.git . | tar --extract --touch --directory "$tree.new"
+while IFS= read -r -d '' file; do
+    ! cmp --silent "$tree/$file" "$tree.new/$file" || touch --reference="$tree/$file" "$tree.new/$file"
+done < <(cd "$tree.new" && find . -type f -print0)
+for built in target build; do
+    [ ! -e "$tree/$built" ] || mv "$tree/$built" "$tree.new"
+done
+rm -rf "$tree"
+mv "$tree.new" "$tree"
 
 # shellcheck disable=SC2016  # It is for the shell below.
 exec unshare --mount --pid --fork --kill-child --propagation private bash -euc '
