@@ -12,7 +12,7 @@ if test "$PHP_EZDFS" != "no"; then
     AC_MSG_ERROR([this directory is not in a source tree of ezdfs, where php/extension is])
   fi
   AC_PATH_PROG([CARGO], [cargo], [cargo])
-  if ! CARGO="$CARGO" PHP_CONFIG="$PHP_CONFIG" "$ezdfs_deps" --check extension; then
+  if ! CARGO="$CARGO" PHP="$PHP_EXECUTABLE" PHP_CONFIG="$PHP_CONFIG" "$ezdfs_deps" --check extension; then
     AC_MSG_ERROR([something is missing to build ezdfs])
   fi
 
