@@ -3,7 +3,14 @@
 use std::env;
 use std::process::Command;
 
-const SOURCES: [&str; 3] = ["shim/classes.c", "shim/ini.c", "shim/stream.c"];
+const SOURCES: [&str; 6] = [
+    "shim/classes.c",
+    "shim/ini.c",
+    "shim/iterator.c",
+    "shim/objects.c",
+    "shim/store.c",
+    "shim/stream.c",
+];
 
 fn main() {
     println!("cargo:rerun-if-changed=shim");

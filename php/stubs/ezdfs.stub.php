@@ -13,42 +13,32 @@
 namespace Ezdfs {
 
     /**
-     * Files whose metadata stand in a database table and whose bytes lie on a mount.
+     * What a store does.
      *
-     * Making one is cheap: a process keeps one store, with its connections and its cache, for
-     * each set of options, and the stores outlive the request. All calls block.
+     * Arguments are taken as PHP's own functions take theirs: of other types under strict_types
+     * they are a TypeError, without it they are converted where that can be.
      *
      * An id is relative, without a leading slash: `images/3/6/4/6/6463-1-eng-GB/a.png`.
      */
-    final class Store
+    interface StoreInterface
     {
-        /**
-         * Takes the options of php.ini (`ezdfs.KEY`), then those given here.
-         *
-         * Does not connect.
-         *
-         * @param array<string, string|int|null> $options dsn, root, name_prefix, url_prefix, table,
-         *     ...: see php/README.md. A null leaves it to php.ini. An integer for file_mode or
-         *     dir_mode is a permission (0644), not its decimal digits.
-         * @throws Exception\InvalidConfigException an option is unknown, missing or malformed
-         */
-        public function __construct(array $options) {}
-
         /**
          * Stores what a stream yields from where it stands to its end, replacing what was there.
          *
          * Readers see the old file or the whole new one, never a part. Afterwards the stream is
-         * at its end.
+         * at its end; after a failure it stands anywhere.
          *
-         * @param resource $source any readable stream; a plain file is read by its descriptor
+         * @param resource|\SplFileObject $source any readable stream; a plain file is read by its
+         *     descriptor. An SplFileObject stands where its ftell() says, a loop's current line
+         *     is behind it.
          * @param array{mime_type?: ?string, size?: ?int, mtime?: int|\DateTimeInterface|null} $options
          *     without mime_type it is found from the first bytes; size is what the source must have;
          *     without mtime it is now
          * @throws Exception\InvalidNameException
          * @throws Exception\InvalidInputException not readable, not as long as declared, an option that cannot be
-         * @throws \TypeError not an open stream
+         * @throws \TypeError neither an open stream nor an SplFileObject
          */
-        public function create(string $id, mixed $source, array $options = []): FileInfo {}
+        public function create(string $id, mixed $source, array $options = []): FileInfo;
 
         /**
          * Stores a string. As create().
@@ -57,7 +47,7 @@ namespace Ezdfs {
          * @throws Exception\InvalidNameException
          * @throws Exception\InvalidInputException
          */
-        public function createFromString(string $id, string $contents, array $options = []): FileInfo {}
+        public function createFromString(string $id, string $contents, array $options = []): FileInfo;
 
         /**
          * What the table says of a file. Does not touch the mount.
@@ -65,14 +55,14 @@ namespace Ezdfs {
          * @throws Exception\InvalidNameException
          * @throws Exception\NotFoundException no live row
          */
-        public function load(string $id): FileInfo {}
+        public function load(string $id): FileInfo;
 
         /**
          * Whether there is a live row. Does not touch the mount.
          *
          * @throws Exception\InvalidNameException
          */
-        public function exists(string $id): bool {}
+        public function exists(string $id): bool;
 
         /**
          * The MIME type that the table has.
@@ -80,7 +70,7 @@ namespace Ezdfs {
          * @throws Exception\InvalidNameException
          * @throws Exception\NotFoundException
          */
-        public function mimeType(string $id): string {}
+        public function mimeType(string $id): string;
 
         /**
          * All bytes of a file. They count against memory_limit: see open().
@@ -88,18 +78,20 @@ namespace Ezdfs {
          * @throws Exception\InvalidNameException
          * @throws Exception\NotFoundException no live row, or its file is missing
          */
-        public function read(string $id): string {}
+        public function read(string $id): string;
 
         /**
-         * A seekable, read-only stream over a file.
+         * The stream that fopen() with mode `rb` makes of the file on the mount.
          *
          * It goes on to show the file that was opened, even when that is replaced or deleted.
+         * Then the `uri` of stream_get_meta_data(), the file's path below the root, leads
+         * elsewhere or nowhere: read the stream, not the path.
          *
          * @return resource
          * @throws Exception\InvalidNameException
          * @throws Exception\NotFoundException no live row, or its file is missing
          */
-        public function open(string $id): mixed {}
+        public function open(string $id): mixed;
 
         /**
          * Deletes a file: its row, live or not, then its bytes.
@@ -107,7 +99,7 @@ namespace Ezdfs {
          * @throws Exception\InvalidNameException
          * @throws Exception\NotFoundException no row
          */
-        public function delete(string $id): void {}
+        public function delete(string $id): void;
 
         /**
          * Deletes all files below a directory, which need not exist.
@@ -115,7 +107,7 @@ namespace Ezdfs {
          * @return int how many rows were deleted
          * @throws Exception\InvalidNameException also for an empty directory
          */
-        public function deleteDirectory(string $dir): int {}
+        public function deleteDirectory(string $dir): int;
 
         /**
          * Gives a file another id, replacing what was there.
@@ -123,21 +115,21 @@ namespace Ezdfs {
          * @throws Exception\InvalidNameException
          * @throws Exception\NotFoundException
          */
-        public function rename(string $from, string $to): FileInfo {}
+        public function rename(string $from, string $to): FileInfo;
 
         /**
          * The URI of a file, by url_prefix. Does not ask whether the file exists.
          *
          * @throws Exception\InvalidNameException
          */
-        public function uri(string $id): string {}
+        public function uri(string $id): string;
 
         /**
          * The id in a URI that uri() made.
          *
          * @throws Exception\InvalidNameException the URI does not begin with url_prefix
          */
-        public function idFromUri(string $uri): string {}
+        public function idFromUri(string $uri): string;
 
         /**
          * The live files below a directory, or all, in the byte order of their names.
@@ -147,21 +139,21 @@ namespace Ezdfs {
          * @return \Iterator<int, FileInfo>
          * @throws Exception\InvalidNameException
          */
-        public function list(string $dir = ''): \Iterator {}
+        public function list(string $dir = ''): \Iterator;
 
         /**
          * Checks that the table is there and fits.
          *
          * @throws Exception\SchemaException
          */
-        public function checkSchema(): void {}
+        public function checkSchema(): void;
 
         /**
          * Creates the table where it is missing, then checks it.
          *
          * @throws Exception\SchemaException
          */
-        public function createSchema(): void {}
+        public function createSchema(): void;
 
         /**
          * Writes a row alone, for kernels that keep the bytes elsewhere.
@@ -176,7 +168,7 @@ namespace Ezdfs {
             int $size,
             \DateTimeInterface $mtime,
             ?string $mimeType = null
-        ): FileInfo {}
+        ): FileInfo;
 
         /**
          * Deletes a row alone, live or not.
@@ -184,7 +176,7 @@ namespace Ezdfs {
          * @throws Exception\InvalidNameException
          * @throws Exception\NotFoundException no row
          */
-        public function deleteMetadata(string $id): void {}
+        public function deleteMetadata(string $id): void;
 
         /**
          * Deletes all rows below a directory, and no files.
@@ -192,18 +184,18 @@ namespace Ezdfs {
          * @return int how many
          * @throws Exception\InvalidNameException
          */
-        public function deleteMetadataDirectory(string $dir): int {}
+        public function deleteMetadataDirectory(string $dir): int;
 
         /**
          * Writes bytes alone, for kernels that keep the metadata elsewhere.
          *
-         * @param resource $source as of create()
+         * @param resource|\SplFileObject $source as of create()
          * @return int how many bytes
          * @throws Exception\InvalidNameException
          * @throws Exception\InvalidInputException
-         * @throws \TypeError not an open stream
+         * @throws \TypeError neither an open stream nor an SplFileObject
          */
-        public function putData(string $id, mixed $source): int {}
+        public function putData(string $id, mixed $source): int;
 
         /**
          * All bytes of a file, whatever the table says.
@@ -211,23 +203,23 @@ namespace Ezdfs {
          * @throws Exception\InvalidNameException
          * @throws Exception\NotFoundException the file is missing from a live mount
          */
-        public function readData(string $id): string {}
+        public function readData(string $id): string;
 
         /**
-         * A seekable, read-only stream over a file, whatever the table says.
+         * A stream as of open(), whatever the table says.
          *
          * @return resource
          * @throws Exception\InvalidNameException
          * @throws Exception\NotFoundException the file is missing from a live mount
          */
-        public function openData(string $id): mixed {}
+        public function openData(string $id): mixed;
 
         /**
          * Deletes bytes alone; nothing where there are none.
          *
          * @throws Exception\InvalidNameException
          */
-        public function deleteData(string $id): void {}
+        public function deleteData(string $id): void;
 
         /**
          * Deletes all bytes below a directory, and no rows. What a store has lately begun to write
@@ -235,10 +227,84 @@ namespace Ezdfs {
          *
          * @throws Exception\InvalidNameException
          */
+        public function deleteDataDirectory(string $dir): void;
+    }
+
+    /**
+     * Files whose metadata stand in a database table and whose bytes lie on a mount.
+     *
+     * Making one is cheap: a process keeps one store, with its connections and its cache, for
+     * each set of options, and the stores outlive the request. All calls block.
+     *
+     * Code that is handed a store should ask for a StoreInterface, which tests can double.
+     */
+    final class Store implements StoreInterface
+    {
+        /**
+         * Takes the options of php.ini (`ezdfs.KEY`), then those given here.
+         *
+         * Does not connect. Stack traces do not show the options, where PHP is 8.2 or later.
+         *
+         * @param array<string, string|int|null> $options dsn, root, name_prefix, url_prefix, table,
+         *     ...: see php/README.md. A null leaves it to php.ini. An integer for file_mode or
+         *     dir_mode is a permission (0644), not its decimal digits.
+         * @throws Exception\InvalidConfigException an option is unknown, missing or malformed
+         */
+        public function __construct(#[\SensitiveParameter] array $options) {}
+
+        public function create(string $id, mixed $source, array $options = []): FileInfo {}
+
+        public function createFromString(string $id, string $contents, array $options = []): FileInfo {}
+
+        public function load(string $id): FileInfo {}
+
+        public function exists(string $id): bool {}
+
+        public function mimeType(string $id): string {}
+
+        public function read(string $id): string {}
+
+        public function open(string $id): mixed {}
+
+        public function delete(string $id): void {}
+
+        public function deleteDirectory(string $dir): int {}
+
+        public function rename(string $from, string $to): FileInfo {}
+
+        public function uri(string $id): string {}
+
+        public function idFromUri(string $uri): string {}
+
+        public function list(string $dir = ''): \Iterator {}
+
+        public function checkSchema(): void {}
+
+        public function createSchema(): void {}
+
+        public function putMetadata(
+            string $id,
+            int $size,
+            \DateTimeInterface $mtime,
+            ?string $mimeType = null
+        ): FileInfo {}
+
+        public function deleteMetadata(string $id): void {}
+
+        public function deleteMetadataDirectory(string $dir): int {}
+
+        public function putData(string $id, mixed $source): int {}
+
+        public function readData(string $id): string {}
+
+        public function openData(string $id): mixed {}
+
+        public function deleteData(string $id): void {}
+
         public function deleteDataDirectory(string $dir): void {}
     }
 
-    /** What the table says of a file. Made by a store only. */
+    /** What the table says of a file. */
     final class FileInfo
     {
         public readonly string $id;
@@ -257,7 +323,15 @@ namespace Ezdfs {
         /** As Store::uri(). */
         public readonly string $uri;
 
-        private function __construct() {}
+        /** For doubles of a store: a store makes its own. */
+        public function __construct(
+            string $id,
+            int $size,
+            \DateTimeImmutable $mtime,
+            string $mimeType,
+            string $scope,
+            string $uri
+        ) {}
     }
 
     /**
@@ -267,8 +341,7 @@ namespace Ezdfs {
      */
     final class FileIterator implements \Iterator
     {
-        /** @throws \Error always: only Store::list() makes one */
-        public function __construct() {}
+        private function __construct() {}
 
         public function current(): mixed {}
 
@@ -284,10 +357,16 @@ namespace Ezdfs {
 
 namespace Ezdfs\Exception {
 
-    /** What a store throws. getCode() is the number that the C interface has for the kind of error. */
+    /**
+     * What a store throws. getCode() is the number that the C interface has for the kind of error.
+     *
+     * The message begins with what the store was at, which may be a part of what was called: a
+     * rename() that finds no file says `open "images/1/a.jpg": not found`. That is what the other
+     * doors log, too.
+     */
     class EzdfsException extends \RuntimeException
     {
-        /** What failed, such as `open`. */
+        /** The method that was called, such as `createFromString`; `list` for what its loop meets. */
         final public function getOperation(): string {}
 
         /** What it failed on: an id, an option, a table, a host. */

@@ -22,6 +22,10 @@ for ($turn = 0; $turn < 5; $turn++) {
         fseek($stream, 10000);
         stream_get_contents($stream);
     }
+    stream_get_meta_data($stream);
+    $store->create('images/1/f', new SplFileObject(test_file('of an object')));
+    $store->createFromString(5, new class { public function __toString(): string { return 'text'; } });
+    new Ezdfs\FileInfo('a', 1, $info->mtime, 'a/b', 'image', $info->uri);
     $store->idFromUri($info->uri);
     foreach ($store->list('images') as $key => $file) {
         $file->mtime->format('c');
@@ -45,6 +49,11 @@ for ($turn = 0; $turn < 5; $turn++) {
         fn () => $store->load('images/none'),
         fn () => $store->load('/'),
         fn () => $store->load([]),
+        fn () => $store->load(),
+        fn () => $store->load(new class { public function __toString(): string { throw new Exception(); } }),
+        fn () => $store->create('a', new ArrayObject()),
+        fn () => $store->__construct(test_options()),
+        fn () => $info->__construct('a', 1, $info->mtime, 'a/b', 'image', '/a'),
         fn () => $store->create('a', 'text'),
         fn () => $store->createFromString('a', 'x', ['size' => 5]),
         fn () => $store->createFromString('a', 'x', ['mtime' => 'x']),

@@ -1,5 +1,5 @@
 --TEST--
-Ezdfs\FileInfo has real, readonly properties and is made by stores only
+Ezdfs\FileInfo has real, readonly properties
 --FILE--
 <?php
 require __DIR__ . '/store.inc';
@@ -9,7 +9,11 @@ $info = $store->createFromString('images/a', 'abc', ['mtime' => 1000]);
 thrown(fn () => $info->size = 5);
 thrown(fn () => $info->other = 5);
 thrown(function () use ($info) { unset($info->id); });
-thrown(fn () => new Ezdfs\FileInfo());
+thrown(fn () => new Ezdfs\FileInfo('images/a', 3));
+thrown(fn () => $info->__construct('b', 3, $info->mtime, 'a/b', 'image', '/b'));
+$own = new Ezdfs\FileInfo('images/a', 3, new DateTimeImmutable('@1000'), 'text/plain', 'image', '/var/site/storage/images/a');
+var_dump($own == $info);
+thrown(fn () => $own->size = 5);
 var_dump($info == $store->load('images/a'), clone $info == $info, unserialize(serialize($info)) == $info);
 echo json_encode($info, JSON_UNESCAPED_SLASHES), "\n";
 var_dump((array) $info === get_object_vars($info), isset($info->uri), $info->mtime->getTimezone()->getName());
@@ -18,7 +22,10 @@ var_dump((array) $info === get_object_vars($info), isset($info->uri), $info->mti
 Error: Cannot modify readonly property Ezdfs\FileInfo::$size
 Error: Cannot create dynamic property Ezdfs\FileInfo::$other
 Error: Cannot unset readonly property Ezdfs\FileInfo::$id
-Error: Call to private Ezdfs\FileInfo::__construct() from global scope
+ArgumentCountError: Ezdfs\FileInfo::__construct() expects exactly 6 arguments, 2 given
+Error: Cannot modify readonly property Ezdfs\FileInfo::$id
+bool(true)
+Error: Cannot modify readonly property Ezdfs\FileInfo::$size
 bool(true)
 bool(true)
 bool(true)

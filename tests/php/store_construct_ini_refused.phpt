@@ -18,6 +18,6 @@ echo "good\n";
 ?>
 --EXPECT--
 php.ini "ezdfs.cache_ttl": option "cache_ttl": "soon" is not a time such as 500ms, 5s or 1m
-php.ini ezdfs.cache_ttl
+__construct ezdfs.cache_ttl
 Ezdfs\Exception\InvalidConfigException: option "cache_ttl": "later" is not a time such as 500ms, 5s or 1m
 good

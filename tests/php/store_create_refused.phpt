@@ -18,10 +18,10 @@ thrown(fn () => $store->create('images/a', $near));
 var_dump(test_tree());
 ?>
 --EXPECT--
-TypeError: Argument #2 ($source) must be an open stream resource
-TypeError: Argument #2 ($source) must be an open stream resource
-TypeError: Argument #2 ($source) must be an open stream resource
-TypeError: Argument #2 ($source) must be an open stream resource
+TypeError: Ezdfs\Store::create(): Argument #2 ($source) must be of type SplFileObject|resource, string given
+TypeError: Ezdfs\Store::create(): Argument #2 ($source) must be of type SplFileObject|resource, null given
+TypeError: Ezdfs\Store::create(): supplied resource is not a valid stream resource
+TypeError: Ezdfs\Store::create(): supplied resource is not a valid stream resource
 Ezdfs\Exception\InvalidInputException: read "source": the stream is not open for reading
 Ezdfs\Exception\InvalidInputException: store "images/a": cannot read the source: the stream gives nothing and is not at its end
 array(0) {

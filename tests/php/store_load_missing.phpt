@@ -16,7 +16,7 @@ try {
 --EXPECT--
 Ezdfs\Exception\NotFoundException
 stat "images/missing.png": not found
-1 stat images/missing.png store_load_missing.php
+1 load images/missing.png store_load_missing.php
 bool(true)
 NULL
 int(1)

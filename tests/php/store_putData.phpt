@@ -21,5 +21,5 @@ string(6) "456789"
 string(4) "6789"
 Ezdfs\Exception\NotFoundException: open "images/b": %s
 Ezdfs\Exception\NotFoundException: open "images/b": %s
-TypeError: Argument #2 ($source) must be an open stream resource
+TypeError: Ezdfs\Store::putData(): Argument #2 ($source) must be of type SplFileObject|resource, string given
 Ezdfs\Exception\NotFoundException: open "images/a": not found

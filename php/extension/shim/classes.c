@@ -13,9 +13,34 @@ static zend_class_entry *file_info_ce;
 static zend_class_entry *base_exception_ce;
 
 
+/* A store makes its own without it: this one is for doubles of a store. */
 ZEND_METHOD(FileInfo, __construct)
 {
-    ZEND_PARSE_PARAMETERS_NONE();
+    zval        *this = ZEND_THIS, *mtime;
+    zend_long    size;
+    zend_string *id, *mime_type, *scope, *uri;
+
+    ZEND_PARSE_PARAMETERS_START(6, 6)
+        Z_PARAM_STR(id)
+        Z_PARAM_LONG(size)
+        Z_PARAM_OBJECT_OF_CLASS(mtime, php_date_get_immutable_ce())
+        Z_PARAM_STR(mime_type)
+        Z_PARAM_STR(scope)
+        Z_PARAM_STR(uri)
+    ZEND_PARSE_PARAMETERS_END();
+
+    if (Z_TYPE_P(OBJ_PROP_NUM(Z_OBJ_P(this), 0)) != IS_UNDEF) {
+        zend_throw_error(NULL, "Cannot modify readonly property %s::$id",
+                         ZSTR_VAL(file_info_ce->name));
+        RETURN_THROWS();
+    }
+
+    ZVAL_STR_COPY(OBJ_PROP_NUM(Z_OBJ_P(this), 0), id);
+    ZVAL_LONG(OBJ_PROP_NUM(Z_OBJ_P(this), 1), size);
+    ZVAL_COPY(OBJ_PROP_NUM(Z_OBJ_P(this), 2), mtime);
+    ZVAL_STR_COPY(OBJ_PROP_NUM(Z_OBJ_P(this), 3), mime_type);
+    ZVAL_STR_COPY(OBJ_PROP_NUM(Z_OBJ_P(this), 4), scope);
+    ZVAL_STR_COPY(OBJ_PROP_NUM(Z_OBJ_P(this), 5), uri);
 }
 
 
@@ -44,14 +69,20 @@ ZEND_METHOD(EzdfsException, getSubject)
 }
 
 
-ZEND_BEGIN_ARG_INFO_EX(arginfo_construct, 0, 0, 0)
+ZEND_BEGIN_ARG_INFO_EX(arginfo_file_info, 0, 0, 6)
+    ZEND_ARG_TYPE_INFO(0, id, IS_STRING, 0)
+    ZEND_ARG_TYPE_INFO(0, size, IS_LONG, 0)
+    ZEND_ARG_OBJ_INFO(0, mtime, DateTimeImmutable, 0)
+    ZEND_ARG_TYPE_INFO(0, mimeType, IS_STRING, 0)
+    ZEND_ARG_TYPE_INFO(0, scope, IS_STRING, 0)
+    ZEND_ARG_TYPE_INFO(0, uri, IS_STRING, 0)
 ZEND_END_ARG_INFO()
 
 ZEND_BEGIN_ARG_WITH_RETURN_TYPE_INFO_EX(arginfo_string, 0, 0, IS_STRING, 0)
 ZEND_END_ARG_INFO()
 
 static const zend_function_entry file_info_methods[] = {
-    ZEND_ME(FileInfo, __construct, arginfo_construct, ZEND_ACC_PRIVATE)
+    ZEND_ME(FileInfo, __construct, arginfo_file_info, ZEND_ACC_PUBLIC)
     ZEND_FE_END
 };
 
@@ -91,7 +122,7 @@ declare_readonly(const char *name, zend_type type)
 }
 
 
-/* The order of the properties is that of ezdfs_php_new_file_info(). */
+/* The order of the properties is that in which they are filled. */
 void
 ezdfs_php_register_file_info(void)
 {
@@ -151,18 +182,19 @@ set_text(zend_class_entry *ce, zval *object, const char *name,
 
 
 int
-ezdfs_php_new_exception(zend_class_entry *ce,
-    const ezdfs_php_failure *failure, zval *out)
+ezdfs_php_throw(zend_class_entry *ce, const ezdfs_php_failure *failure)
 {
-    volatile int result = EZDFS_PHP_OK;
+    zval          object;
+    volatile int  result = EZDFS_PHP_THROWN;
 
     zend_try {
-        object_init_ex(out, ce);
-        set_text(zend_ce_exception, out, "message", failure->message);
-        set_text(base_exception_ce, out, "operation", failure->operation);
-        set_text(base_exception_ce, out, "subject", failure->subject);
-        zend_update_property_long(zend_ce_exception, Z_OBJ_P(out),
+        object_init_ex(&object, ce);
+        set_text(zend_ce_exception, &object, "message", failure->message);
+        set_text(base_exception_ce, &object, "operation", failure->operation);
+        set_text(base_exception_ce, &object, "subject", failure->subject);
+        zend_update_property_long(zend_ce_exception, Z_OBJ(object),
                                   ZEND_STRL("code"), failure->code);
+        zend_throw_exception_object(&object);
     } zend_catch {
         result = EZDFS_PHP_BAILOUT;
     } zend_end_try();
@@ -249,12 +281,18 @@ ezdfs_php_new_file_info(const ezdfs_php_file_info *info, zval *out)
 }
 
 
-bool
-ezdfs_php_is_date(zval *value)
+int
+ezdfs_php_new_string(ezdfs_php_text text, zval *out)
 {
-    return Z_TYPE_P(value) == IS_OBJECT
-           && instanceof_function(Z_OBJCE_P(value),
-                                  php_date_get_interface_ce());
+    volatile int result = EZDFS_PHP_OK;
+
+    zend_try {
+        ZVAL_STRINGL(out, text.bytes, text.len);
+    } zend_catch {
+        result = EZDFS_PHP_BAILOUT;
+    } zend_end_try();
+
+    return result;
 }
 
 
@@ -265,7 +303,9 @@ ezdfs_php_timestamp(zval *date, int64_t *out)
     zval          value;
     volatile int  result = EZDFS_PHP_OK;
 
-    if (!ezdfs_php_is_date(date)) {
+    if (Z_TYPE_P(date) != IS_OBJECT
+        || !instanceof_function(Z_OBJCE_P(date), php_date_get_interface_ce()))
+    {
         return EZDFS_PHP_FAILED;
     }
 

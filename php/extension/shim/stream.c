@@ -3,9 +3,11 @@
 #include "shim.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "ext/spl/spl_directory.h"
 #include "php_network.h"
 #include "php_streams.h"
 
@@ -32,10 +34,61 @@ outcome(void)
 }
 
 
-bool
-ezdfs_php_is_stream(zval *value)
+static const char *
+type_of(zval *value)
 {
-    return stream_of(value) != NULL;
+#if PHP_VERSION_ID >= 80300
+    return zend_zval_value_name(value);
+#else
+    return zend_zval_type_name(value);
+#endif
+}
+
+
+/*
+ * The stream that an argument is, or that an SplFileObject has, as a resource
+ * which the caller releases. Without one an exception is pending.
+ */
+bool
+ezdfs_php_source(zval *given, uint32_t number, zval *source)
+{
+    php_stream            *stream;
+    spl_filesystem_object *file;
+
+    if (Z_TYPE_P(given) == IS_RESOURCE) {
+        stream = zend_fetch_resource2(Z_RES_P(given), "stream",
+                                      php_file_le_stream(),
+                                      php_file_le_pstream());
+        if (stream == NULL) {
+            return false;
+        }
+
+        ZVAL_COPY(source, given);
+        return true;
+    }
+
+    if (Z_TYPE_P(given) != IS_OBJECT
+        || !instanceof_function(Z_OBJCE_P(given), spl_ce_SplFileObject))
+    {
+        zend_argument_type_error(number,
+                              "must be of type SplFileObject|resource, %s given",
+                              type_of(given));
+        return false;
+    }
+
+    file = (spl_filesystem_object *)
+               ((char *) Z_OBJ_P(given) - XtOffsetOf(spl_filesystem_object, std));
+
+    /* its class has a constructor that does not call the parent's */
+
+    if (file->u.file.stream == NULL) {
+        zend_throw_error(NULL, "Object not initialized");
+        return false;
+    }
+
+    ZVAL_RES(source, file->u.file.stream->res);
+    Z_ADDREF_P(source);
+    return true;
 }
 
 
@@ -157,17 +210,36 @@ ezdfs_php_seek(zval *value, uint64_t position)
 }
 
 
-/* On success the stream owns the descriptor. */
+/*
+ * The stream that fopen(path, "rb") would make, over a descriptor that is open
+ * already. PHP reads all that is asked for in one call only of a stream that
+ * its plain files made, and exif and others look at the path. On success the
+ * stream owns the descriptor.
+ */
 int
-ezdfs_php_open_fd(int fd, zval *out)
+ezdfs_php_open_fd(int fd, ezdfs_php_text path, zval *out)
 {
+    char         *copy;
+    int           flags;
     php_stream   *stream;
     volatile int  result = EZDFS_PHP_FAILED;
 
+    /* stream_get_meta_data() shows it; without effect on a regular file */
+
+    flags = fcntl(fd, F_GETFL);
+    if (flags == -1 || fcntl(fd, F_SETFL, flags & ~O_NONBLOCK) == -1) {
+        return EZDFS_PHP_FAILED;
+    }
+
     zend_try {
+        copy = estrndup(path.bytes, path.len);
         stream = php_stream_fopen_from_fd(fd, "rb", NULL);
 
-        if (stream != NULL) {
+        if (stream == NULL) {
+            efree(copy);
+        } else {
+            stream->wrapper = (php_stream_wrapper *) &php_plain_files_wrapper;
+            stream->orig_path = copy;
             php_stream_to_zval(stream, out);
             result = EZDFS_PHP_OK;
         }

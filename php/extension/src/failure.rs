@@ -1,12 +1,11 @@
 //! What goes wrong, and the exception that PHP code sees of it.
 
 use std::any::Any;
+use std::ffi::c_int;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicPtr, Ordering};
 
-use ext_php_rs::exception::{PhpException, PhpResult};
-use ext_php_rs::types::Zval;
-use ext_php_rs::zend::{self, ClassEntry, ce};
+use ext_php_rs::zend::ClassEntry;
 use ezdfs::ErrorKind;
 
 use crate::shim::{self, Text, Thrown};
@@ -18,8 +17,6 @@ pub(crate) enum Failure {
     Store(ezdfs::Error),
     /// What was handed in cannot be translated for the core.
     Refused(Refusal),
-    /// An argument of a type that its declaration cannot express.
-    Argument(String),
     /// PHP code that was called has thrown; its exception goes on.
     Thrown,
     /// PHP has reported a fatal error and ends the request.
@@ -30,7 +27,6 @@ pub(crate) enum Failure {
 #[derive(Debug)]
 pub(crate) struct Refusal {
     pub(crate) kind: ErrorKind,
-    pub(crate) operation: &'static str,
     pub(crate) subject: String,
     pub(crate) message: String,
 }
@@ -42,77 +38,81 @@ impl From<ezdfs::Error> for Failure {
 }
 
 impl Failure {
-    pub(crate) fn refused(
-        kind: ErrorKind,
-        operation: &'static str,
-        subject: &str,
-        reason: &str,
-    ) -> Self {
-        let message = format!("{operation} {subject:?}: {reason}");
-        Failure::Refused(Refusal { kind, operation, subject: subject.to_owned(), message })
+    /// `what` begins the message, as the core's operation begins its own.
+    pub(crate) fn refused(kind: ErrorKind, what: &str, subject: &str, reason: &str) -> Self {
+        let message = format!("{what} {subject:?}: {reason}");
+        Failure::Refused(Refusal { kind, subject: subject.to_owned(), message })
     }
 
-    fn panic(operation: &'static str, payload: &(dyn Any + Send)) -> Self {
+    fn panic(method: &str, payload: &(dyn Any + Send)) -> Self {
         let text = payload
             .downcast_ref::<&str>()
             .copied()
             .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
             .unwrap_or("no message");
-        Failure::refused(ErrorKind::Internal, operation, "ezdfs", &format!("panic: {text}"))
+        Failure::refused(ErrorKind::Internal, method, "ezdfs", &format!("panic: {text}"))
     }
 
-    fn into_exception(self) -> PhpException {
+    /// Makes an exception of it; says what C has to know.
+    fn throw(self, method: &str) -> c_int {
         match self {
             Failure::Store(error) => {
-                exception(error.kind(), &format!("{error:#}"), error.operation(), error.subject())
+                throw(error.kind(), &format!("{error:#}"), method, error.subject())
             }
-            Failure::Refused(refusal) => {
-                let Refusal { kind, operation, subject, message } = &refusal;
-                exception(*kind, message, operation, subject)
+            Failure::Refused(Refusal { kind, subject, message }) => {
+                throw(kind, &message, method, &subject)
             }
-            Failure::Argument(message) => PhpException::new(message, 0, ce::type_error()),
-            // Throwing does nothing while an exception is pending.
-            Failure::Thrown => PhpException::from_message(String::new()),
-            Failure::Bailout => end_request(),
+            Failure::Thrown => shim::THROWN,
+            Failure::Bailout => shim::BAILOUT,
         }
     }
 }
 
-/// Runs the body of a method: the one place where panics end and where a
-/// failure becomes an exception.
-pub(crate) fn guard<T>(
-    operation: &'static str,
+/// Runs the body of a method, and hands what it makes to C: the one place where
+/// panics end and where a failure becomes an exception.
+///
+/// The exception names the method that PHP code has called; what the core was
+/// at begins its message.
+pub(crate) fn answer<T>(
+    method: &str,
+    out: &mut T,
     body: impl FnOnce() -> Result<T, Failure>,
-) -> PhpResult<T> {
-    catch_unwind(AssertUnwindSafe(body))
-        .unwrap_or_else(|payload| Err(Failure::panic(operation, payload.as_ref())))
-        .map_err(Failure::into_exception)
+) -> c_int {
+    let outcome = catch_unwind(AssertUnwindSafe(body))
+        .unwrap_or_else(|payload| Err(Failure::panic(method, payload.as_ref())));
+    match outcome {
+        Ok(made) => {
+            *out = made;
+            shim::OK
+        }
+        Err(failure) => failure.throw(method),
+    }
 }
 
-/// Goes on with the bailout that the C part has caught.
-fn end_request() -> ! {
-    // SAFETY: the frames between here and the handler that catches bailouts
-    // hold nothing that must be dropped: the method's body is gone.
-    unsafe { zend::bailout() }
+/// Frees what an object owned, if it owned one.
+///
+/// # Safety
+///
+/// The pointer is null or was a `Box`, and nobody uses it any more.
+pub(crate) unsafe fn free<T>(value: *mut T) {
+    if !value.is_null() {
+        // SAFETY: as the caller promises.
+        let owned = unsafe { Box::from_raw(value) };
+        // PHP can be told of nothing here.
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(owned)));
+    }
 }
 
-fn exception(kind: ErrorKind, message: &str, operation: &str, subject: &str) -> PhpException {
-    let code = kind.code();
+fn throw(kind: ErrorKind, message: &str, operation: &str, subject: &str) -> c_int {
     let thrown = Thrown {
         message: Text::new(message),
         operation: Text::new(operation),
         subject: Text::new(subject),
-        code: code.into(),
+        code: kind.code().into(),
     };
-    let mut object = Zval::new();
     // SAFETY: the class is registered for the life of the process, and the
     // texts live until the call returns.
-    let outcome =
-        unsafe { shim::ezdfs_php_new_exception(class(kind), &raw const thrown, &raw mut object) };
-    if outcome == shim::BAILOUT {
-        end_request();
-    }
-    PhpException::from_message(message.to_owned()).with_object(object)
+    unsafe { shim::ezdfs_php_throw(class(kind), &raw const thrown) }
 }
 
 static CLASSES: [AtomicPtr<ClassEntry>; ErrorKind::ALL.len()] =

@@ -1,16 +1,15 @@
 //! What tests need to happen and a store never does on purpose.
 
-use ext_php_rs::exception::PhpResult;
 use ext_php_rs::prelude::*;
 use ezdfs::ErrorKind;
 
-use crate::failure::{Failure, guard};
+use crate::failure::{Failure, answer};
 
-/// Panics within the guard that all methods have.
+/// Panics where the methods of the classes would.
 #[php_function]
 #[php(name = "ezdfs_test_panic")]
-pub(crate) fn panic_guarded() -> PhpResult<()> {
-    guard("test", || panic!("a test wants it"))
+pub(crate) fn panic_guarded() {
+    answer("test", &mut (), || panic!("a test wants it"));
 }
 
 /// Panics outside of it.
@@ -23,12 +22,10 @@ pub(crate) fn panic_unguarded() {
 /// Fails with the kind of this code.
 #[php_function]
 #[php(name = "ezdfs_test_fail")]
-pub(crate) fn fail(code: i64) -> PhpResult<()> {
-    guard("test", || {
-        let kind = u32::try_from(code).ok().and_then(ErrorKind::from_code);
-        let kind = kind.unwrap_or(ErrorKind::Internal);
-        Err(Failure::refused(kind, "test", "hook", "a test wants it"))
-    })
+pub(crate) fn fail(code: i64) {
+    let kind = u32::try_from(code).ok().and_then(ErrorKind::from_code);
+    let kind = kind.unwrap_or(ErrorKind::Internal);
+    answer("test", &mut (), || Err(Failure::refused(kind, "test", "hook", "a test wants it")));
 }
 
 /// Adds the functions.

@@ -24,7 +24,11 @@ extern "C" fn startup(_kind: i32, module: i32) -> i32 {
     options::register_settings(module);
     failure::register_classes();
     // SAFETY: called from the module's startup, where classes are registered.
-    unsafe { shim::ezdfs_php_register_file_info() };
+    unsafe {
+        shim::ezdfs_php_register_file_info();
+        shim::ezdfs_php_register_iterator();
+        shim::ezdfs_php_register_store();
+    }
     0
 }
 
@@ -43,11 +47,7 @@ extern "C" fn info(module: *mut ModuleEntry) {
 #[php_module]
 #[php(startup = "startup")]
 pub fn get_module(module: ModuleBuilder) -> ModuleBuilder {
-    let module = module
-        .name("ezdfs")
-        .info_function(info)
-        .class::<store::Store>()
-        .class::<list::FileIterator>();
+    let module = module.name("ezdfs").info_function(info);
     #[cfg(feature = "test-hooks")]
     let module = hooks::add(module);
     module

@@ -1,21 +1,16 @@
-//! The iterator of `Store::list()`.
+//! `Ezdfs\FileIterator`, the iterator of `Store::list()`: the methods as
+//! `shim/iterator.c` calls them.
 
-use ext_php_rs::convert::IntoZval;
-use ext_php_rs::exception::PhpResult;
-use ext_php_rs::flags::ClassFlags;
-use ext_php_rs::prelude::*;
+use std::ffi::c_int;
+
 use ext_php_rs::types::Zval;
-use ext_php_rs::zend::ce;
 use ezdfs::{DirId, ErrorKind};
 
-use crate::failure::{Failure, guard};
-use crate::values::{Iterated, file_info};
+use crate::failure::{Failure, answer, free};
+use crate::shim;
+use crate::values::{boolean, file_info, integer};
 
 /// The files below a directory, fetched as the loop goes on.
-#[php_class]
-#[php(name = "Ezdfs\\FileIterator")]
-#[php(implements(ce = ce::iterator, stub = "\\Iterator"))]
-#[php(flags = ClassFlags::Final.union(ClassFlags::NotSerializable))]
 #[derive(Debug)]
 pub(crate) struct FileIterator {
     store: ezdfs::Store,
@@ -24,50 +19,6 @@ pub(crate) struct FileIterator {
     /// `None` until the first file is asked for.
     files: Option<ezdfs::List>,
     current: Option<ezdfs::FileInfo>,
-}
-
-#[php_impl]
-impl FileIterator {
-    /// The file at hand.
-    pub(crate) fn current(&mut self) -> PhpResult<Zval> {
-        guard("list", || {
-            self.start()?;
-            match &self.current {
-                Some(info) => Ok(file_info(&self.store, info)?.0),
-                None => Ok(Zval::null()),
-            }
-        })
-    }
-
-    /// How many files came before it.
-    pub(crate) fn key(&self) -> i64 {
-        self.position
-    }
-
-    /// Goes on to the next file.
-    pub(crate) fn next(&mut self) -> PhpResult<()> {
-        guard("list", || {
-            self.start()?;
-            self.position += 1;
-            self.fetch()
-        })
-    }
-
-    /// Begins again with a new listing.
-    pub(crate) fn rewind(&mut self) -> PhpResult<()> {
-        guard("list", || {
-            self.files = None;
-            self.start()
-        })
-    }
-
-    /// Whether there is a file at hand.
-    pub(crate) fn valid(&mut self) -> PhpResult<bool> {
-        guard("list", || {
-            self.start()?;
-            Ok(self.current.is_some())
-        })
-    }
 }
 
 impl FileIterator {
@@ -87,10 +38,75 @@ impl FileIterator {
     }
 }
 
-/// An iterator that has not asked for anything yet.
-pub(crate) fn iterator(store: ezdfs::Store, dir: Option<DirId>) -> Result<Iterated, Failure> {
-    let files = FileIterator { store, dir, position: 0, files: None, current: None };
-    files.into_zval(false).map(Iterated).map_err(|error| {
-        Failure::refused(ErrorKind::Internal, "list", "iterator", &error.to_string())
+/// A PHP iterator that has not asked for anything yet.
+pub(crate) fn iterator(store: ezdfs::Store, dir: Option<DirId>) -> Result<Zval, Failure> {
+    let files = Box::new(FileIterator { store, dir, position: 0, files: None, current: None });
+    let files = Box::into_raw(files);
+    let failed = || Failure::refused(ErrorKind::Internal, "list", "iterator", "PHP makes none");
+    // SAFETY: on success the object owns what the pointer leads to.
+    let made = shim::make(|out| unsafe { shim::ezdfs_php_new_iterator(files.cast(), out) }, failed);
+    if made.is_err() {
+        // SAFETY: it was a box above, and no object has it.
+        drop(unsafe { Box::from_raw(files) });
+    }
+    made
+}
+
+/// Frees what an object owned, if it owned one.
+///
+/// # Safety
+///
+/// The pointer is null or that of [`iterator`], and nobody uses it any more.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn ezdfs_php_iterator_free(files: *mut FileIterator) {
+    // SAFETY: as the caller promises.
+    unsafe { free(files) };
+}
+
+/// The file at hand.
+#[unsafe(no_mangle)]
+extern "C" fn ezdfs_php_iterator_current(files: &mut FileIterator, out: &mut Zval) -> c_int {
+    answer("list", out, || {
+        files.start()?;
+        match &files.current {
+            Some(info) => file_info(&files.store, info),
+            None => Ok(Zval::null()),
+        }
+    })
+}
+
+/// How many files came before it.
+#[unsafe(no_mangle)]
+extern "C" fn ezdfs_php_iterator_key(files: &mut FileIterator, out: &mut Zval) -> c_int {
+    answer("list", out, || Ok(integer(files.position)))
+}
+
+/// Goes on to the next file.
+#[unsafe(no_mangle)]
+extern "C" fn ezdfs_php_iterator_next(files: &mut FileIterator, out: &mut Zval) -> c_int {
+    answer("list", out, || {
+        files.start()?;
+        files.position += 1;
+        files.fetch()?;
+        Ok(Zval::null())
+    })
+}
+
+/// Begins again with a new listing.
+#[unsafe(no_mangle)]
+extern "C" fn ezdfs_php_iterator_rewind(files: &mut FileIterator, out: &mut Zval) -> c_int {
+    answer("list", out, || {
+        files.files = None;
+        files.start()?;
+        Ok(Zval::null())
+    })
+}
+
+/// Whether there is a file at hand.
+#[unsafe(no_mangle)]
+extern "C" fn ezdfs_php_iterator_valid(files: &mut FileIterator, out: &mut Zval) -> c_int {
+    answer("list", out, || {
+        files.start()?;
+        Ok(boolean(files.current.is_some()))
     })
 }

@@ -86,9 +86,7 @@ fn settings() -> Result<OptionSet, Failure> {
         let mut value = Text::new("");
         // SAFETY: `value` outlives the call.
         if unsafe { shim::ezdfs_php_ini(Text::new(&name), &raw mut value) } {
-            // SAFETY: the setting does not change before it is copied below.
-            let bytes = unsafe { value.bytes() };
-            let text = std::str::from_utf8(bytes).map_err(|_| {
+            let text = std::str::from_utf8(value.bytes()).map_err(|_| {
                 Failure::refused(ErrorKind::InvalidConfig, "php.ini", &name, "is not UTF-8")
             })?;
             settings.insert(spec.key.to_owned(), text.to_owned());

@@ -1,6 +1,6 @@
 //! The C part (`shim/`): what PHP has only as macros, or leaves by `longjmp`.
 
-use std::ffi::{c_char, c_int};
+use std::ffi::{c_char, c_int, c_void};
 use std::marker::PhantomData;
 
 use ext_php_rs::types::Zval;
@@ -13,7 +13,7 @@ pub(crate) const THROWN: c_int = 1;
 pub(crate) const BAILOUT: c_int = 2;
 pub(crate) const NO_STREAM: c_int = 4;
 
-/// `ezdfs_php_text`
+/// `ezdfs_php_text`: a PHP string is bytes, not text.
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Text<'a> {
@@ -24,15 +24,17 @@ pub(crate) struct Text<'a> {
 
 impl<'a> Text<'a> {
     pub(crate) fn new(text: &'a str) -> Self {
-        Text { bytes: text.as_ptr().cast(), len: text.len(), borrowed: PhantomData }
+        Text::of(text.as_bytes())
     }
 
-    /// # Safety
-    ///
-    /// The bytes must outlive `'b`.
-    pub(crate) unsafe fn bytes<'b>(self) -> &'b [u8] {
+    pub(crate) fn of(bytes: &'a [u8]) -> Self {
+        Text { bytes: bytes.as_ptr().cast(), len: bytes.len(), borrowed: PhantomData }
+    }
+
+    pub(crate) fn bytes(&self) -> &'a [u8] {
         // SAFETY: the pointer and the length are those of one string, which
-        // the caller knows to live long enough.
+        // lives for as long as it is borrowed: C hands in those of arguments
+        // and settings, which do not change during a call.
         unsafe { std::slice::from_raw_parts(self.bytes.cast(), self.len) }
     }
 }
@@ -65,20 +67,19 @@ unsafe extern "C" {
         name: Text<'_>,
         parent: *mut ClassEntry,
     ) -> *mut ClassEntry;
-    pub(crate) fn ezdfs_php_new_exception(
-        class: *mut ClassEntry,
-        thrown: *const Thrown<'_>,
-        out: *mut Zval,
-    ) -> c_int;
+    pub(crate) fn ezdfs_php_throw(class: *mut ClassEntry, thrown: *const Thrown<'_>) -> c_int;
     pub(crate) fn ezdfs_php_new_file_info(info: *const FileInfo<'_>, out: *mut Zval) -> c_int;
-    pub(crate) fn ezdfs_php_is_date(value: *mut Zval) -> bool;
+    pub(crate) fn ezdfs_php_new_string(text: Text<'_>, out: *mut Zval) -> c_int;
     pub(crate) fn ezdfs_php_timestamp(date: *mut Zval, out: *mut i64) -> c_int;
+
+    pub(crate) fn ezdfs_php_register_store();
+    pub(crate) fn ezdfs_php_register_iterator();
+    pub(crate) fn ezdfs_php_new_iterator(iterator: *mut c_void, out: *mut Zval) -> c_int;
 
     pub(crate) fn ezdfs_php_hide_dsn();
     pub(crate) fn ezdfs_php_ini(name: Text<'_>, out: *mut Text<'_>) -> bool;
     pub(crate) fn ezdfs_php_display_ini(module: *mut ModuleEntry);
 
-    pub(crate) fn ezdfs_php_is_stream(value: *mut Zval) -> bool;
     pub(crate) fn ezdfs_php_is_readable(value: *mut Zval) -> bool;
     pub(crate) fn ezdfs_php_plain_fd(value: *mut Zval, position: *mut u64) -> c_int;
     pub(crate) fn ezdfs_php_read(
@@ -89,7 +90,7 @@ unsafe extern "C" {
         ended: *mut bool,
     ) -> c_int;
     pub(crate) fn ezdfs_php_seek(value: *mut Zval, position: u64) -> c_int;
-    pub(crate) fn ezdfs_php_open_fd(fd: c_int, out: *mut Zval) -> c_int;
+    pub(crate) fn ezdfs_php_open_fd(fd: c_int, path: Text<'_>, out: *mut Zval) -> c_int;
     pub(crate) fn ezdfs_php_read_fd(
         fd: c_int,
         size: usize,

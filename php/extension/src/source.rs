@@ -32,15 +32,10 @@ struct Plain {
 }
 
 impl<'a> Source<'a> {
-    /// Takes a readable stream.
+    /// Takes an open stream, which must be readable.
     pub(crate) fn new(stream: &'a Zval) -> Result<Self, Failure> {
         let pointer = shim::pointer(stream);
         // SAFETY: the value lives until the call returns.
-        if !unsafe { shim::ezdfs_php_is_stream(pointer) } {
-            let reason = "Argument #2 ($source) must be an open stream resource";
-            return Err(Failure::Argument(reason.to_owned()));
-        }
-        // SAFETY: as above.
         if !unsafe { shim::ezdfs_php_is_readable(pointer) } {
             let reason = "the stream is not open for reading";
             return Err(Failure::refused(ErrorKind::InvalidInput, "read", "source", reason));

@@ -1,228 +1,299 @@
-//! `Ezdfs\Store`: each method parses its arguments, calls the core's method of
-//! that name and translates the answer.
+//! `Ezdfs\Store`: the methods as `shim/store.c` calls them, with arguments that
+//! it has parsed. Each translates them, calls the core's method of that name and
+//! translates the answer.
+//!
+//! All pointers that C hands in lead to values that live until the call returns.
 
-// PHP callers may name their arguments, so that these are part of the interface.
-#![allow(non_snake_case)]
+use std::ffi::c_int;
 
-use ext_php_rs::exception::PhpResult;
-use ext_php_rs::flags::ClassFlags;
-use ext_php_rs::prelude::*;
 use ext_php_rs::types::Zval;
-use ezdfs::{CreateOptions, DirId, ErrorKind, FileId};
+use ezdfs::{CreateOptions, DirId, ErrorKind, FileId, Store};
 
-use crate::failure::{Failure, guard};
+use crate::failure::{Failure, answer, free};
 use crate::list;
 use crate::options;
+use crate::shim::Text;
 use crate::source::Source;
 use crate::values::{
-    Bytes, Contents, Date, Info, Iterated, Keyed, file_info, php_integer, read, stream, timestamp,
+    Keyed, boolean, file_info, integer, php_integer, read, stream, string, timestamp,
 };
 
-/// Files whose metadata stand in a database table and whose bytes lie on a
-/// mount.
-#[php_class]
-#[php(name = "Ezdfs\\Store", flags = ClassFlags::Final.union(ClassFlags::NotSerializable))]
-#[derive(Debug)]
-pub(crate) struct Store {
-    store: ezdfs::Store,
+/// Makes a store, or takes the one that this process has for these options.
+#[unsafe(no_mangle)]
+extern "C" fn ezdfs_php_store_new(options: &Zval, out: &mut *mut Store) -> c_int {
+    answer("__construct", out, || {
+        let store = options::store(&Keyed::new(Some(options)))?;
+        Ok(Box::into_raw(Box::new(store)))
+    })
 }
 
-#[php_impl]
-impl Store {
-    /// Makes a store, or takes the one that this process has for these options.
-    pub(crate) fn __construct(options: Keyed) -> PhpResult<Self> {
-        guard("construct", || Ok(Store { store: options::store(&options)? }))
-    }
+/// Frees what an object owned, if it owned one.
+///
+/// # Safety
+///
+/// The pointer is null or that of [`ezdfs_php_store_new`], and nobody uses it any
+/// more.
+#[unsafe(no_mangle)]
+unsafe extern "C" fn ezdfs_php_store_free(store: *mut Store) {
+    // SAFETY: as the caller promises.
+    unsafe { free(store) };
+}
 
-    /// Stores what a stream yields.
-    #[php(defaults(options = Keyed::default()))]
-    pub(crate) fn create(&self, id: Bytes<'_>, source: &Zval, options: Keyed) -> PhpResult<Info> {
-        guard("create", || {
-            let id = FileId::from_bytes(id.0)?;
-            let given = Given::parse(&options)?;
-            let mut source = Source::new(source)?;
-            let created = self.store.create(&id, &mut source, &given.as_options());
-            file_info(&self.store, &source.finish(created)?)
-        })
-    }
+/// Stores what a stream yields.
+#[unsafe(no_mangle)]
+extern "C" fn ezdfs_php_store_create(
+    store: &Store,
+    id: Text<'_>,
+    source: &Zval,
+    options: Option<&Zval>,
+    out: &mut Zval,
+) -> c_int {
+    answer("create", out, || {
+        let id = FileId::from_bytes(id.bytes())?;
+        let options = Keyed::new(options);
+        let given = Given::parse(&options)?;
+        let mut source = Source::new(source)?;
+        let created = store.create(&id, &mut source, &given.as_options());
+        file_info(store, &source.finish(created)?)
+    })
+}
 
-    /// Stores a string.
-    #[php(defaults(options = Keyed::default()))]
-    pub(crate) fn create_from_string(
-        &self,
-        id: Bytes<'_>,
-        contents: Bytes<'_>,
-        options: Keyed,
-    ) -> PhpResult<Info> {
-        guard("create", || {
-            let id = FileId::from_bytes(id.0)?;
-            let given = Given::parse(&options)?;
-            let mut contents = contents.0;
-            let created = self.store.create(&id, &mut contents, &given.as_options())?;
-            file_info(&self.store, &created)
-        })
-    }
+/// Stores a string.
+#[unsafe(no_mangle)]
+extern "C" fn ezdfs_php_store_create_from_string(
+    store: &Store,
+    id: Text<'_>,
+    contents: Text<'_>,
+    options: Option<&Zval>,
+    out: &mut Zval,
+) -> c_int {
+    answer("createFromString", out, || {
+        let id = FileId::from_bytes(id.bytes())?;
+        let options = Keyed::new(options);
+        let given = Given::parse(&options)?;
+        let created = store.create(&id, &mut contents.bytes(), &given.as_options())?;
+        file_info(store, &created)
+    })
+}
 
-    /// What the table says of a file.
-    pub(crate) fn load(&self, id: Bytes<'_>) -> PhpResult<Info> {
-        guard("load", || {
-            let found = self.store.stat(&FileId::from_bytes(id.0)?)?;
-            file_info(&self.store, &found)
-        })
-    }
+/// What the table says of a file.
+#[unsafe(no_mangle)]
+extern "C" fn ezdfs_php_store_load(store: &Store, id: Text<'_>, out: &mut Zval) -> c_int {
+    answer("load", out, || file_info(store, &store.stat(&FileId::from_bytes(id.bytes())?)?))
+}
 
-    /// Whether a file is there.
-    pub(crate) fn exists(&self, id: Bytes<'_>) -> PhpResult<bool> {
-        guard("exists", || Ok(self.store.exists(&FileId::from_bytes(id.0)?)?))
-    }
+/// Whether a file is there.
+#[unsafe(no_mangle)]
+extern "C" fn ezdfs_php_store_exists(store: &Store, id: Text<'_>, out: &mut Zval) -> c_int {
+    answer("exists", out, || Ok(boolean(store.exists(&FileId::from_bytes(id.bytes())?)?)))
+}
 
-    /// The MIME type that the table has.
-    pub(crate) fn mime_type(&self, id: Bytes<'_>) -> PhpResult<String> {
-        guard("mimeType", || Ok(self.store.stat(&FileId::from_bytes(id.0)?)?.mime_type))
-    }
+/// The MIME type that the table has.
+#[unsafe(no_mangle)]
+extern "C" fn ezdfs_php_store_mime_type(store: &Store, id: Text<'_>, out: &mut Zval) -> c_int {
+    answer("mimeType", out, || string(&store.stat(&FileId::from_bytes(id.bytes())?)?.mime_type))
+}
 
-    /// All bytes of a file.
-    pub(crate) fn read(&self, id: Bytes<'_>) -> PhpResult<Contents> {
-        guard("read", || {
-            let id = FileId::from_bytes(id.0)?;
-            let opened = self.store.open(&id)?;
-            read(id.as_str(), &opened.file, opened.size)
-        })
-    }
+/// All bytes of a file.
+#[unsafe(no_mangle)]
+extern "C" fn ezdfs_php_store_read(store: &Store, id: Text<'_>, out: &mut Zval) -> c_int {
+    answer("read", out, || {
+        let id = FileId::from_bytes(id.bytes())?;
+        let opened = store.open(&id)?;
+        read(id.as_str(), &opened.file, opened.size)
+    })
+}
 
-    /// A stream over a file.
-    pub(crate) fn open(&self, id: Bytes<'_>) -> PhpResult<Zval> {
-        guard("open", || {
-            let id = FileId::from_bytes(id.0)?;
-            stream(id.as_str(), self.store.open(&id)?.file)
-        })
-    }
+/// A stream over a file.
+#[unsafe(no_mangle)]
+extern "C" fn ezdfs_php_store_open(store: &Store, id: Text<'_>, out: &mut Zval) -> c_int {
+    answer("open", out, || {
+        let id = FileId::from_bytes(id.bytes())?;
+        stream(store, &id, store.open(&id)?.file)
+    })
+}
 
-    /// Deletes a file.
-    pub(crate) fn delete(&self, id: Bytes<'_>) -> PhpResult<()> {
-        guard("delete", || Ok(self.store.delete(&FileId::from_bytes(id.0)?)?))
-    }
+/// Deletes a file.
+#[unsafe(no_mangle)]
+extern "C" fn ezdfs_php_store_delete(store: &Store, id: Text<'_>, out: &mut Zval) -> c_int {
+    answer("delete", out, || {
+        store.delete(&FileId::from_bytes(id.bytes())?)?;
+        Ok(Zval::null())
+    })
+}
 
-    /// Deletes all files below a directory; says how many rows that were.
-    pub(crate) fn delete_directory(&self, dir: Bytes<'_>) -> PhpResult<i64> {
-        guard("deleteDirectory", || {
-            let deleted = self.store.delete_directory(&DirId::from_bytes(dir.0)?)?;
-            Ok(php_integer(deleted.rows))
-        })
-    }
+/// Deletes all files below a directory; says how many rows that were.
+#[unsafe(no_mangle)]
+extern "C" fn ezdfs_php_store_delete_directory(
+    store: &Store,
+    dir: Text<'_>,
+    out: &mut Zval,
+) -> c_int {
+    answer("deleteDirectory", out, || {
+        let deleted = store.delete_directory(&DirId::from_bytes(dir.bytes())?)?;
+        Ok(integer(php_integer(deleted.rows)))
+    })
+}
 
-    /// Gives a file another id.
-    pub(crate) fn rename(&self, from: Bytes<'_>, to: Bytes<'_>) -> PhpResult<Info> {
-        guard("rename", || {
-            let (from, to) = (FileId::from_bytes(from.0)?, FileId::from_bytes(to.0)?);
-            let renamed = self.store.rename(&from, &to)?;
-            file_info(&self.store, &renamed)
-        })
-    }
+/// Gives a file another id.
+#[unsafe(no_mangle)]
+extern "C" fn ezdfs_php_store_rename(
+    store: &Store,
+    from: Text<'_>,
+    to: Text<'_>,
+    out: &mut Zval,
+) -> c_int {
+    answer("rename", out, || {
+        let (from, to) = (FileId::from_bytes(from.bytes())?, FileId::from_bytes(to.bytes())?);
+        file_info(store, &store.rename(&from, &to)?)
+    })
+}
 
-    /// The URI of a file.
-    pub(crate) fn uri(&self, id: Bytes<'_>) -> PhpResult<String> {
-        guard("uri", || Ok(self.store.uri(&FileId::from_bytes(id.0)?)))
-    }
+/// The URI of a file.
+#[unsafe(no_mangle)]
+extern "C" fn ezdfs_php_store_uri(store: &Store, id: Text<'_>, out: &mut Zval) -> c_int {
+    answer("uri", out, || string(&store.uri(&FileId::from_bytes(id.bytes())?)))
+}
 
-    /// The id in a URI.
-    pub(crate) fn id_from_uri(&self, uri: Bytes<'_>) -> PhpResult<String> {
-        guard("idFromUri", || {
-            let text = std::str::from_utf8(uri.0).map_err(|_| {
-                let shown = String::from_utf8_lossy(uri.0);
-                Failure::refused(ErrorKind::InvalidName, "uri", &shown, "is not UTF-8")
-            })?;
-            Ok(self.store.id_from_uri(text)?.as_str().to_owned())
-        })
-    }
+/// The id in a URI.
+#[unsafe(no_mangle)]
+extern "C" fn ezdfs_php_store_id_from_uri(store: &Store, uri: Text<'_>, out: &mut Zval) -> c_int {
+    answer("idFromUri", out, || {
+        let text = std::str::from_utf8(uri.bytes()).map_err(|_| {
+            let shown = String::from_utf8_lossy(uri.bytes());
+            Failure::refused(ErrorKind::InvalidName, "uri", &shown, "is not UTF-8")
+        })?;
+        string(store.id_from_uri(text)?.as_str())
+    })
+}
 
-    /// The files below a directory.
-    #[php(defaults(dir = Bytes::default()))]
-    pub(crate) fn list(&self, dir: Bytes<'_>) -> PhpResult<Iterated> {
-        guard("list", || {
-            let dir = (!dir.0.is_empty()).then(|| DirId::from_bytes(dir.0)).transpose()?;
-            list::iterator(self.store.clone(), dir)
-        })
-    }
+/// The files below a directory.
+#[unsafe(no_mangle)]
+extern "C" fn ezdfs_php_store_list(store: &Store, dir: Text<'_>, out: &mut Zval) -> c_int {
+    answer("list", out, || {
+        let dir = dir.bytes();
+        let dir = (!dir.is_empty()).then(|| DirId::from_bytes(dir)).transpose()?;
+        list::iterator(store.clone(), dir)
+    })
+}
 
-    /// Checks the table.
-    pub(crate) fn check_schema(&self) -> PhpResult<()> {
-        guard("checkSchema", || Ok(self.store.check_schema()?))
-    }
+/// Checks the table.
+#[unsafe(no_mangle)]
+extern "C" fn ezdfs_php_store_check_schema(store: &Store, out: &mut Zval) -> c_int {
+    answer("checkSchema", out, || {
+        store.check_schema()?;
+        Ok(Zval::null())
+    })
+}
 
-    /// Creates the table.
-    pub(crate) fn create_schema(&self) -> PhpResult<()> {
-        guard("createSchema", || Ok(self.store.create_schema()?))
-    }
+/// Creates the table.
+#[unsafe(no_mangle)]
+extern "C" fn ezdfs_php_store_create_schema(store: &Store, out: &mut Zval) -> c_int {
+    answer("createSchema", out, || {
+        store.create_schema()?;
+        Ok(Zval::null())
+    })
+}
 
-    /// Writes a row alone.
-    pub(crate) fn put_metadata(
-        &self,
-        id: Bytes<'_>,
-        size: i64,
-        mtime: Date<'_>,
-        mimeType: Option<Bytes<'_>>,
-    ) -> PhpResult<Info> {
-        guard("putMetadata", || {
-            let id = FileId::from_bytes(id.0)?;
-            let mime_type = mimeType.map(|mime| utf8("mime_type", mime.0)).transpose()?;
-            let (size, mtime) = (unsigned("size", size)?, timestamp(mtime.0)?);
-            let info = self.store.put_metadata(&id, size, mtime, mime_type)?;
-            file_info(&self.store, &info)
-        })
-    }
+/// Writes a row alone.
+#[unsafe(no_mangle)]
+extern "C" fn ezdfs_php_store_put_metadata(
+    store: &Store,
+    id: Text<'_>,
+    size: i64,
+    mtime: &Zval,
+    mime_type: Option<&Text<'_>>,
+    out: &mut Zval,
+) -> c_int {
+    answer("putMetadata", out, || {
+        let id = FileId::from_bytes(id.bytes())?;
+        let mime_type = mime_type.map(|mime| utf8("mime_type", mime.bytes())).transpose()?;
+        let (size, mtime) = (unsigned("size", size)?, timestamp(mtime)?);
+        file_info(store, &store.put_metadata(&id, size, mtime, mime_type)?)
+    })
+}
 
-    /// Deletes a row alone.
-    pub(crate) fn delete_metadata(&self, id: Bytes<'_>) -> PhpResult<()> {
-        guard("deleteMetadata", || Ok(self.store.delete_metadata(&FileId::from_bytes(id.0)?)?))
-    }
+/// Deletes a row alone.
+#[unsafe(no_mangle)]
+extern "C" fn ezdfs_php_store_delete_metadata(
+    store: &Store,
+    id: Text<'_>,
+    out: &mut Zval,
+) -> c_int {
+    answer("deleteMetadata", out, || {
+        store.delete_metadata(&FileId::from_bytes(id.bytes())?)?;
+        Ok(Zval::null())
+    })
+}
 
-    /// Deletes all rows below a directory, and nothing else.
-    pub(crate) fn delete_metadata_directory(&self, dir: Bytes<'_>) -> PhpResult<i64> {
-        guard("deleteMetadataDirectory", || {
-            let deleted = self.store.delete_metadata_directory(&DirId::from_bytes(dir.0)?)?;
-            Ok(php_integer(deleted))
-        })
-    }
+/// Deletes all rows below a directory, and nothing else.
+#[unsafe(no_mangle)]
+extern "C" fn ezdfs_php_store_delete_metadata_directory(
+    store: &Store,
+    dir: Text<'_>,
+    out: &mut Zval,
+) -> c_int {
+    answer("deleteMetadataDirectory", out, || {
+        let deleted = store.delete_metadata_directory(&DirId::from_bytes(dir.bytes())?)?;
+        Ok(integer(php_integer(deleted)))
+    })
+}
 
-    /// Writes bytes alone.
-    pub(crate) fn put_data(&self, id: Bytes<'_>, source: &Zval) -> PhpResult<i64> {
-        guard("putData", || {
-            let id = FileId::from_bytes(id.0)?;
-            let mut source = Source::new(source)?;
-            let written = self.store.put_data(&id, &mut source, None);
-            Ok(php_integer(source.finish(written)?))
-        })
-    }
+/// Writes bytes alone.
+#[unsafe(no_mangle)]
+extern "C" fn ezdfs_php_store_put_data(
+    store: &Store,
+    id: Text<'_>,
+    source: &Zval,
+    out: &mut Zval,
+) -> c_int {
+    answer("putData", out, || {
+        let id = FileId::from_bytes(id.bytes())?;
+        let mut source = Source::new(source)?;
+        let written = store.put_data(&id, &mut source, None);
+        Ok(integer(php_integer(source.finish(written)?)))
+    })
+}
 
-    /// All bytes of a file, whatever the table says.
-    pub(crate) fn read_data(&self, id: Bytes<'_>) -> PhpResult<Contents> {
-        guard("readData", || {
-            let id = FileId::from_bytes(id.0)?;
-            let (file, size) = self.store.open_data(&id)?;
-            read(id.as_str(), &file, size)
-        })
-    }
+/// All bytes of a file, whatever the table says.
+#[unsafe(no_mangle)]
+extern "C" fn ezdfs_php_store_read_data(store: &Store, id: Text<'_>, out: &mut Zval) -> c_int {
+    answer("readData", out, || {
+        let id = FileId::from_bytes(id.bytes())?;
+        let (file, size) = store.open_data(&id)?;
+        read(id.as_str(), &file, size)
+    })
+}
 
-    /// A stream over a file, whatever the table says.
-    pub(crate) fn open_data(&self, id: Bytes<'_>) -> PhpResult<Zval> {
-        guard("openData", || {
-            let id = FileId::from_bytes(id.0)?;
-            stream(id.as_str(), self.store.open_data(&id)?.0)
-        })
-    }
+/// A stream over a file, whatever the table says.
+#[unsafe(no_mangle)]
+extern "C" fn ezdfs_php_store_open_data(store: &Store, id: Text<'_>, out: &mut Zval) -> c_int {
+    answer("openData", out, || {
+        let id = FileId::from_bytes(id.bytes())?;
+        stream(store, &id, store.open_data(&id)?.0)
+    })
+}
 
-    /// Deletes bytes alone.
-    pub(crate) fn delete_data(&self, id: Bytes<'_>) -> PhpResult<()> {
-        guard("deleteData", || Ok(self.store.delete_data(&FileId::from_bytes(id.0)?)?))
-    }
+/// Deletes bytes alone.
+#[unsafe(no_mangle)]
+extern "C" fn ezdfs_php_store_delete_data(store: &Store, id: Text<'_>, out: &mut Zval) -> c_int {
+    answer("deleteData", out, || {
+        store.delete_data(&FileId::from_bytes(id.bytes())?)?;
+        Ok(Zval::null())
+    })
+}
 
-    /// Deletes all bytes below a directory, and nothing else.
-    pub(crate) fn delete_data_directory(&self, dir: Bytes<'_>) -> PhpResult<()> {
-        guard("deleteDataDirectory", || {
-            Ok(self.store.delete_data_directory(&DirId::from_bytes(dir.0)?)?)
-        })
-    }
+/// Deletes all bytes below a directory, and nothing else.
+#[unsafe(no_mangle)]
+extern "C" fn ezdfs_php_store_delete_data_directory(
+    store: &Store,
+    dir: Text<'_>,
+    out: &mut Zval,
+) -> c_int {
+    answer("deleteDataDirectory", out, || {
+        store.delete_data_directory(&DirId::from_bytes(dir.bytes())?)?;
+        Ok(Zval::null())
+    })
 }
 
 /// What `create` is told of a file.

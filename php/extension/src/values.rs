@@ -1,103 +1,35 @@
-//! Values between PHP and Rust whose PHP types the framework cannot guess.
+//! Values between PHP and Rust.
 
 use std::fs::File;
 use std::os::fd::{AsRawFd, IntoRawFd};
+use std::os::unix::ffi::OsStrExt;
 
-use ext_php_rs::convert::{FromZval, IntoZval, StubLiteral};
-use ext_php_rs::flags::DataType;
 use ext_php_rs::types::Zval;
-use ezdfs::{ErrorKind, Store};
+use ezdfs::{ErrorKind, FileId, Store};
 
 use crate::failure::Failure;
 use crate::shim::{self, Text};
-
-/// A PHP string: bytes, not text.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Bytes<'a>(pub(crate) &'a [u8]);
-
-impl<'a> FromZval<'a> for Bytes<'a> {
-    const TYPE: DataType = DataType::String;
-
-    fn from_zval(zval: &'a Zval) -> Option<Self> {
-        zval.zend_str().map(|text| Bytes(text.as_bytes()))
-    }
-}
-
-impl StubLiteral for Bytes<'_> {
-    fn stub_literal(&self) -> String {
-        String::from_utf8_lossy(self.0).stub_literal()
-    }
-}
-
-/// A `DateTimeInterface`.
-#[derive(Debug)]
-pub(crate) struct Date<'a>(pub(crate) &'a Zval);
-
-impl<'a> FromZval<'a> for Date<'a> {
-    const TYPE: DataType = DataType::object("DateTimeInterface");
-
-    fn from_zval(zval: &'a Zval) -> Option<Self> {
-        // SAFETY: the value lives until the call returns.
-        unsafe { shim::ezdfs_php_is_date(shim::pointer(zval)) }.then_some(Date(zval))
-    }
-}
 
 /// A PHP array of options, in its order.
 #[derive(Debug, Default)]
 pub(crate) struct Keyed(Vec<(String, Zval)>);
 
 impl Keyed {
+    /// None were given where there is no array.
+    pub(crate) fn new(options: Option<&Zval>) -> Self {
+        let pairs = options.and_then(Zval::array).into_iter().flat_map(|array| array.iter());
+        let owned =
+            pairs.map(|(key, value)| (key.to_string(), value.dereference().shallow_clone()));
+        Keyed(owned.collect())
+    }
+
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&String, &Zval)> {
         self.0.iter().map(|(key, value)| (key, value))
     }
 }
 
-impl<'a> FromZval<'a> for Keyed {
-    const TYPE: DataType = DataType::Array;
-
-    fn from_zval(zval: &'a Zval) -> Option<Self> {
-        let pairs = zval.array()?.iter();
-        let owned =
-            pairs.map(|(key, value)| (key.to_string(), value.dereference().shallow_clone()));
-        Some(Keyed(owned.collect()))
-    }
-}
-
-impl StubLiteral for Keyed {
-    fn stub_literal(&self) -> String {
-        "[]".to_owned()
-    }
-}
-
-macro_rules! returned {
-    ($($(#[$doc:meta])* $name:ident, $type:expr;)*) => {$(
-        $(#[$doc])*
-        #[derive(Debug)]
-        pub(crate) struct $name(pub(crate) Zval);
-
-        impl IntoZval for $name {
-            const TYPE: DataType = $type;
-            const NULLABLE: bool = false;
-
-            fn set_zval(self, zv: &mut Zval, _: bool) -> ext_php_rs::error::Result<()> {
-                *zv = self.0;
-                Ok(())
-            }
-        }
-    )*};
-}
-
-returned! {
-    /// A new `Ezdfs\FileInfo`.
-    Info, DataType::object("Ezdfs\\FileInfo");
-    /// The bytes of a file.
-    Contents, DataType::String;
-    /// An object to iterate over.
-    Iterated, DataType::object("Iterator");
-}
-
 /// The PHP object for a file's metadata.
-pub(crate) fn file_info(store: &Store, info: &ezdfs::FileInfo) -> Result<Info, Failure> {
+pub(crate) fn file_info(store: &Store, info: &ezdfs::FileInfo) -> Result<Zval, Failure> {
     let uri = store.uri(&info.id);
     let fields = shim::FileInfo {
         id: Text::new(info.id.as_str()),
@@ -113,7 +45,6 @@ pub(crate) fn file_info(store: &Store, info: &ezdfs::FileInfo) -> Result<Info, F
     };
     // SAFETY: all texts live until the call returns.
     shim::make(|out| unsafe { shim::ezdfs_php_new_file_info(&raw const fields, out) }, unfit)
-        .map(Info)
 }
 
 /// A count for PHP, whose integers are signed.
@@ -121,8 +52,31 @@ pub(crate) fn php_integer(count: u64) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
 
+/// A PHP integer.
+pub(crate) fn integer(number: i64) -> Zval {
+    let mut made = Zval::new();
+    made.set_long(number);
+    made
+}
+
+/// A PHP boolean.
+pub(crate) fn boolean(is: bool) -> Zval {
+    let mut made = Zval::new();
+    made.set_bool(is);
+    made
+}
+
+/// A PHP string.
+pub(crate) fn string(text: &str) -> Result<Zval, Failure> {
+    // SAFETY: the text lives until the call returns.
+    shim::make(
+        |out| unsafe { shim::ezdfs_php_new_string(Text::new(text), out) },
+        || Failure::Thrown,
+    )
+}
+
 /// Reads all of a file into a PHP string.
-pub(crate) fn read(id: &str, file: &File, size: u64) -> Result<Contents, Failure> {
+pub(crate) fn read(id: &str, file: &File, size: u64) -> Result<Zval, Failure> {
     let size = usize::try_from(size).unwrap_or(usize::MAX);
     let mut errno = 0;
     let read = shim::make(
@@ -135,16 +89,20 @@ pub(crate) fn read(id: &str, file: &File, size: u64) -> Result<Contents, Failure
             let cause = std::io::Error::from_raw_os_error(errno).to_string();
             Err(Failure::refused(ErrorKind::Storage, "read", id, &cause))
         }
-        other => other.map(Contents),
+        other => other,
     }
 }
 
-/// A PHP stream over an open file.
-pub(crate) fn stream(id: &str, file: File) -> Result<Zval, Failure> {
+/// A PHP stream over an open file, under the path that the file has on the mount.
+pub(crate) fn stream(store: &Store, id: &FileId, file: File) -> Result<Zval, Failure> {
     let fd = file.as_raw_fd();
-    let failed = || Failure::refused(ErrorKind::Internal, "open", id, "PHP makes no stream of it");
-    // SAFETY: the descriptor is open; on success the stream owns it.
-    let opened = shim::make(|out| unsafe { shim::ezdfs_php_open_fd(fd, out) }, failed)?;
+    let path = store.root().join(id.as_str());
+    let path = Text::of(path.as_os_str().as_bytes());
+    let failed =
+        || Failure::refused(ErrorKind::Internal, "open", id.as_str(), "PHP makes no stream of it");
+    // SAFETY: the descriptor is open; on success the stream owns it. The path
+    // lives until the call returns.
+    let opened = shim::make(|out| unsafe { shim::ezdfs_php_open_fd(fd, path, out) }, failed)?;
     let _ = file.into_raw_fd();
     Ok(opened)
 }
