@@ -21,6 +21,12 @@ const CLIENTS: usize = 32;
 const WORKERS: usize = 4;
 /// How much larger a worker may become between the middle and the end.
 const GROWTH: u64 = 8 << 20;
+/// How much larger the process may become that the workers are forked from.
+const MASTER_GROWTH: u64 = 1 << 20;
+/// Requests with workers that come and go, at the least.
+const REQUESTS: usize = 1000;
+/// How many a worker serves before another takes its place.
+const MAX_REQUESTS: usize = 40;
 
 /// Writes, reads, lists and deletes; a file that another request has deleted is no error.
 const PAGE: &str = r#"<?php
@@ -73,19 +79,19 @@ fn bounded(servers: &Servers) -> Result {
     load.verdict()
 }
 
-/// Workers end after some requests, and all of them at a reload in between.
+/// Workers end after some requests, and all of them at a reload in between. What stays is the
+/// process that they are forked from: it has the extension, too, and does not grow.
 fn recycled(servers: &Servers) -> Result {
-    let site = Site::start(servers, 40)?;
+    let site = Site::start(servers, MAX_REQUESTS)?;
     let load = Load::default();
-    thread::scope(|scope| {
+    let outcome = thread::scope(|scope| {
         load.start(scope, site.nginx.port());
-        thread::sleep(duration() / 2);
-        let reloaded = site.fpm.signal(Signal::SIGUSR2);
-        thread::sleep(duration() / 2);
+        let outcome = site.recycle(&load);
         load.stop();
-        reloaded
-    })?;
+        outcome
+    });
     load.verdict()?;
+    outcome?;
     wait_for("the old workers' connections to end", || site.connections() <= WORKERS)
 }
 
@@ -122,6 +128,14 @@ impl Load {
 
     fn stop(&self) {
         self.stopped.store(true, Ordering::Relaxed);
+    }
+
+    /// Waits until so many more requests were made, or one has failed.
+    fn wait_for_requests(&self, count: usize) -> Result {
+        let end = self.requests.load(Ordering::Relaxed) + count;
+        wait_for("requests to be made", || {
+            self.stopped.load(Ordering::Relaxed) || self.requests.load(Ordering::Relaxed) >= end
+        })
     }
 
     fn verdict(&self) -> Result {
@@ -176,15 +190,41 @@ impl Site {
         count.and_then(|text| text.parse().ok()).unwrap_or(usize::MAX)
     }
 
+    /// Lets the workers be replaced under load, and looks at memory before and after. Panics
+    /// nowhere: the clients would go on.
+    fn recycle(&self, load: &Load) -> Result {
+        load.wait_for_requests(REQUESTS / 2)?;
+        let (middle, master) = (self.resident(), resident(self.fpm.pid()));
+        load.wait_for_requests(REQUESTS)?;
+        wait_for("all workers to be replaced", || {
+            children_of(self.fpm.pid()).iter().all(|pid| middle.iter().all(|(old, _)| old != pid))
+        })?;
+        let (end, now) = (self.resident(), resident(self.fpm.pid()));
+        let largest = |workers: &[(u32, u64)]| workers.iter().map(|(_, bytes)| *bytes).max();
+        let (before, after) = (largest(&middle).unwrap_or(0), largest(&end).unwrap_or(0));
+        if after >= before + GROWTH {
+            return Err(format!("workers grew from {before} to {after}").into());
+        }
+        let (before, after) = (master.unwrap_or(0), now.unwrap_or(u64::MAX));
+        if after >= before + MASTER_GROWTH {
+            return Err(format!("php-fpm grew from {before} to {after}").into());
+        }
+        self.fpm.signal(Signal::SIGUSR2)?;
+        load.wait_for_requests(REQUESTS / 2)
+    }
+
     /// The workers and the bytes that each has in memory.
     fn resident(&self) -> Vec<(u32, u64)> {
-        let pages = |pid: &u32| -> Option<u64> {
-            let statm = fs::read_to_string(format!("/proc/{pid}/statm")).ok()?;
-            statm.split_whitespace().nth(1)?.parse().ok()
-        };
         let workers = children_of(self.fpm.pid());
-        workers.iter().filter_map(|pid| Some((*pid, pages(pid)? * 4096))).collect()
+        workers.iter().filter_map(|pid| Some((*pid, resident(*pid)?))).collect()
     }
+}
+
+/// The bytes that a process has in memory.
+fn resident(pid: u32) -> Option<u64> {
+    let statm = fs::read_to_string(format!("/proc/{pid}/statm")).ok()?;
+    let pages: u64 = statm.split_whitespace().nth(1)?.parse().ok()?;
+    Some(pages * 4096)
 }
 
 fn config(dir: &Path, dsn: &str, max_requests: usize) -> String {
