@@ -5,7 +5,9 @@
  */
 require __DIR__ . '/store.inc';
 
-$store = test_store(['durability' => 'rename']);
+// Under valgrind a handshake takes its time.
+$patience = ['connect_timeout' => '60s', 'query_timeout' => '60s'];
+$store = test_store(['durability' => 'rename'] + $patience);
 for ($turn = 0; $turn < 5; $turn++) {
     $memory = fopen('php://memory', 'w+b');
     fwrite($memory, "turn $turn");
@@ -58,7 +60,7 @@ for ($turn = 0; $turn < 5; $turn++) {
         fn () => $store->createFromString('a', 'x', ['size' => 5]),
         fn () => $store->createFromString('a', 'x', ['mtime' => 'x']),
         fn () => $store->list('..'),
-        fn () => (new Ezdfs\Store(['table' => 'none'] + test_options()))->exists('a'),
+        fn () => (new Ezdfs\Store(['table' => 'none'] + $patience + test_options()))->exists('a'),
     ] as $call) {
         try {
             $call();

@@ -18,6 +18,9 @@ rewind($stream);
 echo strlen(stream_get_contents($stream)), ' ', var_export(feof($stream), true), "\n";
 $meta = stream_get_meta_data($stream);
 var_dump($meta['mode'], $meta['seekable'], @fwrite($stream, 'x'), fclose($stream));
+// All in one call, as of a plain file: PHP reads other streams by chunks.
+$store->createFromString('images/b.txt', str_repeat('x', 100000));
+var_dump(strlen(fread($store->open('images/b.txt'), 100000)), strlen(fread($store->openData('images/b.txt'), 99999)));
 ?>
 --EXPECT--
 string(6) "stream"
@@ -31,3 +34,5 @@ string(2) "rb"
 bool(true)
 bool(false)
 bool(true)
+int(100000)
+int(99999)

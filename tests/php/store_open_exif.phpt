@@ -1,7 +1,6 @@
 --TEST--
 exif reads a stream of Ezdfs\Store::open() as the file itself, and says the file's name, size and time
 --EXTENSIONS--
-mbstring
 exif
 --FILE--
 <?php
