@@ -24,10 +24,10 @@ $methods = [];
 foreach (reflected_names() as $name) {
     array_push($methods, ...array_map(fn ($method) => $method->name, (new ReflectionClass($name))->getMethods()));
 }
+preg_match_all('/\$(?:store|info|e)->(\w+)\(/', $php . $bundle, $calls);
 // Those with underscores are PHP's, of extensions that need not be there.
-preg_match_all('/\$(?:store|info|e)->(\w+)\(|`([a-zA-Z]+)\(\)`/', $php . "\n" . $bundle, $calls, PREG_SET_ORDER);
-$called = array_unique(array_map(fn ($call) => $call[2] ?? $call[1], $calls));
-$called = array_filter($called, fn ($name) => !function_exists($name));
+preg_match_all('/`([a-zA-Z]+)\(\)`/', $php, $named);
+$called = array_filter([...$calls[1], ...$named[1]], fn ($name) => !function_exists($name));
 echo implode("\n", array_diff($called, $methods)), "\n";
 
 // Options that the bundle hands on are settings.
