@@ -5,7 +5,7 @@ declare(strict_types=1);
 namespace Ezdfs\Bundle\Handler;
 
 use Ezdfs\Bundle\SettingResolver;
-use Ezdfs\Store;
+use Ezdfs\StoreInterface;
 
 /**
  * The store of a binarydata handler: a directory on the mount, without a table.
@@ -36,7 +36,7 @@ final class BinarydataHalf implements StoreSource
         return array_filter($options, static fn ($value) => $value !== null) + $this->config['options'];
     }
 
-    public function store(): Store
+    public function store(): StoreInterface
     {
         return $this->stores->get(['dsn' => self::NO_DSN] + $this->options());
     }

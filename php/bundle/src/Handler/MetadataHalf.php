@@ -5,7 +5,7 @@ declare(strict_types=1);
 namespace Ezdfs\Bundle\Handler;
 
 use Ezdfs\Bundle\Dsn;
-use Ezdfs\Store;
+use Ezdfs\StoreInterface;
 
 /**
  * The store of a metadata handler: a table, without a mount.
@@ -36,7 +36,7 @@ final class MetadataHalf implements StoreSource
         ] + $this->config['options'];
     }
 
-    public function store(): Store
+    public function store(): StoreInterface
     {
         return $this->stores->get(['root' => self::NO_ROOT] + $this->options());
     }

@@ -5,7 +5,7 @@ declare(strict_types=1);
 namespace Ezdfs\Bundle\Handler;
 
 use Ezdfs\Bundle\SettingResolver;
-use Ezdfs\Store;
+use Ezdfs\StoreInterface;
 
 /**
  * The two handlers of the current siteaccess, and the one store that they are
@@ -64,7 +64,7 @@ final class Pair implements StoreSource
         return $this->binarydataHandler()->source()->options() + $this->metadataHandler()->source()->options();
     }
 
-    public function store(): Store
+    public function store(): StoreInterface
     {
         return $this->stores->get($this->options());
     }

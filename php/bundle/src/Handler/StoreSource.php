@@ -4,7 +4,7 @@ declare(strict_types=1);
 
 namespace Ezdfs\Bundle\Handler;
 
-use Ezdfs\Store;
+use Ezdfs\StoreInterface;
 
 /**
  * Knows which store a handler works on at the moment.
@@ -18,5 +18,5 @@ interface StoreSource
      */
     public function options(): array;
 
-    public function store(): Store;
+    public function store(): StoreInterface;
 }
