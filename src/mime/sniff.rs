@@ -37,7 +37,9 @@ pub fn sniff(head: &[u8]) -> &'static str {
         return sniff_short(head);
     }
     match text::decode(head) {
-        Some(text) => text::sniff(&text, is_whole).unwrap_or_else(|| text::format(detect(head))),
+        Some(text) => {
+            text::sniff(&text, is_whole).unwrap_or_else(|| text::format(&text, detect(head)))
+        }
         None => sniff_binary(head),
     }
 }
@@ -144,7 +146,13 @@ mod tests {
             assert_eq!(sniff(head), "text/html", "{}", String::from_utf8_lossy(head));
         }
         assert_eq!(sniff(b"words <svg/>"), "text/plain");
-        assert_eq!(sniff(b"<?php echo '<svg/>';"), "text/x-php");
+        for head in [&b"<?php echo '<svg/>';"[..], b"<?php ?>\n<svg/>", b"<?= `id` ?><svg/>"] {
+            assert_eq!(sniff(head), "text/x-php", "{}", String::from_utf8_lossy(head));
+        }
+        assert_ne!(sniff(b"<!-- --><?php ?><svg/>"), SVG);
+        for head in [&b"#define a_width 5\n<html>"[..], b"P1\n<html>", b"/* XPM */<html>"] {
+            assert_eq!(sniff(head), "text/plain", "{}", String::from_utf8_lossy(head));
+        }
     }
 
     #[test]
@@ -157,11 +165,20 @@ mod tests {
             b"\xef\xbb\xbfwords",
             b"1;\r\n2;\r\n",
             b"[section]\nkey=value\n",
+            b"is:\n    <jab@debian.org>",
+            b"You may use strict rules; my dog agrees.\n",
+            b"In this class we define a module.\nend\n",
+            b"Dear Sir, you, me\n",
+            b"Hello, world, again.\nBye, bye, now.\n",
+            b"=> {\n}",
+            b"hello\x0bworld, text\n",
             "\u{e9}".as_bytes(),
             &"\u{e9}".repeat(SNIFF_LEN).as_bytes()[..SNIFF_LEN - 1],
         ] {
             assert_eq!(sniff(head), "text/plain", "{}", String::from_utf8_lossy(head));
         }
+        assert_eq!(sniff(b"<?xml version='1.0'?><project><model/></project>"), "text/xml");
+        assert_eq!(sniff(b"#!/usr/bin/perl\nprint 1;\n"), "text/x-perl");
         assert_eq!(sniff(b" {\"a\": [1]}\n"), "application/json");
         let long = format!("[{}", "1, ".repeat(SNIFF_LEN));
         assert_eq!(sniff(long.as_bytes()), "application/json");

@@ -14,20 +14,23 @@ const HTML_TAGS: [&str; 17] = [
     "body", "br", "p", "img", "svg",
 ];
 
-/// Types of text that do not begin with `text/`.
-const FORMATS: [&str; 12] = [
-    "application/postscript",
+/// What is believed of the library where bytes are text: types that firm marks tell. Source
+/// code, lists of values and the like it guesses from words that stand in any letter.
+const FORMATS: [&str; 14] = [
     "application/eps",
-    "application/rtf",
-    "application/x-pem-file",
     "application/pgp",
-    "application/x-subrip",
+    "application/postscript",
+    "application/rtf",
     "application/x-bittorrent",
+    "application/x-pem-file",
+    "application/x-subrip",
     "image/gif",
-    "image/x-portable-bitmap",
-    "image/x-xbitmap",
-    "image/x-xpixmap",
     "message/rfc822",
+    "text/calendar",
+    "text/rtf",
+    "text/vcard",
+    "text/vtt",
+    "text/x-diff",
 ];
 
 /// The text that these bytes are; `None` if they are none. The end may be cut within a
@@ -39,8 +42,7 @@ pub(super) fn decode(head: &[u8]) -> Option<String> {
         _ => {}
     }
     let head = head.strip_prefix("\u{feff}".as_bytes()).unwrap_or(head);
-    let is_text =
-        |byte: &u8| matches!(byte, 0x07..=0x0a | 0x0c | 0x0d | 0x1b | 0x20..=0x7e | 0x80..);
+    let is_text = |byte: &u8| matches!(byte, 0x07..=0x0d | 0x1b | 0x20..=0x7e | 0x80..);
     if head.is_empty() || !head.iter().all(is_text) {
         return None;
     }
@@ -62,8 +64,12 @@ fn decode_utf16(bytes: &[u8], unit: fn([u8; 2]) -> u16) -> String {
 /// The type of text that must not be mistaken, or that the library does not know.
 pub(super) fn sniff(text: &str, is_whole: bool) -> Option<&'static str> {
     let start = text.trim_start();
-    if is_svg(start) {
+    if is_php(start.strip_prefix("<?").unwrap_or_default()) {
+        Some("text/x-php")
+    } else if is_svg(start) {
         Some("image/svg+xml")
+    } else if start.starts_with("<?xml") {
+        Some("text/xml")
     } else if is_html(start) {
         Some("text/html")
     } else if has_pdf_header(text.as_bytes()) {
@@ -75,14 +81,15 @@ pub(super) fn sniff(text: &str, is_whole: bool) -> Option<&'static str> {
     }
 }
 
-/// What the library has found, if it is a kind of text; it looks for binary formats, too,
-/// some of them by two letters.
-pub(super) fn format(found: &'static str) -> &'static str {
-    let is_markup = found.ends_with("+xml") && found != "image/svg+xml";
-    match found.starts_with("text/") || is_markup || FORMATS.contains(&found) {
-        true => found,
-        false => "text/plain",
-    }
+/// What the library has found, if that is to be believed of this text.
+pub(super) fn format(text: &str, found: &'static str) -> &'static str {
+    let is_script = text.starts_with("#!") && found.starts_with("text/x-");
+    if is_script || FORMATS.contains(&found) { found } else { "text/plain" }
+}
+
+/// Whether a processing instruction is code.
+fn is_php(instruction: &str) -> bool {
+    instruction.starts_with("php") || instruction.starts_with('=')
 }
 
 /// Whether this is the beginning of a document whose one root element is `svg`.
@@ -107,6 +114,7 @@ fn is_svg(start: &str) -> bool {
             }
             Ok(Event::End(_)) => depth = depth.saturating_sub(1),
             Ok(Event::DocType(doctype)) if !is_doctype_svg(&doctype) => return false,
+            Ok(Event::PI(instruction)) if is_php(&instruction) => return false,
             Ok(Event::Decl(_) | Event::PI(_) | Event::Comment(_) | Event::DocType(_)) => {}
             Ok(Event::Text(text)) if depth == 0 && !text.trim_ascii().is_empty() => return false,
             Ok(Event::CData(_) | Event::GeneralRef(_)) if depth == 0 => return false,
