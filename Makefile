@@ -25,6 +25,8 @@ CHECK    = @PHP_CONFIG='$(PHP_CONFIG)' tests/deps.sh --check $(or $(NEEDS),$(1))
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
+# What is there stays where a check says no; a new one takes its place as a whole.
+.PRECIOUS: build/ezdfs build/libezdfs.so build/libezdfs.a build/ezdfs.so build/ngx_http_ezdfs_module.so build/test-hooks/ezdfs.so
 .PHONY: help build install deps demo test faults test-nginx test-mysql test-trixie test-nfs lint audit header bench bench-quick bench-scale bench-fsck bench-writes clean
 
 help:
@@ -218,6 +220,6 @@ bench-writes:
 
 # Keeps build/tools, which depends on nothing here.
 clean:
-	$(CARGO) clean
+	-$(CARGO) clean
 	mkdir -p build
 	find build -mindepth 1 -maxdepth 1 ! -name tools -exec rm -rf {} +

@@ -22,5 +22,6 @@ for i in "${!names[@]}"; do
     fi
     # Another inode: a running process may have the old one mapped.
     case ${names[i]} in *.*) mode=644 ;; *) mode=755 ;; esac
-    install -D -m "$mode" "$made" "${targets[i]}"
+    install -D -m "$mode" "$made" "${targets[i]}.new"
+    mv "${targets[i]}.new" "${targets[i]}"
 done

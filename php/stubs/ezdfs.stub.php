@@ -190,12 +190,13 @@ namespace Ezdfs {
          * Writes bytes alone, for kernels that keep the metadata elsewhere.
          *
          * @param resource|\SplFileObject $source as of create()
+         * @param ?int $size how many bytes the source must have
          * @return int how many bytes
          * @throws Exception\InvalidNameException
-         * @throws Exception\InvalidInputException
+         * @throws Exception\InvalidInputException not readable, or not as long as declared: what was there stays
          * @throws \TypeError neither an open stream nor an SplFileObject
          */
-        public function putData(string $id, mixed $source): int;
+        public function putData(string $id, mixed $source, ?int $size = null): int;
 
         /**
          * All bytes of a file, whatever the table says.
@@ -293,7 +294,7 @@ namespace Ezdfs {
 
         public function deleteMetadataDirectory(string $dir): int {}
 
-        public function putData(string $id, mixed $source): int {}
+        public function putData(string $id, mixed $source, ?int $size = null): int {}
 
         public function readData(string $id): string {}
 

@@ -62,7 +62,7 @@ impl Mount {
             return Err(self.bare_root());
         }
         let reason = "the root is empty, and no share is mounted there: if it is none, or a new \
-                      one, put a file into it";
+                      one, put a file into it (names that begin with a dot do not count)";
         Err(self.unavailable(reason, Errno::ENOENT))
     }
 

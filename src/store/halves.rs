@@ -131,8 +131,17 @@ impl Store {
     /// missing from a live mount.
     pub fn open_data(&self, id: &FileId) -> Result<(File, u64)> {
         let process = self.process()?;
-        let opened = runtime::block_on(async { process.open_file(id, false, FIRST_BYTE).await })?;
-        Ok((opened.file, opened.size))
+        runtime::block_on(async {
+            let is_bare = |mount: &Mount| mount.is_bare();
+            match process.open_file(id, false, FIRST_BYTE).await {
+                Ok(opened) => Ok((opened.file, opened.size)),
+                Err(_) if process.on_mount("open", is_bare).await.is_ok_and(|is| is) => {
+                    process.require_new_store("open").await?;
+                    Err(Error::not_found("open", id.as_str()))
+                }
+                Err(error) => Err(error),
+            }
+        })
     }
 
     /// Removes a file whatever the table says of it; nothing where it is gone.

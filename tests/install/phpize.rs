@@ -24,19 +24,24 @@ fn phpize() -> Result {
         serde_json::from_slice(&fs::read(tree.join("composer.json"))?)?;
     let folder = composer["php-ext"]["build-path"].as_str().ok_or("no build-path")?;
     let (folder, root) = (tree.join(folder), scratch());
-    let step = |program: &str, arguments: &[&str]| {
+    let prepare = |program: &str, arguments: &[&str]| {
         let mut command = Command::new(program);
         command.args(arguments).current_dir(&folder).env("CARGO_TARGET_DIR", place.join("target"));
         // Compiled as fast as can be.
         command.env("CARGO_PROFILE_RELEASE_LTO", "false");
         command.env("CARGO_PROFILE_RELEASE_OPT_LEVEL", "0");
         command.env("CARGO_PROFILE_RELEASE_CODEGEN_UNITS", "16");
-        run(&mut command)
+        command
     };
+    let step = |program: &str, arguments: &[&str]| run(&mut prepare(program, arguments));
     step("phpize", &[])?;
     step("./configure", &[])?;
     step("make", &[])?;
-    step("make", &["install", &format!("INSTALL_ROOT={}", root.path().display())])?;
+    // By another user, as by sudo: without a toolchain.
+    let mut install =
+        prepare("make", &["install", &format!("INSTALL_ROOT={}", root.path().display())]);
+    install.env("HOME", root.path()).env_remove("CARGO_HOME").env_remove("RUSTUP_HOME");
+    run(&mut install)?;
 
     let extensions = step("php-config", &["--extension-dir"])?;
     let installed = format!("{}{}/ezdfs.so", root.path().display(), extensions.trim());

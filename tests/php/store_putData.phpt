@@ -13,6 +13,13 @@ thrown(fn () => $store->readData('images/b'));
 thrown(fn () => $store->openData('images/b'));
 thrown(fn () => $store->putData('images/a', 'text'));
 thrown(fn () => $store->read('images/a'));
+foreach (['' => 7, 'abc' => 7, 'abcdefghi' => 7, 'a' => -1] as $bytes => $size) {
+    $source = fopen('php://memory', 'w+b');
+    fwrite($source, $bytes);
+    rewind($source);
+    thrown(fn () => $store->putData('images/a', $source, $size));
+}
+var_dump($store->readData('images/a'));
 ?>
 --EXPECTF--
 int(6)
@@ -23,3 +30,8 @@ Ezdfs\Exception\NotFoundException: open "images/b": %s
 Ezdfs\Exception\NotFoundException: open "images/b": %s
 TypeError: Ezdfs\Store::putData(): Argument #2 ($source) must be of type SplFileObject|resource, string given
 Ezdfs\Exception\NotFoundException: open "images/a": not found
+Ezdfs\Exception\InvalidInputException: %s7 bytes were declared%s
+Ezdfs\Exception\InvalidInputException: %s7 bytes were declared%s
+Ezdfs\Exception\InvalidInputException: %s7 bytes were declared%s
+Ezdfs\Exception\InvalidInputException: option "size": must not be negative
+string(6) "456789"

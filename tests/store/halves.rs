@@ -84,7 +84,9 @@ fn empty_root_with_a_table(db: TestDb) {
     refused(site.store.delete_data(&file), ErrorKind::Unavailable);
     refused(site.store.delete_data_directory(&dir("images")), ErrorKind::Unavailable);
     assert_eq!(site.tree(), Vec::<String>::new());
+    refused(site.store.open_data(&file), ErrorKind::Unavailable);
     site.store.delete_metadata(&file).unwrap();
+    refused(site.store.open_data(&file), ErrorKind::NotFound);
     site.store.delete_data_directory(&dir("images")).unwrap();
     site.store.put_data(&file, &mut &b"x"[..], None).unwrap();
 }
@@ -95,6 +97,7 @@ fn empty_root_without_a_table() {
     let refusing = |options| {
         let store = store(NO_TABLE, root.path(), options);
         let error = refused(store.put_data(&file, &mut &b"x"[..], None), ErrorKind::Unavailable);
+        refused(store.open_data(&file), ErrorKind::Unavailable);
         refused(store.delete_data(&file), ErrorKind::Unavailable);
         refused(store.delete_data_directory(&dir("images")), ErrorKind::Unavailable);
         assert_eq!(fs::read_dir(root.path()).unwrap().count(), 0);

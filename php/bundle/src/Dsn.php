@@ -14,7 +14,7 @@ final class Dsn
      *
      * @throws \InvalidArgumentException for a database or an address that a DSN cannot express
      */
-    public static function fromDoctrine(array $parameters): string
+    public static function fromDoctrine(#[\SensitiveParameter] array $parameters): string
     {
         // A connection with replicas: files are written, so only the primary will do.
         $parameters = ($parameters['primary'] ?? $parameters['master'] ?? []) + $parameters;
@@ -30,7 +30,7 @@ final class Dsn
         };
     }
 
-    private static function mysql(array $parameters): string
+    private static function mysql(#[\SensitiveParameter] array $parameters): string
     {
         $options = $parameters['driverOptions'] ?? [];
         $query = [
@@ -51,7 +51,7 @@ final class Dsn
     }
 
     /** As PHP's MySQL client has it: the host `localhost` means the socket. */
-    private static function mysqlSocket(array $parameters): ?string
+    private static function mysqlSocket(#[\SensitiveParameter] array $parameters): ?string
     {
         if (($parameters['unix_socket'] ?? '') !== '') {
             return $parameters['unix_socket'];
@@ -64,12 +64,12 @@ final class Dsn
         return $default !== '' && file_exists($default) ? $default : null;
     }
 
-    private static function driverOption(array $options, string $constant): mixed
+    private static function driverOption(#[\SensitiveParameter] array $options, string $constant): mixed
     {
         return \defined($constant) ? $options[\constant($constant)] ?? null : null;
     }
 
-    private static function postgres(array $parameters): string
+    private static function postgres(#[\SensitiveParameter] array $parameters): string
     {
         $host = (string) ($parameters['host'] ?? '');
         $isSocket = str_starts_with($host, '/');
@@ -85,7 +85,7 @@ final class Dsn
         return self::url('postgres', ['host' => $isSocket ? '' : $host] + $parameters, $query);
     }
 
-    private static function sqlite(array $parameters): string
+    private static function sqlite(#[\SensitiveParameter] array $parameters): string
     {
         $path = (string) ($parameters['path'] ?? '');
         if (!str_starts_with($path, '/')) {
@@ -97,7 +97,7 @@ final class Dsn
         return 'sqlite:' . implode('/', array_map('rawurlencode', explode('/', $path)));
     }
 
-    private static function url(string $scheme, array $parameters, array $query): string
+    private static function url(string $scheme, #[\SensitiveParameter] array $parameters, array $query): string
     {
         $database = (string) ($parameters['dbname'] ?? '');
         if ($database === '') {

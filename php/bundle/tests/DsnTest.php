@@ -4,9 +4,13 @@ declare(strict_types=1);
 
 namespace Ezdfs\Bundle\Tests;
 
+use Ezdfs\Bundle\DependencyInjection\HandlerCheck;
 use Ezdfs\Bundle\Dsn;
+use Ezdfs\Bundle\Handler\Stores;
+use Ezdfs\Exception\EzdfsException;
 use PHPUnit\Framework\Attributes\DataProvider;
 use PHPUnit\Framework\TestCase;
+use Symfony\Component\Config\Definition\Exception\InvalidConfigurationException;
 
 final class DsnTest extends TestCase
 {
@@ -90,6 +94,34 @@ final class DsnTest extends TestCase
         $this->expectException(\InvalidArgumentException::class);
         $this->expectExceptionMessage($named);
         Dsn::fromDoctrine($parameters);
+    }
+
+    public function testNoTraceShowsAPassword(): void
+    {
+        $before = ini_set('zend.exception_ignore_args', '0');
+        $config = ['dsn' => 'mysql://u:TOPSECRET@h:99999/d', 'root' => '/'];
+        $calls = [
+            static fn () => Dsn::fromDoctrine(['driver' => 'oci8', 'password' => 'TOPSECRET']),
+            static fn () => Dsn::fromDoctrine(['driver' => 'pdo_mysql', 'password' => 'TOPSECRET']),
+            static fn () => (new Stores())->get($config),
+            static fn () => (new HandlerCheck('metadata', 'dfs'))->checkMetadata($config),
+        ];
+        try {
+            foreach ($calls as $call) {
+                try {
+                    $call();
+                    $this->fail('was taken');
+                } catch (\InvalidArgumentException | EzdfsException | InvalidConfigurationException $e) {
+                    for (; $e !== null; $e = $e->getPrevious()) {
+                        $this->assertStringNotContainsString('TOPSECRET', $e->getMessage());
+                        $arguments = array_column($e->getTrace(), 'args');
+                        $this->assertStringNotContainsString('TOPSECRET', (string) json_encode($arguments, \JSON_PARTIAL_OUTPUT_ON_ERROR));
+                    }
+                }
+            }
+        } finally {
+            ini_set('zend.exception_ignore_args', (string) $before);
+        }
     }
 
     public static function others(): array

@@ -28,6 +28,10 @@ ezdfs_php_init_handlers(zend_object_handlers *handlers,
     handlers->offset = XtOffsetOf(ezdfs_php_object, std);
     handlers->free_obj = free_object;
     handlers->clone_obj = NULL;
+
+    /* else any two would be equal, having no properties */
+
+    handlers->compare = zend_objects_not_comparable;
 }
 
 

@@ -158,7 +158,7 @@ int ezdfs_php_store_delete_metadata(const void *, ezdfs_php_text, zval *);
 int ezdfs_php_store_delete_metadata_directory(const void *, ezdfs_php_text,
     zval *);
 int ezdfs_php_store_put_data(const void *store, ezdfs_php_text id,
-    zval *source, zval *out);
+    zval *source, const int64_t *size, zval *out);
 int ezdfs_php_store_read_data(const void *, ezdfs_php_text, zval *);
 int ezdfs_php_store_open_data(const void *, ezdfs_php_text, zval *);
 int ezdfs_php_store_delete_data(const void *, ezdfs_php_text, zval *);

@@ -251,20 +251,27 @@ ZEND_METHOD(Store, deleteMetadataDirectory)
 ZEND_METHOD(Store, putData)
 {
     int          outcome;
+    bool         is_any_size = true;
     zval        *given, source;
+    int64_t      declared;
+    zend_long    size = 0;
     zend_string *id;
 
-    ZEND_PARSE_PARAMETERS_START(2, 2)
+    ZEND_PARSE_PARAMETERS_START(2, 3)
         Z_PARAM_STR(id)
         Z_PARAM_ZVAL(given)
+        Z_PARAM_OPTIONAL
+        Z_PARAM_LONG_OR_NULL(size, is_any_size)
     ZEND_PARSE_PARAMETERS_END();
 
     if (!ezdfs_php_source(given, 2, &source)) {
         RETURN_THROWS();
     }
 
+    declared = size;
     outcome = ezdfs_php_store_put_data(store_of(ZEND_THIS),
                                        ezdfs_php_text_of(id), &source,
+                                       is_any_size ? NULL : &declared,
                                        return_value);
     zval_ptr_dtor(&source);
     ezdfs_php_conclude(outcome);

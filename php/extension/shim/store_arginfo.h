@@ -82,6 +82,7 @@ ZEND_END_ARG_INFO()
 ZEND_BEGIN_ARG_WITH_RETURN_TYPE_INFO_EX(arginfo_put_data, 0, 2, IS_LONG, 0)
     ZEND_ARG_TYPE_INFO(0, id, IS_STRING, 0)
     ZEND_ARG_TYPE_INFO(0, source, IS_MIXED, 0)
+    ZEND_ARG_TYPE_INFO_WITH_DEFAULT_VALUE(0, size, IS_LONG, 1, "null")
 ZEND_END_ARG_INFO()
 
 #define arginfo_read_data arginfo_mime_type

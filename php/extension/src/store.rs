@@ -245,12 +245,14 @@ extern "C" fn ezdfs_php_store_put_data(
     store: &Store,
     id: Text<'_>,
     source: &Zval,
+    size: Option<&i64>,
     out: &mut Zval,
 ) -> c_int {
     answer("putData", out, || {
         let id = FileId::from_bytes(id.bytes())?;
+        let size = size.map(|size| unsigned("size", *size)).transpose()?;
         let mut source = Source::new(source)?;
-        let written = store.put_data(&id, &mut source, None);
+        let written = store.put_data(&id, &mut source, size);
         Ok(integer(php_integer(source.finish(written)?)))
     })
 }

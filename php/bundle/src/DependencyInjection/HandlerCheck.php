@@ -44,7 +44,7 @@ final class HandlerCheck
     /**
      * @param array<string, mixed> $config what stands below `ezdfs:`
      */
-    public function checkMetadata(array $config): void
+    public function checkMetadata(#[\SensitiveParameter] array $config): void
     {
         $dsn = $config['dsn'] ?? null;
         // A secret elsewhere need not be there yet.
@@ -58,7 +58,7 @@ final class HandlerCheck
     /**
      * @param array<string, mixed> $config what stands below `ezdfs:`
      */
-    public function checkBinarydata(array $config): void
+    public function checkBinarydata(#[\SensitiveParameter] array $config): void
     {
         $this->checkDirectory((string) $config['directory']);
         foreach ($config['permissions'] ?? [] as $what => $mode) {
@@ -76,7 +76,7 @@ final class HandlerCheck
         }
     }
 
-    private function checkOptions(array $options): void
+    private function checkOptions(#[\SensitiveParameter] array $options): void
     {
         foreach ($options as $key => $value) {
             if (isset(self::ELSEWHERE[$key])) {

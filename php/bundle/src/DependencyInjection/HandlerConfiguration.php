@@ -80,7 +80,7 @@ final class HandlerConfiguration
             ->end();
     }
 
-    public static function configureMetadata(Definition $handler, array $config): void
+    public static function configureMetadata(Definition $handler, #[\SensitiveParameter] array $config): void
     {
         (new HandlerCheck('metadata', $config['name']))->checkMetadata($config);
         $half = [
@@ -96,7 +96,7 @@ final class HandlerConfiguration
         ]));
     }
 
-    public static function configureBinarydata(Definition $handler, array $config): void
+    public static function configureBinarydata(Definition $handler, #[\SensitiveParameter] array $config): void
     {
         (new HandlerCheck('binarydata', $config['name']))->checkBinarydata($config);
         $half = [

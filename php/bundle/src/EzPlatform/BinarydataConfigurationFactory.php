@@ -21,7 +21,7 @@ final class BinarydataConfigurationFactory implements ConfigurationFactory
         return HandlerConfiguration::BINARYDATA_HANDLER;
     }
 
-    public function configureHandler(Definition $serviceDefinition, array $config): void
+    public function configureHandler(Definition $serviceDefinition, #[\SensitiveParameter] array $config): void
     {
         HandlerConfiguration::configureBinarydata($serviceDefinition, $config);
     }

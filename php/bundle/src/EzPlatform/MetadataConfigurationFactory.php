@@ -21,7 +21,7 @@ final class MetadataConfigurationFactory implements ConfigurationFactory
         return HandlerConfiguration::METADATA_HANDLER;
     }
 
-    public function configureHandler(Definition $serviceDefinition, array $config): void
+    public function configureHandler(Definition $serviceDefinition, #[\SensitiveParameter] array $config): void
     {
         HandlerConfiguration::configureMetadata($serviceDefinition, $config);
     }

@@ -75,14 +75,6 @@ trait BinarydataMethods
     {
         $struct = new CreateStruct($createStruct, $this->kernel);
         [$id, $declared, $stream] = [$struct->id(), $struct->size(), $struct->rewound()];
-        // The size of a file is known before a byte of the old one is replaced.
-        $size = $struct->sizeOfFile();
-        if ($declared !== null && $size > 0 && $size !== $declared) {
-            throw $struct->failure("$declared bytes were declared, the source has $size");
-        }
-        $written = $this->change(fn () => $this->source->store()->putData($id, $stream));
-        if ($declared !== null && $written !== $declared) {
-            throw $struct->failure("$declared bytes were declared, the source had $written");
-        }
+        $this->change(fn () => $this->source->store()->putData($id, $stream, $declared));
     }
 }

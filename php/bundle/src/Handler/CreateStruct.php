@@ -49,7 +49,7 @@ final class CreateStruct
     }
 
     /** The size of the source where that is a file, on a disk or in memory. */
-    public function sizeOfFile(): ?int
+    private function sizeOfFile(): ?int
     {
         $stream = $this->stream();
         $status = \is_resource($stream) && stream_is_local($stream) ? fstat($stream) : false;

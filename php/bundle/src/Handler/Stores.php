@@ -24,14 +24,14 @@ final class Stores
     /**
      * @param array<string, scalar> $options
      */
-    public function get(array $options): Store
+    public function get(#[\SensitiveParameter] array $options): Store
     {
         $options += self::DEFAULTS;
 
         return $this->stores[serialize($options)] ??= $this->make($options);
     }
 
-    private function make(array $options): Store
+    private function make(#[\SensitiveParameter] array $options): Store
     {
         // The container may have been compiled by another PHP, the command line's.
         ExtensionCheck::requireLoaded();

@@ -25,7 +25,7 @@ final class MetadataConfigurationFactory implements ConfigurationFactory
      * Ibexa 5 calls with the container, the definition and the configuration;
      * Ibexa 4 without the container.
      */
-    public function configureHandler(mixed ...$arguments): void
+    public function configureHandler(#[\SensitiveParameter] mixed ...$arguments): void
     {
         [$serviceDefinition, $config] = \array_slice($arguments, -2);
         \assert($serviceDefinition instanceof Definition);

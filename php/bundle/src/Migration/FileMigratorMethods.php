@@ -35,7 +35,7 @@ trait FileMigratorMethods
 
     private function requireTwoFiles(string $id): void
     {
-        // The kernel leaves the bytes alone where the handler stays the same.
+        // The kernel leaves the bytes alone where the handler stays the same; composer.json excludes those that did not.
         if ($this->from === $this->to) {
             return;
         }

@@ -95,7 +95,7 @@ final class Site
     public static function database(): array
     {
         static $fallback;
-        $dsn = getenv('EZDFS_TEST_DSN') ?: 'sqlite:' . ($fallback ??= tempnam(sys_get_temp_dir(), 'ezdfs-bundle-db-'));
+        $dsn = getenv('EZDFS_TEST_DSN') ?: 'sqlite:' . ($fallback ??= self::temporaryFile());
         if (str_starts_with($dsn, 'sqlite:')) {
             return ['driver' => 'pdo_sqlite', 'path' => substr($dsn, 7)];
         }
@@ -109,6 +109,20 @@ final class Site
             'password' => $url['pass'],
             'dbname' => ltrim($url['path'], '/'),
         ] + ($url['scheme'] === 'mysql' ? ['charset' => 'utf8mb4'] : []);
+    }
+
+    private static function temporaryFile(): string
+    {
+        $path = tempnam(sys_get_temp_dir(), 'ezdfs-bundle-db-');
+        $process = getmypid();
+        register_shutdown_function(static function () use ($path, $process): void {
+            // Forked children end by it, too.
+            if (getmypid() === $process) {
+                array_map(unlink(...), glob("$path*"));
+            }
+        });
+
+        return $path;
     }
 
     public static function databaseKind(): string
