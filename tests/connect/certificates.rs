@@ -1,5 +1,5 @@
 //! Certificates, as the manuals of the databases make them: `openssl x509 -req` without
-//! extensions gives version 1.
+//! extensions gave version 1 for decades.
 
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::{Path, PathBuf};
@@ -16,6 +16,13 @@ pub(super) struct Certificates(TempDir);
 impl Certificates {
     pub(super) fn make() -> Result<Self> {
         let made = Certificates(scratch());
+        // Without the system's, which adds extensions.
+        std::fs::write(made.file("req.cnf"), "[req]\ndistinguished_name = dn\n[dn]\n")?;
+        // Newer versions of openssl have to be asked for version 1, older ones cannot be.
+        let signing = match made.openssl("req -help")?.contains("-x509v1") {
+            true => "req -config req.cnf -x509v1",
+            false => "x509 -req",
+        };
         for name in ["ca", "other"] {
             made.openssl(&format!(
                 "req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN={name} -keyout {name}.key -out {name}.pem"
@@ -26,7 +33,7 @@ impl Certificates {
                 "req -newkey rsa:2048 -nodes -subj /CN={host} -keyout {name}.key -out {name}.csr"
             ))?;
             made.openssl(&format!(
-                "x509 -req -days 2 -CA ca.pem -CAkey ca.key -set_serial 1 -in {name}.csr -out {name}.pem"
+                "{signing} -days 2 -CA ca.pem -CAkey ca.key -set_serial 1 -in {name}.csr -out {name}.pem"
             ))?;
         }
         let text = made.openssl("x509 -noout -text -in server.pem")?;
