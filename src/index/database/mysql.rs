@@ -243,9 +243,10 @@ async fn settle(connection: &mut Connection, settings: String) -> Result<Facts, 
     Ok(facts)
 }
 
-/// MariaDB alone reads the first comment, MySQL alone the second. There, what
+/// MariaDB alone reads the first comment, MySQL alone the last. There, what
 /// changes rows may go on after its client has given it up: only its waiting for
-/// locks ends by itself.
+/// locks ends by itself. From 11 on MariaDB would rather read all of a table, or of an
+/// index, than some hundred rows by their keys, and lock what it reads.
 fn settings(session: &Session) -> String {
     let lock_seconds = session.for_locks().as_secs().max(1);
     let timeout = session.query_timeout;
@@ -260,6 +261,7 @@ fn settings(session: &Session) -> String {
          innodb_lock_wait_timeout = {lock_seconds}, lock_wait_timeout = {lock_seconds} \
          /*M! , max_statement_time = {seconds:.3}, \
          idle_transaction_timeout = 0, idle_write_transaction_timeout = 0 */ \
+         /*M!110001 , optimizer_scan_setup_cost = 1000000 */ \
          /*!50708 , max_execution_time = {milliseconds} */; \
          {asked}"
     )
