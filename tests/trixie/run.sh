@@ -50,7 +50,11 @@ exec unshare --mount --pid --fork --kill-child --propagation private bash -euc '
         [ -e "$root$file" ] || touch "$root$file"
         mount --bind -o ro "$file" "$root$file"
     done
+    # No chroot, in which nobody could have a user namespace.
+    cd "$root"
+    pivot_root . .
+    umount --lazy .
     path=/root/.cargo/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
     exec env --unset=CARGO_HOME --unset=RUSTUP_HOME HOME=/root PATH="$path" \
-        chroot "$root" sh -c "cd /root/ezdfs && exec \"\$@\"" sh "$@"
+        sh -c "cd /root/ezdfs && exec \"\$@\"" sh "$@"
 ' bash "$root" "$cargo_home" "$rustup_home" "$@"
