@@ -37,6 +37,7 @@ pub mod maintenance;
 mod metadata;
 mod mime;
 mod name;
+mod random;
 mod runtime;
 pub mod serve;
 mod spool;

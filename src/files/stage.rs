@@ -19,6 +19,7 @@ use crate::config::Durability;
 use crate::error::{CallError, Error, ErrorKind, Result, in_call};
 use crate::metadata::MAX_MTIME;
 use crate::name::{FileId, RESERVED_PREFIX};
+use crate::random;
 use crate::territory::area_end;
 
 /// How often a directory that somebody prunes meanwhile is made again.
@@ -287,7 +288,7 @@ fn have_same_bytes(one: File, other: File) -> io::Result<bool> {
 
 /// A name that no id can have and no other process will choose.
 pub(super) fn reserved_name(purpose: &str) -> Result<String> {
-    let random = getrandom::u64().map_err(|error| {
+    let random = random::number().map_err(|error| {
         Error::new(ErrorKind::Internal, "store", "staging file", "no random numbers")
             .with_source(error)
     })?;

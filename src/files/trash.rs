@@ -19,6 +19,7 @@ use super::{Mount, listing, open_beneath, open_directory};
 use crate::debris::TRASH;
 use crate::error::{CallError, Error, Result};
 use crate::name::{FileName, MAX_NAME_LEN};
+use crate::random;
 
 /// How journals' names end.
 const JOURNAL: &str = ".jsonl";
@@ -46,7 +47,7 @@ impl Mount {
         // So exact that the journals of two runs, one after the other, sort so.
         let time = humantime::format_rfc3339_nanos(now).to_string();
         let date = time[..10].to_owned();
-        let random = getrandom::u64().unwrap_or_else(|_| u64::from(std::process::id()));
+        let random = random::number().unwrap_or_else(|_| u64::from(std::process::id()));
         let journal_path = format!("{TRASH}/{}-{random:016x}{JOURNAL}", time.replace(':', "-"));
         let open = || {
             let (folder, name) = enter(self, &root, &journal_path)?;

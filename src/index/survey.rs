@@ -8,6 +8,7 @@ use sqlx::Row as _;
 use super::sql::Sql;
 use super::{BATCH, Index, Keyed, bind_keys, fault, found_key, keyed};
 use crate::error::{Error, ErrorKind, Result};
+use crate::random;
 
 /// Where the keys are cut to be counted where each name has to be converted:
 /// a part at a time stays within the time that one query may take.
@@ -47,7 +48,7 @@ impl Index {
     /// those that follow a random key, which come from all over the tree.
     pub(crate) async fn live_sample(&self, beneath: &str, limit: usize) -> Result<Vec<Keyed>> {
         let mut start = [0; 16];
-        getrandom::fill(&mut start).map_err(|error| {
+        random::fill(&mut start).map_err(|error| {
             Error::new(ErrorKind::Internal, "sample", beneath, "no random numbers")
                 .with_source(error)
         })?;

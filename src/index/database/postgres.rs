@@ -13,6 +13,7 @@ use crate::index::options;
 use crate::index::panics::contained;
 use crate::index::query::{Argument, Query};
 use crate::index::sql::Filter;
+use crate::random;
 
 /// SQLSTATE codes and classes. What is fatal ends the connection, and says nothing of what
 /// became of the statement; that nobody gets in is told in the same way.
@@ -80,7 +81,7 @@ const MARKER: &str = "ezdfs.connection";
 fn marker() -> String {
     let mut random = [0; 16];
     // Without, all of a process have the same, and a pooler never passes it on.
-    let _ = getrandom::fill(&mut random);
+    let _ = random::fill(&mut random);
     format!("{:032x}", u128::from_be_bytes(random))
 }
 
