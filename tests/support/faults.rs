@@ -69,16 +69,21 @@ pub fn with_table(document: &str, counts: &BTreeMap<Fault, u64>) -> Result<Strin
 pub fn compare(document: &str, counts: &BTreeMap<Fault, u64>) -> Result {
     let lines = parts(document)?.1.strip_prefix(HEAD).ok_or("the table of faults has no head")?;
     let mut unlisted: Vec<Fault> = counts.keys().copied().collect();
+    let mut missing = Vec::new();
     for line in lines.lines() {
         let mut cells = line.trim_matches('|').split('|').map(str::trim);
         let (fault, outcome) = (cells.next().unwrap_or_default(), cells.nth(1).unwrap_or_default());
         if !counts.keys().any(|known| *known == (fault, outcome)) {
-            return Err(format!("the document lists a fault that was not injected: {line}").into());
+            missing.push(line);
         }
         unlisted.retain(|known| *known != (fault, outcome));
     }
     for (fault, outcome) in unlisted {
         eprintln!("not in the table of faults (make faults): {fault}: {outcome}");
+    }
+    if !missing.is_empty() {
+        let lines = missing.join("\n");
+        return Err(format!("the document lists faults that were not injected:\n{lines}").into());
     }
     Ok(())
 }
