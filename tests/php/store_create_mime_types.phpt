@@ -14,7 +14,7 @@ foreach ([
     "Caf\xe9, cr\xe8me, M\xfcnchen\n",
     "\n%PDF-1.4\n%\xe2\xe3\xcf\xd3\n1 0 obj\n",
     $tar . str_repeat("\0", 512),
-    'a', 'BM', 'MZ', "\x1f\x8b", "\xc3\xa9", '{}',
+    'a', "\x1f\x8b", "\xc3\xa9", '{}',
     "1;\r\n2;\r\n",
     "[section]\nkey=value\n",
     "\x30\x26\xb2\x75\x8e\x66\xcf\x11\xa6\xd9\x00\xaa\x00\x62\xce\x6c" . str_repeat("\0", 30),
