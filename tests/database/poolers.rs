@@ -48,7 +48,6 @@ fn for_each_kind(servers: &Servers, timeout: &str, trial: Trial) -> Result {
     Ok(())
 }
 
-/// More connections than the pooler has, so that they change at every turn.
 fn works(site: &Site, _: &Pooler, store: &Store) -> Result {
     thread::scope(|scope| {
         for number in 0..THREADS {

@@ -25,7 +25,8 @@ pub struct Pooler {
 }
 
 impl Pooler {
-    /// `ignored` are the start-up parameters that it passes over; all others but a few it refuses.
+    /// The connection changes at every turn. There are more than a store has: while its writers hold
+    /// theirs, their files may wait for an answer of another. `ignored` are the start-up parameters that it passes over; all others but a few it refuses.
     pub fn start(server: &Arc<postgres::Server>, ignored: &str) -> Result<Self> {
         let (dir, port) = (scratch(), free_port());
         let users = dir.path().join("users");
@@ -34,7 +35,8 @@ impl Pooler {
         let text = format!(
             "[databases]\n* = host=127.0.0.1 port={}\n[pgbouncer]\nlisten_addr = 127.0.0.1\n\
              listen_port = {port}\nunix_socket_dir =\nauth_type = scram-sha-256\nauth_file = {}\n\
-             pool_mode = transaction\ndefault_pool_size = 3\nmax_client_conn = 200\n\
+             pool_mode = transaction\ndefault_pool_size = 5\nserver_round_robin = 1\n\
+             max_client_conn = 200\n\
              ignore_startup_parameters = {ignored}\n",
             server.port(),
             users.display()
