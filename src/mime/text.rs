@@ -97,21 +97,14 @@ fn is_svg(start: &str) -> bool {
     let mut xml = Reader::from_str(start);
     let (mut depth, mut has_root) = (0_usize, false);
     loop {
-        let event = xml.read_event();
-        match event {
-            Ok(Event::Start(_) | Event::Empty(_)) if depth == 0 && has_root => return false,
-            Ok(Event::Start(tag)) => {
-                if depth == 0 && tag.local_name().as_ref() != "svg" {
-                    return false;
-                }
-                (depth, has_root) = (depth + 1, true);
+        match xml.read_event() {
+            Ok(Event::Start(tag) | Event::Empty(tag))
+                if depth == 0 && (has_root || tag.local_name().as_ref() != "svg") =>
+            {
+                return false;
             }
-            Ok(Event::Empty(tag)) if depth == 0 => {
-                if tag.local_name().as_ref() != "svg" {
-                    return false;
-                }
-                has_root = true;
-            }
+            Ok(Event::Start(_)) => (depth, has_root) = (depth + 1, true),
+            Ok(Event::Empty(_)) => has_root = true,
             Ok(Event::End(_)) => depth = depth.saturating_sub(1),
             Ok(Event::DocType(doctype)) if !is_doctype_svg(&doctype) => return false,
             Ok(Event::PI(instruction)) if is_php(&instruction) => return false,
@@ -133,12 +126,17 @@ fn is_svg(start: &str) -> bool {
 /// Whether this is a start tag of `svg` that ends with the text.
 fn is_cut_svg(tag: &str) -> bool {
     let name = tag.strip_prefix('<').and_then(|tag| tag.split_whitespace().next());
-    !tag.contains('>') && name.is_some_and(|name| name.rsplit(':').next() == Some("svg"))
+    !tag.contains('>') && name.is_some_and(is_named_svg)
 }
 
 fn is_doctype_svg(doctype: &str) -> bool {
     let name = doctype.trim_start().split(|c: char| c.is_whitespace() || c == '[').next();
-    name.is_some_and(|name| name.rsplit(':').next() == Some("svg"))
+    name.is_some_and(is_named_svg)
+}
+
+/// With a prefix or without.
+fn is_named_svg(name: &str) -> bool {
+    name.rsplit(':').next() == Some("svg")
 }
 
 /// Whether a browser would take this for HTML.
