@@ -2,15 +2,17 @@
 //!
 //! A row is trusted for `cache_ttl` from the moment it was asked for, its absence
 //! for `cache_negative_ttl`: so long may a write of another node stay unseen. A
-//! write of this process is seen by it at once, through whichever store. A descriptor is trusted as long
-//! as the row under which it was opened, but no longer than `cache_ttl` from when
-//! it was opened, and closed soon after.
+//! write of this process is seen by it at once, through whichever store. A descriptor
+//! is trusted as long as the row under which it was opened, but no longer than
+//! `cache_ttl` from when it was opened, and closed soon after.
 //!
 //! Callers know keys, facts and stamps and nothing of how they are kept.
 
 mod budget;
 mod facts;
 mod flights;
+#[cfg(test)]
+mod trials;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -35,7 +37,7 @@ const ROW_BYTES: u64 = 160;
 /// Part of a row's time after which it is asked for again ahead of its end.
 const AGEING: (u32, u32) = (3, 4);
 
-/// Nanoseconds since the cache was made. Of a row: when it was asked for, and so
+/// Nanoseconds since `cache_ttl` before the cache was made. Of a row: when it was asked for, and so
 /// also which reading of the row it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Stamp(u64);
@@ -44,7 +46,8 @@ pub(crate) struct Stamp(u64);
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Reading {
     asked_at: Stamp,
-    generation: u64,
+    forgotten: u64,
+    doubted: u64,
 }
 
 /// A row that is remembered.
@@ -83,8 +86,9 @@ pub(crate) struct Cache<F> {
     negative_ttl: Duration,
     stale_if_error: Duration,
     epoch: Instant,
-    /// Counts writes, so that a row read before one is not remembered after it.
-    generation: AtomicU64,
+    /// Count writes, so that a row read before one is not trusted after it.
+    forgotten: AtomicU64,
+    doubted: AtomicU64,
 }
 
 impl<F: Clone> Cache<F> {
@@ -101,7 +105,8 @@ impl<F: Clone> Cache<F> {
             negative_ttl: options.cache_negative_ttl,
             stale_if_error: options.stale_if_error,
             epoch: Instant::now(),
-            generation: AtomicU64::new(0),
+            forgotten: AtomicU64::new(0),
+            doubted: AtomicU64::new(0),
         }
     }
 
@@ -134,8 +139,9 @@ impl<F: Clone> Cache<F> {
 
     /// To be called before the database is asked for a row.
     pub(crate) fn reading(&self) -> Reading {
-        let generation = self.generation.load(Ordering::SeqCst);
-        Reading { asked_at: self.now(), generation }
+        let [forgotten, doubted] =
+            [&self.forgotten, &self.doubted].map(|count| count.load(Ordering::SeqCst));
+        Reading { asked_at: self.now(), forgotten, doubted }
     }
 
     /// Remembers what a reading found.
@@ -164,8 +170,10 @@ impl<F: Clone> Cache<F> {
             self.drop_file(&key);
         }
         // Looked at after inserting, so that no write falls between.
-        if self.generation.load(Ordering::SeqCst) != reading.generation {
+        if self.forgotten.load(Ordering::SeqCst) != reading.forgotten {
             rows.remove(&key);
+        } else if self.doubted.load(Ordering::SeqCst) != reading.doubted {
+            self.distrust(&key);
         }
         (facts, stamp)
     }
@@ -202,11 +210,31 @@ impl<F: Clone> Cache<F> {
 
     /// Drops what is known of a key, because it is being written.
     pub(crate) fn forget(&self, key: &Key) {
-        self.generation.fetch_add(1, Ordering::SeqCst);
+        self.forgotten.fetch_add(1, Ordering::SeqCst);
         if let Some(rows) = &self.rows {
             rows.remove(key);
         }
         self.drop_file(key);
+    }
+
+    /// Has a key asked for again, because it is being written, here or in another table:
+    /// what is known of it is but good enough to fall back on.
+    pub(crate) fn doubt(&self, key: &Key) {
+        self.doubted.fetch_add(1, Ordering::SeqCst);
+        self.distrust(key);
+    }
+
+    fn distrust(&self, key: &Key) {
+        self.drop_file(key);
+        let Some(rows) = &self.rows else { return };
+        match rows.peek(key) {
+            Some(Entry { facts: None, .. }) => drop(rows.remove(key)),
+            Some(entry) => {
+                let asked_at = entry.asked_at.min(self.just_out_of_time());
+                rows.insert(*key, Entry { asked_at, ..entry });
+            }
+            None => {}
+        }
     }
 
     fn drop_file(&self, key: &Key) {
@@ -217,11 +245,16 @@ impl<F: Clone> Cache<F> {
 
     pub(crate) fn now(&self) -> Stamp {
         // 64 bits of nanoseconds are 584 years.
+        Stamp((self.ttl + self.epoch.elapsed()).as_nanos() as u64)
+    }
+
+    /// When a row was asked for that is not trusted any more from now on.
+    fn just_out_of_time(&self) -> Stamp {
         Stamp(self.epoch.elapsed().as_nanos() as u64)
     }
 
     fn age(&self, stamp: Stamp) -> Duration {
-        self.epoch.elapsed().saturating_sub(Duration::from_nanos(stamp.0))
+        (self.ttl + self.epoch.elapsed()).saturating_sub(Duration::from_nanos(stamp.0))
     }
 }
 
@@ -250,135 +283,5 @@ fn evicting<V: Clone>(items: usize) -> Option<Evicting<Key, V>> {
 impl<F> std::fmt::Debug for Cache<F> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Cache").field("ttl", &self.ttl).finish_non_exhaustive()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-
-    use super::*;
-
-    fn cache(options: &[(&str, &str)]) -> Cache<Arc<str>> {
-        let mut builder = Options::builder();
-        builder.set("dsn", "sqlite:/x").unwrap().set("root", "/").unwrap();
-        for (key, value) in options {
-            builder.set(key, value).unwrap();
-        }
-        Cache::new(&builder.build().unwrap(), 100)
-    }
-
-    fn row(size: u64) -> Option<Row> {
-        Some(Row {
-            name: "a".into(),
-            datatype: "image/png".into(),
-            scope: "image".into(),
-            size,
-            mtime: 1,
-            expired: false,
-        })
-    }
-
-    const KEY: Key = [2; 16];
-
-    #[test]
-    fn a_row_read_before_a_write_is_not_remembered_after_it() {
-        let cache = cache(&[]);
-        let reading = cache.reading();
-        cache.forget(&KEY);
-        cache.remember(KEY, row(1), reading);
-        assert!(cache.get(&KEY).is_none());
-    }
-
-    #[test]
-    fn stale_rows_serve_only_within_their_limit_and_absences_never() {
-        let brief = [("cache_ttl", "1ms"), ("cache_negative_ttl", "1ms")];
-        let strict = cache(&brief);
-        let lenient = cache(&[brief[0], brief[1], ("stale_if_error", "1h")]);
-        for cache in [&strict, &lenient] {
-            cache.remember(KEY, row(3), cache.reading());
-            cache.remember([4; 16], None, cache.reading());
-        }
-        std::thread::sleep(Duration::from_millis(5));
-        assert_eq!(lenient.stale(&KEY).unwrap().0.size, 3);
-        assert!(lenient.get(&KEY).is_none());
-        assert!(lenient.stale(&[4; 16]).is_none());
-        assert!(strict.stale(&KEY).is_none());
-    }
-
-    #[test]
-    fn a_soft_deleted_row_is_an_absence() {
-        let cache = cache(&[]);
-        let deleted = row(1).map(|row| Row { mtime: -1, expired: true, ..row });
-        assert_eq!(cache.remember(KEY, deleted, cache.reading()).0, None);
-        assert_eq!(cache.get(&KEY).unwrap().facts, None);
-    }
-
-    #[test]
-    fn a_file_goes_with_its_row() {
-        let cache = cache(&[]);
-        let file = Arc::<str>::from("open");
-        let keep = |row| {
-            let (_, stamp) = cache.remember(KEY, row, cache.reading());
-            cache.keep_file(KEY, stamp, cache.now(), Arc::clone(&file));
-            stamp
-        };
-        let first = keep(row(1));
-        assert!(cache.file(&KEY, first).is_some());
-        // The same row, asked for ahead of time.
-        assert_eq!(cache.remember(KEY, row(1), cache.reading()).1, first);
-        assert!(cache.file(&KEY, first).is_some());
-        // Another row.
-        let (_, second) = cache.remember(KEY, row(2), cache.reading());
-        assert_ne!(first, second);
-        assert!(cache.file(&KEY, second).is_none());
-        assert_eq!(Arc::strong_count(&file), 1);
-        // A write of this process; a deletion elsewhere.
-        keep(row(2));
-        cache.forget(&KEY);
-        assert_eq!(Arc::strong_count(&file), 1);
-        keep(row(2));
-        cache.remember(KEY, None, cache.reading());
-        assert_eq!(Arc::strong_count(&file), 1);
-    }
-
-    #[test]
-    fn files_that_nobody_asks_for_are_closed() {
-        let cache = cache(&[("cache_ttl", "10ms"), ("stale_if_error", "1h")]);
-        let file = Arc::<str>::from("open");
-        let (_, stamp) = cache.remember(KEY, row(1), cache.reading());
-        cache.keep_file(KEY, stamp, cache.now(), Arc::clone(&file));
-        std::thread::sleep(Duration::from_millis(20));
-        assert!(!cache.drop_idle_files());
-        assert_eq!(Arc::strong_count(&file), 1);
-    }
-
-    #[test]
-    fn a_file_that_cannot_be_opened_again_has_its_time_and_no_more() {
-        let cache = cache(&[("cache_ttl", "3s")]);
-        let (_, stamp) = cache.remember(KEY, row(1), cache.reading());
-        let long_ago = cache.now();
-        cache.keep_file(KEY, stamp, long_ago, Arc::from("open"));
-        std::thread::sleep(Duration::from_millis(1600));
-        // The row is read again ahead of time, its file is not opened again.
-        assert_eq!(cache.remember(KEY, row(1), cache.reading()).1, stamp);
-        std::thread::sleep(Duration::from_millis(1600));
-        assert!(cache.file(&KEY, stamp).is_none());
-        assert!(!cache.drop_idle_files());
-    }
-
-    #[test]
-    fn a_scan_leaves_what_is_asked_for_often() {
-        let cache = cache(&[("cache_size", "16k")]);
-        let hot: Vec<Key> = (0..10).map(|n| [n; 16]).collect();
-        let remember = |key| cache.remember(key, row(1), cache.reading());
-        hot.iter().for_each(|key| drop(remember(*key)));
-        for round in 0..1000_u128 {
-            hot.iter().for_each(|key| drop(cache.get(key)));
-            for cold in 0..10 {
-                remember((1_000_000 + round * 10 + cold).to_be_bytes());
-            }
-        }
-        assert_eq!(hot.iter().filter(|key| cache.get(key).is_some()).count(), 10);
     }
 }

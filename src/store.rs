@@ -221,9 +221,12 @@ impl Process {
         &self.mount
     }
 
-    /// Drops what is remembered of names that are being written, by this store and by
-    /// all others of the process.
+    /// Drops what is remembered of names that are being written; all other stores of the
+    /// process ask again.
     pub(crate) fn forget<'n>(&self, names: impl IntoIterator<Item = &'n FileName>) {
-        names.into_iter().for_each(|name| remembered::forget(&name.digest()));
+        for key in names.into_iter().map(FileName::digest) {
+            remembered::doubt(&key);
+            self.cache.forget(&key);
+        }
     }
 }

@@ -25,16 +25,16 @@ pub(super) fn share(cache: &Arc<Cache<Arc<CachedFile>>>, flights: &Arc<Flights<S
     memories.push(Memory { cache: Arc::downgrade(cache), flights: Arc::downgrade(flights) });
 }
 
-/// Drops what any store of this process knows of a name that is being written. One on
-/// another table merely asks again.
-pub(super) fn forget(key: &Key) {
+/// Has all stores of this process ask again for a name that is being written. One on
+/// another table, which finds what it knew, may go on with it while its database is away.
+pub(super) fn doubt(key: &Key) {
     let memories = MEMORIES.get_or_init(Mutex::default);
     for memory in memories.lock().unwrap_or_else(PoisonError::into_inner).iter() {
         if let Some(flights) = memory.flights.upgrade() {
             flights.forget(key);
         }
         if let Some(cache) = memory.cache.upgrade() {
-            cache.forget(key);
+            cache.doubt(key);
         }
     }
 }
