@@ -36,6 +36,7 @@ mod index;
 pub mod maintenance;
 mod metadata;
 mod mime;
+mod mount;
 mod name;
 mod random;
 mod runtime;

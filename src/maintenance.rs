@@ -39,6 +39,6 @@ use crate::store::Store;
 /// The mount is dead.
 pub fn soft_mounts(store: &Store) -> Result<Vec<PathBuf>> {
     let process = store.process()?;
-    let mounts = runtime::block_on(process.on_mount("check", Mount::mounts))?;
+    let mounts = runtime::block_on(process.gate().run("check", Mount::mounts))?;
     Ok(mounts.soft().map(Path::to_owned).collect())
 }

@@ -9,7 +9,6 @@ mod ending;
 mod halves;
 mod held;
 mod list;
-mod mounted;
 mod read;
 mod register;
 mod remembered;
@@ -25,9 +24,8 @@ mod writing;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Duration;
 
-use tokio::sync::{OnceCell, Semaphore};
+use tokio::sync::OnceCell;
 
 use crate::cache::{Budget, Cache, Flights};
 use crate::config::{Dsn, Options};
@@ -35,6 +33,7 @@ use crate::error::Result;
 use crate::files::{self, Mount};
 use crate::forks;
 use crate::index::Index;
+use crate::mount::Gate;
 use crate::name::{FileId, FileName, NamePrefix, UrlPrefix};
 use crate::runtime::{self, PerProcess};
 use crate::serve::Prefixes;
@@ -43,8 +42,6 @@ use batch::Batch;
 pub use delete::Deleted;
 pub(crate) use delete::Removal;
 pub use list::List;
-use mounted::MOUNT_THREADS;
-pub(crate) use mounted::Pulse;
 pub use read::OpenFile;
 pub(crate) use register::{Candidate, Registered};
 pub(crate) use removal::REMOVAL_BATCH;
@@ -80,12 +77,10 @@ pub(crate) struct Process {
     content_budget: Arc<Budget>,
     batch: Batch,
     closes_idle_files: AtomicBool,
-    mount: Mount,
+    gate: Gate,
     root: PathBuf,
     /// The same without symbolic links.
     real_root: OnceCell<String>,
-    mount_slots: Arc<Semaphore>,
-    mount_timeout: Duration,
     name_prefix: NamePrefix,
     size_mismatches: AtomicU64,
 }
@@ -190,11 +185,9 @@ impl Store {
                 content_budget: Arc::new(Budget::new(self.options.cache_content, most_files)),
                 batch: Batch::default(),
                 closes_idle_files: AtomicBool::new(false),
-                mount: Mount::new(&self.options),
+                gate: Gate::new(&self.options),
                 root: self.options.root.clone(),
                 real_root: OnceCell::new(),
-                mount_slots: Arc::new(Semaphore::new(MOUNT_THREADS)),
-                mount_timeout: self.options.mount_timeout,
                 name_prefix: self.options.name_prefix.clone(),
                 size_mismatches: AtomicU64::new(0),
             })
@@ -216,9 +209,13 @@ impl Process {
         self.root.to_string_lossy().into_owned()
     }
 
-    /// For work that has no deadline: that of a command.
+    pub(crate) fn gate(&self) -> &Gate {
+        &self.gate
+    }
+
+    /// For what does not wait, and for a command's work that has no deadline.
     pub(crate) fn mount(&self) -> &Mount {
-        &self.mount
+        self.gate.mount()
     }
 
     /// Drops what is remembered of names that are being written; all other stores of the

@@ -34,7 +34,7 @@ pub(crate) fn require(process: &Process, operation: &'static str) -> Result<Fit>
     if fit.fitting * 2 >= fit.looked {
         return Ok(fit);
     }
-    let found = runtime::block_on(process.on_mount(operation, Mount::some_entries))?;
+    let found = runtime::block_on(process.gate().run(operation, Mount::some_entries))?;
     let reason = format!(
         "of {} live rows that were looked at only {} have a file of their size here: is the right \
          share mounted, and do root, name_prefix and table fit? Expected was {expected:?}, the root \
@@ -73,9 +73,9 @@ pub fn require_own_file(store: &Store, operation: &'static str, id: &FileId) -> 
 pub(crate) fn require_mounted(process: &Process, operation: &'static str) -> Result<()> {
     runtime::block_on(async {
         let look = |mount: &Mount| Ok(mount.is_bare()? && !mount.has_trash()?);
-        let is_bare = process.on_mount(operation, look).await?;
+        let is_bare = process.gate().run(operation, look).await?;
         match is_bare && !process.has_no_rows().await? {
-            true => process.on_mount(operation, Mount::require_alive).await,
+            true => process.gate().run(operation, Mount::require_alive).await,
             false => Ok(()),
         }
     })
@@ -108,7 +108,7 @@ pub(crate) fn look(process: &Process, operation: &'static str) -> Result<(Fit, S
     // The root of a store that has no rows says nothing.
     match sample.is_empty() {
         true => Ok((Fit::default(), String::new())),
-        false => runtime::block_on(process.on_mount(operation, look)),
+        false => runtime::block_on(process.gate().run(operation, look)),
     }
 }
 
@@ -121,7 +121,7 @@ pub(crate) fn require_own_site(process: &Process, operation: &'static str) -> Re
     let right = format!("{above}{wanted}");
     let asked = right.clone();
     let is_there = move |_: &Mount| Ok(Path::new(&asked).is_dir());
-    if !runtime::block_on(process.on_mount(operation, is_there))? {
+    if !runtime::block_on(process.gate().run(operation, is_there))? {
         return Ok(());
     }
     let reason = format!(

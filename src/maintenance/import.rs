@@ -145,7 +145,7 @@ impl<'s> Import<'s> {
         runtime::block_on(async {
             match process.has_no_rows().await? {
                 true => Ok(()),
-                false => process.on_mount("import", |mount| mount.require_alive()).await,
+                false => process.gate().run("import", |mount| mount.require_alive()).await,
             }
         })?;
         let total =

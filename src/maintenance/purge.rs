@@ -19,9 +19,10 @@ use super::{Exclude, Phase, Progress, fit, limit};
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::{Mount, Mounts, Remover};
 use crate::index::{Keyed, PAGE};
+use crate::mount::Pulse;
 use crate::name::{FileId, FileName};
 use crate::runtime;
-use crate::store::{Disposal, Process, Pulse, REMOVAL_BATCH, Removal, Store};
+use crate::store::{Disposal, Process, REMOVAL_BATCH, Removal, Store};
 use crate::territory::storage_of;
 
 use seen::{Remembered, SANE_TIME, Seen};
@@ -116,9 +117,9 @@ pub fn purge(
     let process = store.process()?;
     let root = process.root_shown();
     fit::require(&process, "purge")?;
-    let now = runtime::block_on(process.on_mount("purge", |mount| mount.server_time([])))
+    let now = runtime::block_on(process.gate().run("purge", |mount| mount.server_time([])))
         .or_else(|error| if options.dry_run { Ok(SystemTime::now()) } else { Err(error) })?;
-    let mounts = runtime::block_on(process.on_mount("purge", Mount::mounts))?;
+    let mounts = runtime::block_on(process.gate().run("purge", Mount::mounts))?;
     require_sane(now, &root)?;
     runtime::block_on(async { process.index().require_writes().await })?;
     let newest = runtime::block_on(async { process.index().newest().await })?.unwrap_or_default();
@@ -154,7 +155,7 @@ impl Run<'_> {
     /// The first pass.
     fn judge(&self, report: &mut dyn PurgeReport) -> Result<Judged> {
         let mut judged = Judged::default();
-        let folders = runtime::block_on(self.process.on_mount("purge", Mount::trash_folders))?;
+        let folders = runtime::block_on(self.process.gate().run("purge", Mount::trash_folders))?;
         self.each_page(&mut judged.purged, None, &mut |names, so_far| {
             report.progress(Phase::Judging, so_far.due, 0);
             let prefix = self.process.name_prefix();
@@ -181,7 +182,7 @@ impl Run<'_> {
                 };
                 paths.iter().map(look).collect::<Result<Vec<_>>>()
             };
-            let looked = runtime::block_on(self.process.on_mount_long("purge", look))?;
+            let looked = runtime::block_on(self.process.gate().run_long("purge", look))?;
             for (id, (is_there, was_taken)) in ids.iter().zip(looked) {
                 judged.missing += u64::from(!is_there && !was_taken);
                 report.due(id, is_there)?;
@@ -219,7 +220,7 @@ impl Run<'_> {
         self.each_page(&mut purged, Some(&mut next), &mut |names, so_far| {
             for names in names.chunks(REMOVAL_BATCH) {
                 report.progress(Phase::Removing, so_far.due, total);
-                runtime::block_on(self.process.on_mount("purge", Mount::require_alive))?;
+                runtime::block_on(self.process.gate().run("purge", Mount::require_alive))?;
                 let mounts = &self.mounts;
                 let batch = self.process.remove_deleted_from(mounts, names, None, &disposal);
                 removal.add(batch)?;
@@ -308,7 +309,7 @@ impl Run<'_> {
             }
             Ok(names)
         };
-        runtime::block_on(self.process.on_mount_long("purge", look))
+        runtime::block_on(self.process.gate().run_long("purge", look))
     }
 }
 

@@ -8,9 +8,10 @@ use super::{Phase, Progress, fit, limit};
 use crate::error::{Error, Result};
 use crate::files::Mount;
 use crate::index::{BATCH, Keyed, PAGE};
+use crate::mount::Pulse;
 use crate::name::{DirId, FileId, FileName};
 use crate::runtime;
-use crate::store::{Deleted, Disposal, Process, Pulse, Store, Trash};
+use crate::store::{Deleted, Disposal, Process, Store, Trash};
 
 /// What is to be removed.
 #[derive(Debug, Clone)]
@@ -200,7 +201,7 @@ fn would_remove(
 fn rowless(process: &Process, dir: &DirId) -> Result<Vec<String>> {
     let path = dir.as_str().to_owned();
     let look = move |mount: &Mount, pulse: &Pulse| mount.leftovers(&path, &|| pulse.beat());
-    let mut files = runtime::block_on(process.on_mount_long("rm", look))?.files;
+    let mut files = runtime::block_on(process.gate().run_long("rm", look))?.files;
     let name = |path: &String| process.name_prefix().name(&FileId::parse(path).ok()?).ok();
     let mut with_rows = HashSet::new();
     for paths in files.chunks(BATCH) {
@@ -241,7 +242,7 @@ struct Rows<'p> {
 
 impl<'p> Rows<'p> {
     fn of(process: &'p Process) -> Result<Self> {
-        let now = runtime::block_on(process.on_mount("rm", |mount| mount.server_time([])))?;
+        let now = runtime::block_on(process.gate().run("rm", |mount| mount.server_time([])))?;
         Ok(Rows { process, trash: process.trash("rm", now) })
     }
 
@@ -260,7 +261,7 @@ impl<'p> Rows<'p> {
         let (mut pending, records) = index.begin_removal(names).await?;
         let trash = Arc::clone(&self.trash);
         let note = move |mount: &Mount| trash.note_rows(mount, "row-only", records);
-        self.process.on_mount("rm", note).await?;
+        self.process.gate().run("rm", note).await?;
         pending.delete(index, names).await?;
         pending.commit().await
     }

@@ -69,7 +69,7 @@ pub fn abilities(store: &Store) -> Result<Abilities> {
 /// stored yet.
 async fn unreadable_root(store: &Store) -> Result<Option<Error>> {
     let process = store.process()?;
-    let Err(error) = process.on_mount("check", |mount| mount.require_alive()).await else {
+    let Err(error) = process.gate().run("check", |mount| mount.require_alive()).await else {
         return Ok(None);
     };
     let is_new = store.root().is_dir() && process.has_no_rows().await?;

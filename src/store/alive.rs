@@ -22,7 +22,7 @@ impl Process {
         let mut missing = None;
         for _ in 0..=RACED_RETRIES {
             let asked = path.to_owned();
-            let look = self.on_mount(operation, move |mount| {
+            let look = self.gate.run(operation, move |mount| {
                 mount.require_alive()?;
                 mount.absence(&asked)
             });
@@ -38,7 +38,7 @@ impl Process {
                 _ => return Ok(()),
             }
         }
-        missing.map_or(Ok(()), |bare| Err(self.mount.not_mounted(&bare)))
+        missing.map_or(Ok(()), |bare| Err(self.mount().not_mounted(&bare)))
     }
 
     /// Whether the table has so many live rows beneath a bare directory that their

@@ -62,7 +62,7 @@ impl Process {
 
     /// The root without symbolic links, as text.
     pub(crate) async fn real_root(&self) -> Result<&str> {
-        let ask = async || self.on_mount("root", Mount::real_root).await;
+        let ask = async || self.gate.run("root", Mount::real_root).await;
         self.real_root.get_or_try_init(ask).await.map(String::as_str)
     }
 }

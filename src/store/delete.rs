@@ -10,10 +10,11 @@ use std::time::{Duration, SystemTime};
 use super::removal::{Files, REMOVAL_BATCH};
 use super::rowless::Rowless;
 use super::trash::Disposal;
-use super::{Process, Pulse, Store};
+use super::{Process, Store};
 use crate::error::{Error, Result};
 use crate::files::{Leftovers, Mount, Mounts};
 use crate::index::{Keyed, PAGE};
+use crate::mount::Pulse;
 use crate::name::{DirId, FileId, FileName};
 use crate::runtime;
 
@@ -121,7 +122,7 @@ impl Store {
         runtime::block_on(async { process.index.require_writes().await })?;
         // Before the rows are gone.
         let newest = runtime::block_on(async { process.index.newest().await })?;
-        let mounts = runtime::block_on(process.on_mount("delete_directory", Mount::mounts))?;
+        let mounts = runtime::block_on(process.gate.run("delete_directory", Mount::mounts))?;
         let mut deleted = Deleted::default();
         let mut after = None;
         let mut removal = Removal::default();
@@ -143,7 +144,7 @@ impl Store {
                     match deleted.rows {
                         // Later what is gone is gone by this.
                         0 => process.require_mounted_at("delete_directory", &inside).await?,
-                        _ => process.on_mount("delete_directory", Mount::require_alive).await?,
+                        _ => process.gate.run("delete_directory", Mount::require_alive).await?,
                     }
                     process.soft_delete(names).await
                 })?;
@@ -224,7 +225,7 @@ impl Process {
     /// Refuses where the file is missing because its share is; says what is mounted.
     async fn require_deletable(&self, id: &FileId) -> Result<Mounts> {
         let asked = id.as_str().to_owned();
-        let looked = self.on_mount("delete", move |mount| {
+        let looked = self.gate.run("delete", move |mount| {
             let mounts = mount.mounts()?;
             mount.require_alive()?;
             Ok((mounts, mount.seems_to_have(&asked)? || mount.has_entry(&asked)?))
@@ -256,7 +257,7 @@ impl Process {
     fn sweep(self: &Arc<Self>, dir: &DirId, newest: i64) -> Result<Swept> {
         let path = dir.as_str().to_owned();
         let look = move |mount: &Mount, pulse: &Pulse| mount.leftovers(&path, &|| pulse.beat());
-        let look = self.on_mount_long("delete_directory", look);
+        let look = self.gate.run_long("delete_directory", look);
         let Leftovers { files, foreign } = runtime::block_on(look)?;
         let mut swept = Swept { removed: 0, left: foreign };
         if files.is_empty() {
@@ -264,7 +265,7 @@ impl Process {
         }
         let path = dir.as_str().to_owned();
         let ask = move |mount: &Mount| mount.server_time([path.as_str()]);
-        let now = runtime::block_on(self.on_mount("delete_directory", ask))?;
+        let now = runtime::block_on(self.gate.run("delete_directory", ask))?;
         let disposal = Disposal::Trash(self.trash("delete_directory", now));
         let known = Duration::from_secs(newest.max(0).cast_unsigned()) + GRACE;
         let cutoff = now.checked_sub(grace()).unwrap_or(SystemTime::UNIX_EPOCH);
@@ -280,7 +281,7 @@ impl Process {
         let prune = move |mount: &Mount, pulse: &Pulse| {
             mount.remove_empty_directories(&path, &|| pulse.beat())
         };
-        runtime::block_on(self.on_mount_long("delete_directory", prune))
+        runtime::block_on(self.gate.run_long("delete_directory", prune))
     }
 
     fn sweep_files(

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Process;
-use super::mounted::Started;
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::{Mount, Published, Settled, Staged};
 use crate::index::{Outcome, PendingWrite, Renamed, Unsettled, has_rolled_back};
 use crate::metadata::Row;
+use crate::mount::Started;
 use crate::name::FileName;
 use crate::runtime;
 
@@ -46,12 +46,12 @@ impl Ending {
         pending: PendingWrite,
         mut publishing: Started<Publishing>,
     ) -> Ended {
-        match publishing.end_within(self.process.mount_timeout).await {
+        match publishing.end_within(self.process.gate.timeout()).await {
             Some(Ok(published)) => return self.end(pending, published).await,
             Some(Err(error)) => return (Err(error), None),
             None => {}
         }
-        let waited = self.process.mount_timeout;
+        let waited = self.process.gate.timeout();
         let unknown = self.unknown(&format!("the mount did not answer within {waited:?}"));
         let what = format!("store {:?}", self.name);
         let end_late = async move {
@@ -129,7 +129,7 @@ impl Ending {
             let is_mistaken = published.is_mistaken()?;
             Ok((published, is_mistaken))
         };
-        match self.process.on_mount("store", look).await {
+        match self.process.gate.run("store", look).await {
             Ok((published, false)) => self.confirm(published).await,
             Ok((published, true)) => {
                 self.undo(published, Some(self.row.clone()), None, error).await
@@ -181,7 +181,7 @@ impl Ending {
                 let is_confirmed = published.confirm()?;
                 Ok((published, is_confirmed))
             };
-            let confirmed = match self.process.on_mount("store", confirm).await {
+            let confirmed = match self.process.gate.run("store", confirm).await {
                 Ok((published, false)) => self.confirm_again(published).await,
                 confirmed => confirmed.map(drop),
             };
@@ -201,7 +201,7 @@ impl Ending {
             drop(staged);
             Ok(())
         };
-        process.on_mount("store", remove).await
+        process.gate.run("store", remove).await
     }
 
     fn undone(&self, error: Error) -> Error {
@@ -237,7 +237,7 @@ impl Process {
                 Ok((published, settled, held))
             };
             let settled;
-            (published, settled, lock) = self.on_mount("store", settle).await?;
+            (published, settled, lock) = self.gate.run("store", settle).await?;
             match settled? {
                 Settled::Done => {
                     if let Some(lock) = lock {

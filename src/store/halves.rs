@@ -11,13 +11,14 @@ use super::ending::outcome_unknown;
 use super::read::FIRST_BYTE;
 use super::write::now;
 use super::writing::{EmptyRoot, Source};
-use super::{Process, Pulse, Store};
+use super::{Process, Store};
 use crate::debris::{self, Debris};
 use crate::error::{Error, Result};
 use crate::files::{Mount, Remover, modified};
 use crate::index::{BATCH, Keyed, Locks};
 use crate::metadata::{DEFAULT_MIME, FileInfo, Identity, Mtime, Row, check_mtime};
 use crate::mime;
+use crate::mount::Pulse;
 use crate::name::{DirId, FileId};
 use crate::runtime;
 
@@ -119,7 +120,7 @@ impl Store {
                 },
             }
         };
-        runtime::block_on(process.on_mount("store", publish))?;
+        runtime::block_on(process.gate.run("store", publish))?;
         Ok(written.size)
     }
 
@@ -135,7 +136,7 @@ impl Store {
             let is_bare = |mount: &Mount| mount.is_bare();
             match process.open_file(id, false, FIRST_BYTE).await {
                 Ok(opened) => Ok((opened.file, opened.size)),
-                Err(_) if process.on_mount("open", is_bare).await.is_ok_and(|is| is) => {
+                Err(_) if process.gate.run("open", is_bare).await.is_ok_and(|is| is) => {
                     process.require_new_store("open").await?;
                     Err(Error::not_found("open", id.as_str()))
                 }
@@ -157,7 +158,7 @@ impl Store {
                 true => Ok(false),
                 false => Remover::new(mount, None)?.unlink(&path).map(|_| true),
             };
-            match process.on_mount("delete", remove).await? {
+            match process.gate.run("delete", remove).await? {
                 true => Ok(()),
                 false => process.require_new_store("delete").await,
             }
@@ -174,7 +175,7 @@ impl Store {
         let process = self.process()?;
         let is_bare = |mount: &Mount| mount.is_bare();
         runtime::block_on(async {
-            match process.on_mount("delete_directory", is_bare).await? {
+            match process.gate.run("delete_directory", is_bare).await? {
                 true => process.require_new_store("delete_directory").await,
                 false => Ok(()),
             }
@@ -202,7 +203,7 @@ impl Store {
             }
             Ok(())
         };
-        runtime::block_on(process.on_mount_long("delete_directory", remove))?;
+        runtime::block_on(process.gate.run_long("delete_directory", remove))?;
         process.prune_data(dir)
     }
 }
@@ -219,8 +220,8 @@ impl Process {
     async fn require_new_store(&self, operation: &'static str) -> Result<()> {
         match self.has_no_rows().await {
             Ok(true) => Ok(()),
-            Ok(false) => self.on_mount(operation, Mount::require_alive).await,
-            Err(_) => self.on_mount(operation, Mount::require_share).await,
+            Ok(false) => self.gate.run(operation, Mount::require_alive).await,
+            Err(_) => self.gate.run(operation, Mount::require_share).await,
         }
     }
 
@@ -234,6 +235,6 @@ impl Process {
         let prune = move |mount: &Mount, pulse: &Pulse| {
             mount.remove_empty_directories_below(&path, &|| pulse.beat())
         };
-        runtime::block_on(self.on_mount_long("delete_directory", prune)).map(drop)
+        runtime::block_on(self.gate.run_long("delete_directory", prune)).map(drop)
     }
 }

@@ -6,11 +6,12 @@ use std::collections::VecDeque;
 use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::mounted::{Started, silent};
-use super::{Process, Pulse};
+use super::Process;
 use crate::error::Result;
 use crate::files::Mount;
 use crate::index::PendingWrite;
+use crate::mount::Pulse;
+use crate::mount::Started;
 use crate::name::FileName;
 use crate::runtime;
 
@@ -67,7 +68,7 @@ impl<L: Send + 'static, T: Send + 'static> Held<L, T> {
             drop(lock);
             outcome
         };
-        match process.start_on_mount(self.operation, work).await {
+        match process.gate.start(self.operation, work).await {
             Ok(started) => self.started.push_back(started),
             Err(error) => self.outcomes.push(Err(error)),
         }
@@ -91,7 +92,7 @@ impl<L: Send + 'static, T: Send + 'static> Held<L, T> {
         F: Future<Output = Result<R>> + Send + 'static,
     {
         while let Some(first) = self.started.front_mut() {
-            let Some(outcome) = first.end_within(process.mount_timeout).await else {
+            let Some(outcome) = first.end_within(process.gate.timeout()).await else {
                 return self.end_late(process, finish).await;
             };
             self.started.pop_front();
@@ -122,7 +123,7 @@ impl<L: Send + 'static, T: Send + 'static> Held<L, T> {
             outcome
         };
         let ended = runtime::to_its_end(&what, end).await;
-        ended.unwrap_or_else(|| Err(silent(operation, process.mount_timeout)))
+        ended.unwrap_or_else(|| Err(process.gate.silent(operation)))
     }
 }
 
@@ -180,9 +181,9 @@ mod tests {
     use std::thread;
     use std::time::Duration;
 
-    use super::super::mounted::tests::store;
     use super::*;
     use crate::metadata::{DEFAULT_MIME, Row};
+    use crate::mount::tests::store;
     use crate::runtime::trials::NO_THREADS;
     use crate::{CreateOptions, FileId};
 

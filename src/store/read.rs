@@ -207,7 +207,7 @@ impl Process {
             let (found, stamp) = self.find_again(name.digest(), self.read_row(name)).await?;
             let current = found.ok_or_else(missing)?;
             let budget = if is_fresh(&current) { VISIBLE_WITHIN } else { REPLACED_WITHIN };
-            let left = budget.min(self.mount_timeout).saturating_sub(since.elapsed());
+            let left = budget.min(self.gate.timeout()).saturating_sub(since.elapsed());
             let is_absent = error.os_errno() == Errno::ENOENT as i32;
             let is_same = current == row.0;
             if is_same && !is_absent || left.is_zero() {
@@ -236,11 +236,11 @@ impl Process {
         ahead: Ahead,
     ) -> Result<Opened> {
         // A thread that may wait costs more than opening does where nothing waits.
-        if let Some(opened) = self.mount.open_nowait(id, ahead) {
+        if let Some(opened) = self.mount().open_nowait(id, ahead) {
             return Ok(opened);
         }
         let id = id.clone();
-        self.on_mount("open", move |mount| mount.open(&id, was_open, ahead)).await
+        self.gate.run("open", move |mount| mount.open(&id, was_open, ahead)).await
     }
 
     /// Finds a row: in the cache or by `read`.
@@ -284,4 +284,29 @@ fn is_no_file(error: &Error) -> bool {
 
 fn is_fresh(facts: &Facts) -> bool {
     now().abs_diff(facts.mtime) <= FRESH
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::CreateOptions;
+    use crate::mount::tests::store;
+
+    #[test]
+    fn what_the_kernel_has_cached_needs_no_thread_on_a_local_disk() {
+        let place = tempfile::tempdir().unwrap();
+        let store = store(place.path());
+        let id = FileId::parse("images/a").unwrap();
+        store.create(&id, &mut &b"bytes"[..], &CreateOptions::default()).unwrap();
+        store.open(&id).unwrap();
+
+        let process = store.process().unwrap();
+        let all = process.gate().close();
+        let opened = store.open(&id);
+        drop(all);
+        match process.mount().open_nowait(&id, FIRST_BYTE).is_some() {
+            true => assert_eq!(opened.unwrap().size, 5),
+            false => assert_eq!(opened.unwrap_err().kind(), ErrorKind::Unavailable),
+        }
+    }
 }

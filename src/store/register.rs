@@ -1,10 +1,11 @@
 //! Registering files that lie on the mount already.
 
-use super::{Process, Pulse, Store};
+use super::{Process, Store};
 use crate::error::{ErrorKind, Result};
 use crate::files::Mount;
 use crate::index::Registration;
 use crate::metadata::Row;
+use crate::mount::Pulse;
 use crate::name::{FileId, FileName, NamePrefix};
 use crate::runtime;
 
@@ -99,7 +100,7 @@ impl Process {
     /// final, and the bytes of the row that was acknowledged would be lost.
     async fn is_interrupted(&self, id: &FileId, row: &Row) -> Result<bool> {
         let id = id.clone();
-        let aside = self.on_mount("import", move |mount| mount.set_aside(&id)).await?;
+        let aside = self.gate.run("import", move |mount| mount.set_aside(&id)).await?;
         Ok(aside.of_row(row).is_some())
     }
 
@@ -121,7 +122,7 @@ impl Process {
             }
             Ok((right, wrong))
         };
-        let (right, wrong) = self.on_mount_long("import", look).await?;
+        let (right, wrong) = self.gate.run_long("import", look).await?;
         let reserved: Vec<_> =
             wrong.into_iter().filter(|one| one.before.is_none()).map(|one| one.name).collect();
         pending.delete(&self.index, &reserved).await?;

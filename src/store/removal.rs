@@ -9,12 +9,13 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::Process;
 use super::held::Held;
 use super::trash::Disposal;
-use super::{Process, Pulse};
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::{Mount, Mounts};
 use crate::index::{BATCH, PendingWrite};
+use crate::mount::Pulse;
 use crate::name::{DirId, FileName};
 use crate::runtime;
 
@@ -51,7 +52,7 @@ impl Process {
         prune: Option<&DirId>,
         disposal: &Disposal,
     ) -> (Files, Result<()>) {
-        match runtime::block_on(self.on_mount("delete", Mount::mounts)) {
+        match runtime::block_on(self.gate.run("delete", Mount::mounts)) {
             Ok(mounts) => self.remove_deleted_from(&mounts, names, prune, disposal),
             Err(error) => (Files::default(), Err(error)),
         }

@@ -85,7 +85,7 @@ impl Process {
     async fn kept_and_read(self: &Arc<Self>, key: Key, id: &FileId) -> Result<Option<SharedFile>> {
         let Some(hit) = self.cache.get(&key) else { return Ok(None) };
         let Some(kept) = self.kept(&key, &hit) else { return Ok(None) };
-        let file = self.on_mount("read", move |_| Ok(kept.read())).await?;
+        let file = self.gate.run("read", move |_| Ok(kept.read())).await?;
         if let Some(file) = &file {
             file.note_use(&self.content_budget);
             if hit.is_ageing {

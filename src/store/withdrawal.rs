@@ -3,12 +3,13 @@
 //! its row is locked, and taken away when the commit that deletes the row is
 //! certified. If it is not, what a live row speaks of goes back.
 
+use super::Process;
 use super::removal::Step;
 use super::trash::Disposal;
-use super::{Process, Pulse};
 use crate::error::Result;
 use crate::files::{Mount, Remover};
 use crate::metadata::Row;
+use crate::mount::Pulse;
 use crate::name::{DirId, FileName};
 
 /// A file that was set aside to be taken away.
@@ -43,7 +44,7 @@ impl Process {
             }
             Ok(())
         };
-        self.on_mount_long("delete", take_away).await
+        self.gate.run_long("delete", take_away).await
     }
 
     /// Whether a live row has the name again: then its file goes back, if it is this.
@@ -53,7 +54,7 @@ impl Process {
             return Ok(false);
         };
         let aside = one.aside.clone();
-        let find = self.on_mount("delete", move |mount| mount.withdrawn(&id, &aside));
+        let find = self.gate.run("delete", move |mount| mount.withdrawn(&id, &aside));
         let withdrawn = find.await?;
         let settled = self.settle_file(&one.name, None, withdrawn, None, None).await?;
         drop(settled.give_up());

@@ -9,12 +9,13 @@ use std::time::SystemTime;
 use super::ending::Ending;
 use super::trash::Disposal;
 use super::writing::{EmptyRoot, Source, Written};
-use super::{OpenFile, Process, Pulse, Store};
+use super::{OpenFile, Process, Store};
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::{Mount, TIME_IS_TAKEN};
 use crate::index::{Begun, Locks, Renamed};
 use crate::metadata::{FileInfo, Identity, Mtime, Row, check_mtime};
 use crate::mime;
+use crate::mount::Pulse;
 use crate::name::{FileId, FileName, NamePrefix};
 use crate::runtime;
 
@@ -200,7 +201,7 @@ impl Process {
         let is_certified = pending.is_certified();
         let publish =
             move |_: &Mount, _: &Pulse| Ok(staged.publish(replaced, version, is_certified));
-        let publishing = self.start_on_mount("store", publish).await?;
+        let publishing = self.gate.start("store", publish).await?;
         let ending = Ending {
             process: Arc::clone(self),
             name: write.name.clone(),

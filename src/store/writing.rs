@@ -9,10 +9,11 @@ use std::time::Duration;
 
 use tokio::runtime::Handle;
 
-use super::{Process, Pulse};
+use super::Process;
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::{Bare, Mount, Staged};
 use crate::mime;
+use crate::mount::Pulse;
 use crate::name::FileId;
 use crate::runtime;
 
@@ -106,7 +107,7 @@ impl Written {
             let is_same = staged.has_bytes_in_place()?;
             Ok((staged, is_same))
         };
-        let compared = self.process.on_mount_long("store", compare).await;
+        let compared = self.process.gate.run_long("store", compare).await;
         let (staged, is_same) = compared?;
         self.staged = Some(staged);
         Ok(is_same)
@@ -145,7 +146,7 @@ impl Written {
         step: impl FnOnce(&Mount, &Pulse) -> Result<(Staged, P)> + Send + 'static,
     ) -> Result<P> {
         let process = Arc::clone(&self.process);
-        let (staged, piece) = runtime::block_on(process.on_mount_long("store", step))?;
+        let (staged, piece) = runtime::block_on(process.gate.run_long("store", step))?;
         self.size = staged.written();
         self.mtime = staged.mtime();
         self.staged = Some(staged);
@@ -160,7 +161,7 @@ impl Drop for Written {
                 drop(staged);
                 Ok(())
             };
-            if let Err(error) = runtime::block_on(self.process.on_mount("store", remove)) {
+            if let Err(error) = runtime::block_on(self.process.gate.run("store", remove)) {
                 log::warn!("ezdfs: {error:#}");
             }
         }

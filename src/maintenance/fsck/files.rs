@@ -40,7 +40,7 @@ impl Repairs<'_> {
     async fn look_at_file(&self, path: &str) -> Result<Looked> {
         let asked = path.to_owned();
         let changed =
-            self.process.on_mount("check", move |mount| mount.last_change(&asked)).await?;
+            self.process.gate().run("check", move |mount| mount.last_change(&asked)).await?;
         let Some(changed) = changed.filter(|changed| *changed <= self.checking.cutoff) else {
             return Ok(Looked::Gone);
         };
@@ -75,7 +75,7 @@ impl Repairs<'_> {
         if self.process.is_claimed(id.as_str()).await? {
             return Ok(true);
         }
-        let has_file = self.process.on_mount("check", move |mount| mount.has_entry(id.as_str()));
+        let has_file = self.process.gate().run("check", move |mount| mount.has_entry(id.as_str()));
         // Of a file in place that has no row it is not known whose both are.
         let Some(row) = row else { return Ok(true) };
         Ok(row.is_live() && !has_file.await?)
@@ -109,7 +109,7 @@ impl Repairs<'_> {
         let prefix = self.process.name_prefix();
         let asked = path.to_owned();
         let owner =
-            self.process.on_mount("check", move |mount| mount.owner_of_aside(&asked)).await?;
+            self.process.gate().run("check", move |mount| mount.owner_of_aside(&asked)).await?;
         if let Some(id) = owner {
             return prefix.name(&id).map(Some);
         }
@@ -167,7 +167,7 @@ impl Repairs<'_> {
             let index = self.process.index();
             let (row, other_row) = (index.find(&name).await?, index.find(&other_name).await?);
             let there = id.as_str().to_owned();
-            let is_there = self.process.on_mount("check", move |mount| mount.has_entry(&there));
+            let is_there = self.process.gate().run("check", move |mount| mount.has_entry(&there));
             Ok((row, other_row, is_there.await?))
         })?;
         if !row.is_some_and(|row| row.is_live()) || other_row.is_some() || is_there {

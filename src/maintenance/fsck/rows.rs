@@ -92,13 +92,13 @@ impl Repairs<'_> {
                 let record = locked.record(process.index()).await?;
                 let (trash, noted) = (self.trash.clone(), record.clone().into_iter().collect());
                 let note = move |mount: &Mount| trash.note_rows(mount, fault.name(), noted);
-                process.on_mount("check", note).await?;
+                process.gate().run("check", note).await?;
                 locked.delete().await?;
                 verdict.row = record;
             }
             Remedy::MakeReadable => {
                 if let Some(id) = process.name_prefix().id(&row.name) {
-                    process.on_mount("repair", move |mount| mount.make_readable(&id)).await?;
+                    process.gate().run("repair", move |mount| mount.make_readable(&id)).await?;
                 }
             }
             remedy => change(&mut locked, &remedy).await?,
@@ -134,7 +134,7 @@ impl Repairs<'_> {
 async fn examine(process: &Process, fault: Fault, id: &FileId) -> Result<Result<Examined>> {
     let head = if fault == Fault::BadDatatype { mime::SNIFF_LEN } else { 0 };
     let id = id.clone();
-    let examined = process.on_mount("check", move |mount| mount.examine(&id, head)).await;
+    let examined = process.gate().run("check", move |mount| mount.examine(&id, head)).await;
     match examined {
         // Readable or not, it is there.
         Err(error) if fault == Fault::UnreadableFile => Ok(Err(error)),
@@ -150,7 +150,7 @@ async fn has_file_aside(process: &Process, fault: Fault, id: &FileId, row: &Row)
         return Ok(false);
     }
     let id = id.clone();
-    let aside = process.on_mount("check", move |mount| mount.set_aside(&id)).await?;
+    let aside = process.gate().run("check", move |mount| mount.set_aside(&id)).await?;
     Ok(match fault {
         Fault::MissingFile => !aside.is_empty(),
         _ => aside.of_row(row).is_some(),

@@ -286,7 +286,7 @@ fn begin(process: &Process) -> Result<(bool, RootIdentity)> {
     runtime::block_on(async {
         process.index().require_writes().await?;
         let has_rows = !process.has_no_rows().await?;
-        let root = process.on_mount("check", move |mount| {
+        let root = process.gate().run("check", move |mount| {
             if has_rows {
                 mount.require_alive()?;
             }
@@ -303,7 +303,7 @@ pub(super) fn require_same_mount(process: &Process, checking: &Checking) -> Resu
         true => mount.require_same(root),
         false => mount.identity().map(drop),
     };
-    runtime::block_on(process.on_mount("check", look))
+    runtime::block_on(process.gate().run("check", look))
 }
 
 fn read_rows(
@@ -317,7 +317,7 @@ fn read_rows(
     if let Some(dir) = &options.dir {
         let path = dir.as_str().to_owned();
         let look = move |mount: &Mount| mount.has_entry(&path);
-        if total == 0 && !runtime::block_on(process.on_mount("check", look))? {
+        if total == 0 && !runtime::block_on(process.gate().run("check", look))? {
             let reason = "no such directory, and no row in the table whose name begins so";
             return Err(Error::new(ErrorKind::NotFound, "check", dir.as_str(), reason));
         }
@@ -354,7 +354,7 @@ fn server_time(
 ) -> Result<SystemTime> {
     let places: Vec<String> = territory.areas().collect();
     let ask = move |mount: &Mount| mount.server_time(places.iter().map(String::as_str));
-    match runtime::block_on(process.on_mount("check", ask)) {
+    match runtime::block_on(process.gate().run("check", ask)) {
         Err(error) if options.repair.is_empty() && error.kind().is_of_storage() => {
             Ok(SystemTime::now())
         }

@@ -2,13 +2,13 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::super::Pulse;
 use super::super::trash::{Disposal, Planned};
 use super::super::withdrawal::Withdrawn;
 use super::unmounted;
 use crate::error::{Error, Result};
 use crate::files::{Mount, Mounts, Remover, Taken};
 use crate::index::Record;
+use crate::mount::Pulse;
 use crate::name::{DirId, FileName};
 
 /// A row whose file is to go.

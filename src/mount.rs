@@ -1,19 +1,21 @@
-//! Work on the mount, on threads of its own: a mount that hangs costs the caller
-//! its deadline and the process a bounded number of threads, and nothing more.
+//! The gate before the mount. Work on it is done on threads of its own: a mount that
+//! hangs costs the caller its deadline and the process a bounded number of threads, and
+//! nothing more.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use tokio::sync::Semaphore;
 use tokio::task::JoinHandle;
 
-use super::Process;
+use crate::config::Options;
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::Mount;
 use crate::runtime;
 
 /// Threads of one process that may wait for the mount at a time.
-pub(super) const MOUNT_THREADS: usize = 32;
+const MOUNT_THREADS: usize = 32;
 
 /// Shows that a long piece of work gets on.
 #[derive(Debug, Clone, Default)]
@@ -47,7 +49,7 @@ impl Pulse {
 
 /// Work that has been started. Dropped, it goes on to its end unobserved, and
 /// what comes of it is dropped on its own thread.
-pub(super) struct Started<T> {
+pub(crate) struct Started<T> {
     operation: &'static str,
     task: JoinHandle<Option<Result<T>>>,
     pulse: Pulse,
@@ -57,7 +59,7 @@ pub(super) struct Started<T> {
 
 impl<T> Started<T> {
     /// Waits for the end, however long it takes.
-    pub(super) async fn end(&mut self) -> Result<T> {
+    pub(crate) async fn end(&mut self) -> Result<T> {
         let failed =
             |reason: String| Err(Error::new(ErrorKind::Internal, self.operation, "mount", reason));
         match (&mut self.task).await {
@@ -68,7 +70,7 @@ impl<T> Started<T> {
     }
 
     /// Waits for the end; `None` where it has shown no sign of life for so long.
-    pub(super) async fn end_within(&mut self, patience: Duration) -> Option<Result<T>> {
+    pub(crate) async fn end_within(&mut self, patience: Duration) -> Option<Result<T>> {
         let mut beats = 0;
         let mut deadline = self.since + patience;
         loop {
@@ -84,41 +86,79 @@ impl<T> Started<T> {
     }
 }
 
-impl Process {
+/// The one way to the mount of a process.
+#[derive(Debug)]
+pub(crate) struct Gate {
+    mount: Mount,
+    slots: Arc<Semaphore>,
+    timeout: Duration,
+}
+
+impl Gate {
+    pub(crate) fn new(options: &Options) -> Self {
+        Gate {
+            mount: Mount::new(options),
+            slots: Arc::new(Semaphore::new(MOUNT_THREADS)),
+            timeout: options.mount_timeout,
+        }
+    }
+
+    /// Past the gate: for what does not wait, and for a command's work that has no deadline.
+    pub(crate) fn mount(&self) -> &Mount {
+        &self.mount
+    }
+
+    /// How long the mount may be silent: `mount_timeout`.
+    pub(crate) fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
+    /// Takes all threads.
+    #[cfg(test)]
+    pub(crate) fn close(&self) -> tokio::sync::OwnedSemaphorePermit {
+        Arc::clone(&self.slots).try_acquire_many_owned(MOUNT_THREADS as u32).unwrap()
+    }
+
+    /// The error of work that was silent for too long.
+    pub(crate) fn silent(&self, operation: &'static str) -> Error {
+        let reason = format!("the mount did not answer within {:?}", self.timeout);
+        Error::new(ErrorKind::Unavailable, operation, "mount", reason)
+    }
+
     /// Does something on the mount, giving up after `mount_timeout`. What hangs
     /// keeps its thread and its slot, so that no more than [`MOUNT_THREADS`]
     /// hang.
-    pub(crate) async fn on_mount<T: Send + 'static>(
+    pub(crate) async fn run<T: Send + 'static>(
         &self,
         operation: &'static str,
         work: impl FnOnce(&Mount) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        self.on_mount_long(operation, |mount, _| work(mount)).await
+        self.run_long(operation, |mount, _| work(mount)).await
     }
 
     /// The same for work that may rightly take long: it is given up when its
     /// pulse has been still for `mount_timeout`.
-    pub(crate) async fn on_mount_long<T: Send + 'static>(
+    pub(crate) async fn run_long<T: Send + 'static>(
         &self,
         operation: &'static str,
         work: impl FnOnce(&Mount, &Pulse) -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        let mut started = self.start_on_mount(operation, work).await?;
-        let outcome = started.end_within(self.mount_timeout).await;
-        outcome.unwrap_or_else(|| Err(silent(operation, self.mount_timeout)))
+        let mut started = self.start(operation, work).await?;
+        let outcome = started.end_within(self.timeout).await;
+        outcome.unwrap_or_else(|| Err(self.silent(operation)))
     }
 
     /// Starts work on the mount; waits at most `mount_timeout` for a slot.
-    pub(super) async fn start_on_mount<T: Send + 'static>(
+    pub(crate) async fn start<T: Send + 'static>(
         &self,
         operation: &'static str,
         work: impl FnOnce(&Mount, &Pulse) -> Result<T> + Send + 'static,
     ) -> Result<Started<T>> {
         let since = Instant::now();
-        let slots = Arc::clone(&self.mount_slots);
-        let Ok(slot) = tokio::time::timeout(self.mount_timeout, slots.acquire_owned()).await else {
+        let slots = Arc::clone(&self.slots);
+        let Ok(slot) = tokio::time::timeout(self.timeout, slots.acquire_owned()).await else {
             self.drop_when_it_answers(work)?;
-            return Err(silent(operation, self.mount_timeout));
+            return Err(self.silent(operation));
         };
         let (mount, pulse) = (self.mount.clone(), Pulse::default());
         let beating = pulse.clone();
@@ -133,7 +173,7 @@ impl Process {
     /// What was not begun may hold files, and closing or removing one hangs as
     /// well: not here, where all wait for their deadlines.
     fn drop_when_it_answers(&self, work: impl Send + 'static) -> Result<()> {
-        let slots = Arc::clone(&self.mount_slots);
+        let slots = Arc::clone(&self.slots);
         let drop_late = async move {
             let slot = slots.acquire_owned().await;
             tokio::task::spawn_blocking(move || drop((work, slot)));
@@ -142,18 +182,12 @@ impl Process {
     }
 }
 
-pub(super) fn silent(operation: &'static str, waited: Duration) -> Error {
-    let reason = format!("the mount did not answer within {waited:?}");
-    Error::new(ErrorKind::Unavailable, operation, "mount", reason)
-}
-
 #[cfg(test)]
-pub(super) mod tests {
-    use super::super::read::FIRST_BYTE;
+pub(crate) mod tests {
     use super::*;
-    use crate::{CreateOptions, FileId, Options, Store};
+    use crate::{Options, Store};
 
-    pub(in crate::store) fn store(place: &std::path::Path) -> Store {
+    pub(crate) fn store(place: &std::path::Path) -> Store {
         let database = place.join("db.sqlite");
         std::fs::File::options().create(true).append(true).open(&database).unwrap();
         let mut options = Options::builder();
@@ -169,35 +203,16 @@ pub(super) mod tests {
     fn what_finds_no_place_is_dropped_where_waiting_is_allowed() {
         let place = tempfile::tempdir().unwrap();
         let process = store(place.path()).process().unwrap();
-        let slots = Arc::clone(&process.mount_slots);
-        let all = slots.try_acquire_many_owned(MOUNT_THREADS as u32).unwrap();
+        let all = process.gate().close();
         let file = Arc::new(());
         let held = Arc::clone(&file);
         let outcome =
-            runtime::block_on(process.on_mount("store", move |_| Ok(Arc::strong_count(&held))));
+            runtime::block_on(process.gate().run("store", move |_| Ok(Arc::strong_count(&held))));
         assert_eq!(outcome.unwrap_err().kind(), ErrorKind::Unavailable);
         assert_eq!(Arc::strong_count(&file), 2);
         drop(all);
         while Arc::strong_count(&file) > 1 {
             std::thread::sleep(Duration::from_millis(1));
-        }
-    }
-
-    #[test]
-    fn what_the_kernel_has_cached_needs_no_thread_on_a_local_disk() {
-        let place = tempfile::tempdir().unwrap();
-        let store = store(place.path());
-        let id = FileId::parse("images/a").unwrap();
-        store.create(&id, &mut &b"bytes"[..], &CreateOptions::default()).unwrap();
-        store.open(&id).unwrap();
-
-        let process = store.process().unwrap();
-        let all = Arc::clone(&process.mount_slots).try_acquire_many_owned(MOUNT_THREADS as u32);
-        let opened = store.open(&id);
-        drop(all.unwrap());
-        match process.mount.open_nowait(&id, FIRST_BYTE).is_some() {
-            true => assert_eq!(opened.unwrap().size, 5),
-            false => assert_eq!(opened.unwrap_err().kind(), ErrorKind::Unavailable),
         }
     }
 }
