@@ -187,13 +187,13 @@ pub(crate) mod tests {
     use super::*;
     use crate::{Options, Store};
 
-    pub(crate) fn store(place: &std::path::Path) -> Store {
+    pub(crate) fn store(place: &std::path::Path, mount_timeout: &str) -> Store {
         let database = place.join("db.sqlite");
         std::fs::File::options().create(true).append(true).open(&database).unwrap();
         let mut options = Options::builder();
         options.set("dsn", &format!("sqlite:{}", database.display())).unwrap();
         options.set("root", place.to_str().unwrap()).unwrap();
-        options.set("mount_timeout", "100ms").unwrap();
+        options.set("mount_timeout", mount_timeout).unwrap();
         let store = Store::new(options.build().unwrap());
         store.create_schema().unwrap();
         store
@@ -202,7 +202,7 @@ pub(crate) mod tests {
     #[test]
     fn what_finds_no_place_is_dropped_where_waiting_is_allowed() {
         let place = tempfile::tempdir().unwrap();
-        let process = store(place.path()).process().unwrap();
+        let process = store(place.path(), "100ms").process().unwrap();
         let all = process.gate().close();
         let file = Arc::new(());
         let held = Arc::clone(&file);

@@ -194,7 +194,7 @@ mod tests {
     /// answers late. Whether the next writer of the name came after that.
     fn next_writer_waits(leave: impl FnOnce(Held<PendingWrite, ()>, &Process)) -> bool {
         let place = tempfile::tempdir().unwrap();
-        let (mine, others) = (store(place.path()), store(place.path()));
+        let (mine, others) = (store(place.path(), "100ms"), store(place.path(), "10s"));
         let (process, id) = (mine.process().unwrap(), FileId::parse("images/a").unwrap());
         let name = mine.name(&id).unwrap();
         let row = Row::new(&name, process.name_prefix(), 0, 1, DEFAULT_MIME);

@@ -295,7 +295,7 @@ mod tests {
     #[test]
     fn what_the_kernel_has_cached_needs_no_thread_on_a_local_disk() {
         let place = tempfile::tempdir().unwrap();
-        let store = store(place.path());
+        let store = store(place.path(), "100ms");
         let id = FileId::parse("images/a").unwrap();
         store.create(&id, &mut &b"bytes"[..], &CreateOptions::default()).unwrap();
         store.open(&id).unwrap();
