@@ -22,7 +22,6 @@
 mod step;
 
 mod atfork;
-mod cache;
 #[cfg(feature = "capi")]
 pub mod capi;
 #[cfg(feature = "cli")]
@@ -30,9 +29,11 @@ pub mod cli;
 pub mod config;
 mod debris;
 mod error;
+mod evicting;
 mod files;
 mod forks;
 mod index;
+mod lookup;
 pub mod maintenance;
 mod metadata;
 mod mime;
@@ -41,6 +42,7 @@ mod name;
 mod random;
 mod runtime;
 pub mod serve;
+mod serving;
 mod spool;
 mod store;
 mod territory;

@@ -134,7 +134,7 @@ impl NamePrefix {
     /// # Errors
     ///
     /// Those of [`NamePrefix::name`].
-    pub(crate) fn key(&self, id: &FileId) -> Result<[u8; 16]> {
+    pub(crate) fn key(&self, id: &FileId) -> Result<Key> {
         if self.0.len() + 1 + id.0.len() > MAX_NAME_LEN {
             return self.name(id).map(|name| name.digest());
         }
@@ -183,11 +183,14 @@ impl NamePrefix {
     }
 }
 
+/// The md5 of a name, which is the table's key too.
+pub(crate) type Key = [u8; 16];
+
 /// What the table stores: prefix, slash, id.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct FileName {
     text: String,
-    digest: [u8; 16],
+    digest: Key,
     /// Of a row that has another than its name's.
     other_key: Option<Box<str>>,
 }
@@ -236,7 +239,7 @@ impl FileName {
     }
 
     /// The key's bytes, under which others know the row: the md5 of the name.
-    pub(crate) fn digest(&self) -> [u8; 16] {
+    pub(crate) fn digest(&self) -> Key {
         self.digest
     }
 }

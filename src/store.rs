@@ -2,7 +2,6 @@
 //! nowhere else: reading in `read`, writing in `write`, deleting in `delete`.
 
 mod alive;
-mod batch;
 mod claims;
 mod delete;
 mod ending;
@@ -15,7 +14,6 @@ mod remembered;
 mod removal;
 mod rowless;
 mod serve;
-mod shared;
 mod trash;
 mod withdrawal;
 mod write;
@@ -23,33 +21,31 @@ mod writing;
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::sync::OnceCell;
 
-use crate::cache::{Budget, Cache, Flights};
 use crate::config::{Dsn, Options};
 use crate::error::Result;
-use crate::files::{self, Mount};
+use crate::files::Mount;
 use crate::forks;
 use crate::index::Index;
+use crate::lookup::Lookup;
 use crate::mount::Gate;
 use crate::name::{FileId, FileName, NamePrefix, UrlPrefix};
 use crate::runtime::{self, PerProcess};
 use crate::serve::Prefixes;
+use crate::serving::Serving;
 
-use batch::Batch;
+pub use crate::serving::{OpenFile, SharedFile};
 pub use delete::Deleted;
 pub(crate) use delete::Removal;
 pub use list::List;
-pub use read::OpenFile;
 pub(crate) use register::{Candidate, Registered};
 pub(crate) use removal::REMOVAL_BATCH;
 pub(crate) use rowless::Rowless;
 #[cfg(feature = "capi")]
 pub(crate) use serve::Trial;
-use shared::CachedFile;
-pub use shared::SharedFile;
 pub(crate) use trash::{Disposal, Line, Removed, Restored, Trash};
 pub use write::CreateOptions;
 
@@ -71,12 +67,8 @@ pub struct Store {
 #[derive(Debug)]
 pub(crate) struct Process {
     index: Arc<Index>,
-    cache: Arc<Cache<Arc<CachedFile>>>,
-    /// Files being opened for those who share them.
-    flights: Arc<Flights<SharedFile>>,
-    content_budget: Arc<Budget>,
-    batch: Batch,
-    closes_idle_files: AtomicBool,
+    lookup: Arc<Lookup>,
+    serving: Arc<Serving>,
     gate: Gate,
     root: PathBuf,
     /// The same without symbolic links.
@@ -168,23 +160,19 @@ impl Store {
     /// How many look-ups of web requests were refused in this process, because too many
     /// were under way. Does not block.
     pub fn refused_look_ups(&self) -> u64 {
-        self.process().map_or(0, |process| process.flights.refused())
+        self.process().map_or(0, |process| process.serving.refused())
     }
 
     pub(crate) fn process(&self) -> Result<Arc<Process>> {
         self.process.get_or_try_init(|| {
-            let most_files = files::most_kept_open();
             let index = Arc::new(Index::new(&self.options)?);
-            let cache = Arc::new(Cache::new(&self.options, most_files));
-            let flights = Arc::new(Flights::new());
-            remembered::share(&cache, &flights);
+            let lookup = Arc::new(Lookup::new(&self.options, Arc::clone(&index)));
+            let serving = Arc::new(Serving::new(&self.options, lookup.remembers()));
+            remembered::share(&lookup, &serving);
             Ok(Process {
                 index,
-                cache,
-                flights,
-                content_budget: Arc::new(Budget::new(self.options.cache_content, most_files)),
-                batch: Batch::default(),
-                closes_idle_files: AtomicBool::new(false),
+                lookup,
+                serving,
                 gate: Gate::new(&self.options),
                 root: self.options.root.clone(),
                 real_root: OnceCell::new(),
@@ -223,7 +211,7 @@ impl Process {
     pub(crate) fn forget<'n>(&self, names: impl IntoIterator<Item = &'n FileName>) {
         for key in names.into_iter().map(FileName::digest) {
             remembered::doubt(&key);
-            self.cache.forget(&key);
+            self.lookup.forget(&key);
         }
     }
 }

@@ -1,6 +1,5 @@
 //! Reading: the row first, then the file it speaks of.
 
-use std::fs::File;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -9,13 +8,13 @@ use nix::errno::Errno;
 
 use super::write::now;
 use super::{Process, Store};
-use crate::cache::{Facts, Hit, Key, Reading, Stamp};
 use crate::error::{Error, ErrorKind, Result};
-use crate::files::{Ahead, Opened, Version};
-use crate::metadata::{FileInfo, Row};
+use crate::files::{Ahead, Opened};
+use crate::lookup::{Facts, Found, Hit, Stamp};
+use crate::metadata::FileInfo;
 use crate::name::{FileId, FileName};
 use crate::runtime;
-use crate::serve::{self, Presentation};
+use crate::serving::OpenFile;
 
 /// How old a row may be, in seconds, and still be news to this node's NFS client,
 /// whose caches last so long by default. Clocks differ, so the future counts too.
@@ -37,53 +36,6 @@ const FIRST_PAUSE: Duration = Duration::from_millis(20);
 /// handle is stale.
 pub(super) const FIRST_BYTE: Ahead = Ahead { bytes: 1, whole: 0 };
 
-/// A file that is open for reading, with what its row says.
-#[derive(Debug)]
-pub struct OpenFile {
-    /// The open file, at its beginning.
-    pub file: File,
-    /// The file's own length in bytes. It may differ from the row's, which
-    /// another node may have written meanwhile: this one is what can be read.
-    pub size: u64,
-    /// What the row says.
-    pub info: FileInfo,
-    name: FileName,
-    presentation: Presentation,
-    version: Version,
-    /// All its bytes, where they were asked for.
-    content: Option<Vec<u8>>,
-}
-
-impl OpenFile {
-    /// The name under which the table knows it.
-    pub fn name(&self) -> &FileName {
-        &self.name
-    }
-
-    /// How a web server presents it.
-    pub fn presentation(&self) -> Presentation {
-        self.presentation
-    }
-
-    /// Whether the file is as it was when it was opened, as far as this machine
-    /// knows. Does not block.
-    pub(super) fn is_unchanged(&self) -> bool {
-        self.version.is_of(&self.file)
-    }
-
-    /// Takes its bytes, where they were read and are still those of the file.
-    pub(super) fn take_content(&mut self) -> Option<Vec<u8>> {
-        self.content.take()
-    }
-
-    /// The strong validator: the row's time and the file's own length, because a
-    /// new file is in place a moment before its row, and is not what the old
-    /// validator stands for.
-    pub fn etag(&self) -> String {
-        serve::etag(self.info.mtime, self.size)
-    }
-}
-
 impl Store {
     /// What the table says of a file. Does not touch the mount.
     ///
@@ -94,7 +46,7 @@ impl Store {
     pub fn stat(&self, id: &FileId) -> Result<FileInfo> {
         let process = self.process()?;
         // What is remembered is worth no detour by the runtime.
-        if let Some(Hit { facts, .. }) = process.cache.get(&process.name_prefix.key(id)?) {
+        if let Some(Hit { facts, .. }) = process.lookup.known(&process.name_prefix.key(id)?) {
             let facts = facts.ok_or_else(|| Error::not_found("stat", id.as_str()))?;
             return Ok(facts.info(id.clone()));
         }
@@ -129,20 +81,17 @@ impl Store {
     }
 }
 
-/// A row as the cache knows it; `None` where there is no live one.
-pub(super) type Found = (Option<Facts>, Stamp);
-
 impl Process {
     async fn stat(&self, id: &FileId) -> Result<FileInfo> {
         let name = self.name_prefix.name(id)?;
-        let (facts, _) = self.find(name.digest(), self.read_row(&name)).await?;
+        let (facts, _) = self.lookup.find(&name).await?;
         let facts = facts.ok_or_else(|| Error::not_found("stat", id.as_str()))?;
         Ok(facts.info(id.clone()))
     }
 
     pub(crate) async fn open(self: &Arc<Self>, id: &FileId) -> Result<OpenFile> {
         let name = self.name_prefix.name(id)?;
-        let row = self.find(name.digest(), self.read_row(&name)).await?;
+        let row = self.lookup.find(&name).await?;
         let (file, _) = self.open_row(id, &name, row, FIRST_BYTE).await?;
         Ok(file)
     }
@@ -158,9 +107,8 @@ impl Process {
         ahead: Ahead,
     ) -> Result<(OpenFile, Stamp)> {
         let missing = || Error::not_found("open", id.as_str());
-        let key = name.digest();
         let mut row = (facts.ok_or_else(missing)?, stamp);
-        let opened = match self.open_file(id, self.cache.holds_file(&key), ahead).await {
+        let opened = match self.open_file(id, self.serving.holds(&name.digest()), ahead).await {
             Err(error) if is_no_file(&error) => {
                 let again = Box::pin(self.open_once_visible(id, name, row, ahead, error));
                 let (found, opened) = again.await?;
@@ -171,21 +119,17 @@ impl Process {
         };
         if opened.size != row.0.size {
             // Written meanwhile, here or elsewhere: the row, once more.
-            let again = Box::pin(self.find_again(key, self.read_row(name)));
+            let again = Box::pin(self.lookup.find_again(name));
             if let Ok((found, stamp)) = again.await {
                 row = (found.ok_or_else(missing)?, stamp);
             }
         }
-        let Opened { file, size, version, content } = opened;
         let (facts, stamp) = row;
-        if size != facts.size {
+        if opened.size != facts.size {
             self.size_mismatches.fetch_add(1, Ordering::Relaxed);
-            log::warn!("ezdfs: {name:?} has {size} bytes, its row says {}", facts.size);
+            log::warn!("ezdfs: {name:?} has {} bytes, its row says {}", opened.size, facts.size);
         }
-        let info = facts.info(id.clone());
-        let presentation = serve::present(&info.mime_type, id.file_name());
-        let name = name.clone();
-        Ok((OpenFile { file, size, info, name, presentation, version, content }, stamp))
+        Ok((OpenFile::new(opened, facts.info(id.clone()), name.clone()), stamp))
     }
 
     /// Opens a file that was not there although it has a row. Another node may
@@ -204,7 +148,7 @@ impl Process {
         let since = Instant::now();
         let mut pause = FIRST_PAUSE;
         loop {
-            let (found, stamp) = self.find_again(name.digest(), self.read_row(name)).await?;
+            let (found, stamp) = self.lookup.find_again(name).await?;
             let current = found.ok_or_else(missing)?;
             let budget = if is_fresh(&current) { VISIBLE_WITHIN } else { REPLACED_WITHIN };
             let left = budget.min(self.gate.timeout()).saturating_sub(since.elapsed());
@@ -241,39 +185,6 @@ impl Process {
         }
         let id = id.clone();
         self.gate.run("open", move |mount| mount.open(&id, was_open, ahead)).await
-    }
-
-    /// Finds a row: in the cache or by `read`.
-    pub(super) async fn find(
-        &self,
-        key: Key,
-        read: impl Future<Output = Result<(Option<Row>, Reading)>>,
-    ) -> Result<Found> {
-        if let Some(Hit { facts, stamp, .. }) = self.cache.get(&key) {
-            return Ok((facts, stamp));
-        }
-        match self.find_again(key, read).await {
-            Err(error) if error.kind().is_temporary() => {
-                let (facts, stamp) = self.cache.stale(&key).ok_or(error)?;
-                Ok((Some(facts), stamp))
-            }
-            outcome => outcome,
-        }
-    }
-
-    /// Finds a row, not trusting what is remembered.
-    pub(super) async fn find_again(
-        &self,
-        key: Key,
-        read: impl Future<Output = Result<(Option<Row>, Reading)>>,
-    ) -> Result<Found> {
-        let (row, reading) = read.await?;
-        Ok(self.cache.remember(key, row, reading))
-    }
-
-    async fn read_row(&self, name: &FileName) -> Result<(Option<Row>, Reading)> {
-        let reading = self.cache.reading();
-        Ok((self.index.find(name).await?, reading))
     }
 }
 

@@ -3,26 +3,26 @@
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use super::SharedFile;
-use super::shared::CachedFile;
-use crate::cache::{Cache, Flights, Key};
+use crate::lookup::Lookup;
+use crate::name::Key;
 use crate::runtime::PerProcess;
+use crate::serving::Serving;
 
 /// What one store remembers.
 #[derive(Debug)]
 struct Memory {
-    cache: Weak<Cache<Arc<CachedFile>>>,
-    flights: Weak<Flights<SharedFile>>,
+    lookup: Weak<Lookup>,
+    serving: Weak<Serving>,
 }
 
 static MEMORIES: PerProcess<Mutex<Vec<Memory>>> = PerProcess::new();
 
 /// Has a store told of what the others write.
-pub(super) fn share(cache: &Arc<Cache<Arc<CachedFile>>>, flights: &Arc<Flights<SharedFile>>) {
+pub(super) fn share(lookup: &Arc<Lookup>, serving: &Arc<Serving>) {
     let memories = MEMORIES.get_or_init(Mutex::default);
     let mut memories = memories.lock().unwrap_or_else(PoisonError::into_inner);
-    memories.retain(|memory| memory.cache.strong_count() > 0);
-    memories.push(Memory { cache: Arc::downgrade(cache), flights: Arc::downgrade(flights) });
+    memories.retain(|memory| memory.lookup.strong_count() > 0);
+    memories.push(Memory { lookup: Arc::downgrade(lookup), serving: Arc::downgrade(serving) });
 }
 
 /// Has all stores of this process ask again for a name that is being written. One on
@@ -30,11 +30,11 @@ pub(super) fn share(cache: &Arc<Cache<Arc<CachedFile>>>, flights: &Arc<Flights<S
 pub(super) fn doubt(key: &Key) {
     let memories = MEMORIES.get_or_init(Mutex::default);
     for memory in memories.lock().unwrap_or_else(PoisonError::into_inner).iter() {
-        if let Some(flights) = memory.flights.upgrade() {
-            flights.forget(key);
+        if let Some(serving) = memory.serving.upgrade() {
+            serving.forget(key);
         }
-        if let Some(cache) = memory.cache.upgrade() {
-            cache.doubt(key);
+        if let Some(lookup) = memory.lookup.upgrade() {
+            lookup.doubt(key);
         }
     }
 }

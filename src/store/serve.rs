@@ -1,16 +1,14 @@
-//! Serving: open files that several requests share, kept open as long as their
-//! rows are trusted.
+//! Serving what a web request asks for: what is kept, or the row first, then the file.
 
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
+use std::time::Instant;
 
-use super::shared::{CachedFile, READ_AHEAD, SharedFile};
 use super::{Process, Store};
-use crate::cache::{Hit, Key};
 use crate::error::{Error, ErrorKind, Result};
-use crate::name::{FileId, FileName};
+use crate::name::{FileId, FileName, Key};
 use crate::runtime;
 use crate::serve::{self, Request};
+use crate::serving::{READ_AHEAD, SharedFile};
 
 /// How to find out that a kept file cannot be read any more, before anything
 /// has been sent. What is in memory needs no trial.
@@ -49,16 +47,16 @@ impl Process {
         ids: &[FileId],
         trial: Trial,
     ) -> Option<Result<SharedFile>> {
-        if !self.cache.is_on() {
+        if !self.lookup.remembers() {
             return None;
         }
         for id in ids {
             let key = self.name_prefix.key(id).ok()?;
-            let hit = self.cache.get(&key)?;
+            let hit = self.lookup.known(&key)?;
             if hit.facts.is_none() {
                 continue;
             }
-            let kept = self.kept(&key, &hit)?;
+            let kept = self.serving.kept(&key, hit.stamp)?;
             let is_good = match trial {
                 _ if kept.is_in_memory() => true,
                 Trial::None => true,
@@ -76,18 +74,14 @@ impl Process {
         ids.first().map(|id| Err(Error::not_found("open", id.as_str())))
     }
 
-    fn kept(&self, key: &Key, hit: &Hit) -> Option<Arc<CachedFile>> {
-        self.cache.file(key, hit.stamp).filter(|file| file.is_good())
-    }
-
     /// A kept file, read where waiting is allowed; `None` where there is none that
     /// can be read.
     async fn kept_and_read(self: &Arc<Self>, key: Key, id: &FileId) -> Result<Option<SharedFile>> {
-        let Some(hit) = self.cache.get(&key) else { return Ok(None) };
-        let Some(kept) = self.kept(&key, &hit) else { return Ok(None) };
+        let Some(hit) = self.lookup.known(&key) else { return Ok(None) };
+        let Some(kept) = self.serving.kept(&key, hit.stamp) else { return Ok(None) };
         let file = self.gate.run("read", move |_| Ok(kept.read())).await?;
         if let Some(file) = &file {
-            file.note_use(&self.content_budget);
+            self.serving.note_use(file);
             if hit.is_ageing {
                 self.refresh(key, id);
             }
@@ -120,7 +114,7 @@ impl Process {
     async fn serve_one(self: &Arc<Self>, id: &FileId) -> Result<SharedFile> {
         let name = self.name_prefix.name(id)?;
         let key = name.digest();
-        if !self.cache.is_on() {
+        if !self.lookup.remembers() {
             return self.open_shared(id, name, key, false).await;
         }
         if let Some(kept) = self.kept_and_read(key, id).await? {
@@ -130,7 +124,7 @@ impl Process {
             let (process, id) = (Arc::clone(self), id.clone());
             async move { process.open_shared(&id, name, key, false).await }
         };
-        self.flights.join_or_start(key, start).await
+        self.serving.join_or_start(key, start).await
     }
 
     /// Reads a row again and opens its file again, before their time is over, so
@@ -143,9 +137,9 @@ impl Process {
             let again = Arc::clone(&process);
             let start = || async move { again.open_shared(&id, name, key, true).await };
             // A failure shows when somebody waits.
-            drop(process.flights.join_or_start(key, start).await);
+            drop(process.serving.join_or_start(key, start).await);
         };
-        if self.flights.is_idle(&key) {
+        if self.serving.is_idle(&key) {
             drop(runtime::in_background(refresh));
         }
     }
@@ -157,18 +151,18 @@ impl Process {
         key: Key,
         ahead: bool,
     ) -> Result<SharedFile> {
-        let read = self.read_in_batch(name.clone());
         let row = match ahead {
-            true => self.find_again(key, read).await?,
-            false => self.find(key, read).await?,
+            true => self.lookup.find_again_in_batch(&name).await?,
+            false => self.lookup.find_in_batch(&name).await?,
         };
-        let opened_at = self.cache.now();
+        self.serving.keep_only(&key, row.1);
+        let opened_at = Instant::now();
         let (file, stamp) = self.open_row(id, &name, row, READ_AHEAD).await?;
         let file = SharedFile::from(file);
         if ahead {
-            file.copy_to_memory(&self.content_budget);
+            self.serving.copy_to_memory(&file);
         }
-        self.cache.keep_file(key, stamp, opened_at, file.kept());
+        self.serving.keep(key, stamp, opened_at, &file);
         self.close_idle_files();
         Ok(file)
     }
@@ -176,21 +170,23 @@ impl Process {
     /// Closes what nobody asks for, until nothing is kept open: on NFS an open
     /// file keeps other programs of this machine from seeing what replaced it.
     fn close_idle_files(self: &Arc<Self>) {
-        if !self.cache.is_on() || self.closes_idle_files.swap(true, Ordering::SeqCst) {
+        if !self.lookup.remembers() || !self.serving.begins_closing() {
             return;
         }
-        let (process, pause) = (Arc::downgrade(self), self.cache.ttl());
+        let (process, pause) = (Arc::downgrade(self), self.serving.ttl());
         let close = async move {
             loop {
                 tokio::time::sleep(pause).await;
                 let Some(process) = Weak::upgrade(&process) else { return };
-                if process.cache.drop_idle_files() {
+                let Process { lookup, serving, .. } = &*process;
+                let close = || serving.close_idle(|key, stamp| lookup.is_current(key, stamp));
+                if close() {
                     continue;
                 }
-                process.closes_idle_files.store(false, Ordering::SeqCst);
+                serving.ends_closing();
                 // One may have been kept just before that.
-                let is_done = !process.cache.drop_idle_files();
-                if is_done || process.closes_idle_files.swap(true, Ordering::SeqCst) {
+                let is_done = !close();
+                if is_done || !serving.begins_closing() {
                     return;
                 }
             }

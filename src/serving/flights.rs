@@ -10,15 +10,12 @@ use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared, WeakShared};
 use tokio::task::AbortHandle;
 
-use super::Key;
 use crate::error::{Error, ErrorKind, Result};
-
-/// Look-ups under way at a time: more than an event loop's clients are, and each
-/// takes some kilobytes.
-pub(crate) const MOST: usize = 8192;
+use crate::lookup::MOST_WAITING as MOST;
+use crate::name::Key;
 
 type Work<T> = BoxFuture<'static, Result<T>>;
-type Flight<T> = Shared<Work<T>>;
+pub(crate) type Flight<T> = Shared<Work<T>>;
 type UnderWay<T> = HashMap<Key, (u64, WeakShared<Work<T>>)>;
 
 /// By key, numbered, so that one that is forgotten does not take its successor

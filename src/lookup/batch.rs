@@ -7,11 +7,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use futures_util::FutureExt;
 use tokio::sync::oneshot;
 
-use super::Process;
-use crate::cache::{MOST_FLIGHTS, Reading};
+use super::{Lookup, Reading};
 use crate::error::{Error, ErrorKind, Result};
 use crate::metadata::Row;
 use crate::name::FileName;
+
+/// Who may wait at a time: more than an event loop's clients are, and each takes some
+/// kilobytes.
+pub(crate) const MOST_WAITING: usize = 8192;
 
 /// Queries under way at a time: while these two wait, others gather.
 const READERS: usize = 2;
@@ -48,7 +51,7 @@ impl Batch {
     }
 }
 
-impl Process {
+impl Lookup {
     /// Reads a row, in company if there is any. It is asked for after this has
     /// been called, never before. Who waits for a turn waits no longer than who
     /// asks alone. To be called within the runtime.
@@ -56,7 +59,7 @@ impl Process {
         let (sender, receiver) = oneshot::channel();
         {
             let mut state = self.batch.state();
-            if state.waiting.len() >= MOST_FLIGHTS {
+            if state.waiting.len() >= MOST_WAITING {
                 // Those who wait are as many as look-ups are under way: the others
                 // have gone away.
                 state.waiting.retain(|(_, asker)| !asker.is_closed());
@@ -64,8 +67,8 @@ impl Process {
             state.waiting.push((name, sender));
             if state.readers < READERS {
                 state.readers += 1;
-                let process = Arc::clone(self);
-                tokio::spawn(async move { process.read_batches().await });
+                let lookup = Arc::clone(self);
+                tokio::spawn(async move { lookup.read_batches().await });
             }
         }
         let patience = self.index.patience();
@@ -90,7 +93,7 @@ impl Process {
             if asked.is_empty() {
                 return;
             }
-            let reading = self.cache.reading();
+            let reading = self.rows.reading();
             let names: Vec<_> = asked.iter().map(|(name, _)| name.clone()).collect();
             // Who asked is told even where it panics, and the next have a reader.
             let found = AssertUnwindSafe(self.read_rows(&names)).catch_unwind().await;
@@ -116,20 +119,22 @@ impl Process {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Options, Store};
+    use crate::Options;
+    use crate::index::Index;
 
     #[test]
     fn who_gets_no_turn_is_told_so_and_leaves() {
         let mut options = Options::builder();
         options.set("dsn", "sqlite:/x").unwrap().set("root", "/").unwrap();
         options.set("connect_timeout", "1ms").unwrap().set("query_timeout", "1ms").unwrap();
-        let process = Store::new(options.build().unwrap()).process().unwrap();
+        let options = options.build().unwrap();
+        let lookup = Arc::new(Lookup::new(&options, Arc::new(Index::new(&options).unwrap())));
         // As if both waited for a table that somebody has locked.
-        process.batch.state().readers = READERS;
+        lookup.batch.state().readers = READERS;
         let outcome = crate::runtime::block_on(async {
-            process.read_in_batch(FileName::stored("images/a")).await
+            lookup.read_in_batch(FileName::stored("images/a")).await
         });
         assert_eq!(outcome.unwrap_err().kind(), ErrorKind::Unavailable);
-        assert!(process.batch.next().is_empty());
+        assert!(lookup.batch.next().is_empty());
     }
 }

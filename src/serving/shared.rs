@@ -8,13 +8,13 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use super::OpenFile;
-use crate::cache::{Budget, Grant};
+use super::budget::{Budget, Grant};
 use crate::files::{self, Ahead};
 
 /// What is read of a file before a web server gets it: all of most pictures, so
 /// that its event loop has them from memory and does not wait for the mount.
 /// The kernel sends larger files by itself, for less than reading them takes.
-pub(super) const READ_AHEAD: Ahead = Ahead { bytes: 128 << 10, whole: 64 << 10 };
+pub(crate) const READ_AHEAD: Ahead = Ahead { bytes: 128 << 10, whole: 64 << 10 };
 
 /// A file that is asked for so often while it is kept open is worth its memory.
 const OFTEN: u32 = 4;
@@ -126,7 +126,7 @@ impl CachedFile {
         self.open.as_ref().expect("is there until it is dropped")
     }
 
-    pub(super) fn is_in_memory(&self) -> bool {
+    pub(crate) fn is_in_memory(&self) -> bool {
         self.in_memory.get().is_some()
     }
 
@@ -137,14 +137,14 @@ impl CachedFile {
     }
 
     /// Whether its first byte can be read. Blocks on the mount.
-    pub(super) fn is_readable(&self) -> bool {
+    pub(crate) fn is_readable(&self) -> bool {
         let OpenFile { file, size, .. } = self.open();
         *size == 0 || file.read_at(&mut [0], 0).is_ok_and(|count| count == 1)
     }
 
     /// Hands it out once more, with its bytes if it is small; `None` where it
     /// cannot be read any more. Blocks on the mount.
-    pub(super) fn read(self: &Arc<Self>) -> Option<SharedFile> {
+    pub(crate) fn read(self: &Arc<Self>) -> Option<SharedFile> {
         let OpenFile { file, size, .. } = self.open();
         let Some(size) = READ_AHEAD.all_of(*size) else {
             return self.is_readable().then(|| Arc::clone(self).into());

@@ -1,35 +1,17 @@
-//! What this process remembers: rows, and descriptors of their files.
+//! The rows that a process remembers.
 //!
 //! A row is trusted for `cache_ttl` from the moment it was asked for, its absence
 //! for `cache_negative_ttl`: so long may a write of another node stay unseen. A
-//! write of this process is seen by it at once, through whichever store. A descriptor
-//! is trusted as long as the row under which it was opened, but no longer than
-//! `cache_ttl` from when it was opened, and closed soon after.
-//!
-//! Callers know keys, facts and stamps and nothing of how they are kept.
-
-mod budget;
-mod facts;
-mod flights;
-#[cfg(test)]
-mod trials;
+//! write of this process is seen by it at once, through whichever store.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use quick_cache::sync::Cache as Evicting;
-use quick_cache::{OptionsBuilder, UnitWeighter};
-
+use super::facts::{Facts, Kinds};
 use crate::config::Options;
+use crate::evicting::{Evicting, evicting};
 use crate::metadata::Row;
-
-pub(crate) use budget::{Budget, Grant};
-pub(crate) use facts::Facts;
-use facts::Kinds;
-pub(crate) use flights::{Flights, MOST as MOST_FLIGHTS};
-
-/// The md5 of a name, which is the table's key too.
-pub(crate) type Key = [u8; 16];
+use crate::name::Key;
 
 /// What an entry costs in memory, all in all; measured by `make bench`.
 const ROW_BYTES: u64 = 160;
@@ -42,9 +24,16 @@ const AGEING: (u32, u32) = (3, 4);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Stamp(u64);
 
+impl Stamp {
+    #[cfg(test)]
+    pub(crate) const fn at(nanoseconds: u64) -> Self {
+        Stamp(nanoseconds)
+    }
+}
+
 /// A row that is being read.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Reading {
+pub(super) struct Reading {
     asked_at: Stamp,
     forgotten: u64,
     doubted: u64,
@@ -68,19 +57,10 @@ struct Entry {
     stamp: Stamp,
 }
 
-#[derive(Debug, Clone)]
-struct Kept<F> {
-    file: F,
-    /// The reading of the row under which it was opened.
-    stamp: Stamp,
-    opened_at: Stamp,
-}
-
-/// The cache of one process; `F` is an open file.
-pub(crate) struct Cache<F> {
+/// The rows of one process.
+pub(super) struct Rows {
     /// `None` where the options switch it off.
-    rows: Option<Evicting<Key, Entry>>,
-    files: Option<Evicting<Key, Kept<F>>>,
+    rows: Option<Evicting<Entry>>,
     kinds: Kinds,
     ttl: Duration,
     negative_ttl: Duration,
@@ -91,15 +71,11 @@ pub(crate) struct Cache<F> {
     doubted: AtomicU64,
 }
 
-impl<F: Clone> Cache<F> {
-    /// Keeps at most so many descriptors, whatever the options say.
-    pub(crate) fn new(options: &Options, most_files: usize) -> Self {
-        let rows = (options.cache_size / ROW_BYTES) as usize;
-        let rows = if options.cache_ttl.is_zero() { 0 } else { rows };
-        let files = if rows == 0 { 0 } else { options.cache_files.min(most_files) };
-        Cache {
-            rows: evicting(rows),
-            files: evicting(files),
+impl Rows {
+    pub(super) fn new(options: &Options) -> Self {
+        let most = (options.cache_size / ROW_BYTES) as usize;
+        Rows {
+            rows: evicting(if options.cache_ttl.is_zero() { 0 } else { most }),
             kinds: Kinds::default(),
             ttl: options.cache_ttl,
             negative_ttl: options.cache_negative_ttl,
@@ -111,17 +87,12 @@ impl<F: Clone> Cache<F> {
     }
 
     /// Whether rows are remembered at all.
-    pub(crate) fn is_on(&self) -> bool {
+    pub(super) fn is_on(&self) -> bool {
         self.rows.is_some()
     }
 
-    /// How long a row is trusted.
-    pub(crate) fn ttl(&self) -> Duration {
-        self.ttl
-    }
-
     /// The row, or its absence, if it was asked for recently enough.
-    pub(crate) fn get(&self, key: &Key) -> Option<Hit> {
+    pub(super) fn get(&self, key: &Key) -> Option<Hit> {
         let Entry { facts, asked_at, stamp } = self.rows.as_ref()?.get(key)?;
         let ttl = if facts.is_some() { self.ttl } else { self.negative_ttl };
         let age = self.age(asked_at);
@@ -131,21 +102,21 @@ impl<F: Clone> Cache<F> {
 
     /// A row to fall back on while the database is unavailable. Never an
     /// absence: that would be a guess.
-    pub(crate) fn stale(&self, key: &Key) -> Option<(Facts, Stamp)> {
+    pub(super) fn stale(&self, key: &Key) -> Option<(Facts, Stamp)> {
         let Entry { facts, asked_at, stamp } = self.rows.as_ref()?.get(key)?;
         let is_near = self.age(asked_at) < self.ttl + self.stale_if_error;
         Some((facts.filter(|_| is_near)?, stamp))
     }
 
     /// To be called before the database is asked for a row.
-    pub(crate) fn reading(&self) -> Reading {
+    pub(super) fn reading(&self) -> Reading {
         let [forgotten, doubted] =
             [&self.forgotten, &self.doubted].map(|count| count.load(Ordering::SeqCst));
         Reading { asked_at: self.now(), forgotten, doubted }
     }
 
     /// Remembers what a reading found.
-    pub(crate) fn remember(
+    pub(super) fn remember(
         &self,
         key: Key,
         row: Option<Row>,
@@ -166,9 +137,6 @@ impl<F: Clone> Cache<F> {
             _ => asked_at,
         };
         rows.insert(key, Entry { facts: facts.clone(), asked_at, stamp });
-        if stamp == asked_at {
-            self.drop_file(&key);
-        }
         // Looked at after inserting, so that no write falls between.
         if self.forgotten.load(Ordering::SeqCst) != reading.forgotten {
             rows.remove(&key);
@@ -178,54 +146,27 @@ impl<F: Clone> Cache<F> {
         (facts, stamp)
     }
 
-    /// The file that was opened under this reading of its row, recently enough:
-    /// a row that is read again ahead of time says nothing of a file that could
-    /// not be opened again.
-    pub(crate) fn file(&self, key: &Key, stamp: Stamp) -> Option<F> {
-        let kept = self.files.as_ref()?.get(key)?;
-        (kept.stamp == stamp && self.age(kept.opened_at) < self.ttl).then_some(kept.file)
-    }
-
-    /// Whether any file of this name is kept open.
-    pub(crate) fn holds_file(&self, key: &Key) -> bool {
-        self.files.as_ref().is_some_and(|files| files.contains_key(key))
-    }
-
-    /// Keeps an open file; `opened_at` is when somebody set about opening it.
-    pub(crate) fn keep_file(&self, key: Key, stamp: Stamp, opened_at: Stamp, file: F) {
-        if let Some(files) = &self.files {
-            files.insert(key, Kept { file, stamp, opened_at });
-        }
-    }
-
-    /// Drops the files that are not trusted any more; says whether any are left.
-    pub(crate) fn drop_idle_files(&self) -> bool {
-        let (Some(rows), Some(files)) = (&self.rows, &self.files) else { return false };
-        files.retain(|key, kept| {
-            let row = rows.peek(key);
-            row.is_some_and(|row| row.stamp == kept.stamp) && self.age(kept.opened_at) < self.ttl
-        });
-        !files.is_empty()
+    /// Whether this is still the reading of the row that is remembered.
+    pub(super) fn is_current(&self, key: &Key, stamp: Stamp) -> bool {
+        self.rows.as_ref().and_then(|rows| rows.peek(key)).is_some_and(|row| row.stamp == stamp)
     }
 
     /// Drops what is known of a key, because it is being written.
-    pub(crate) fn forget(&self, key: &Key) {
+    pub(super) fn forget(&self, key: &Key) {
         self.forgotten.fetch_add(1, Ordering::SeqCst);
         if let Some(rows) = &self.rows {
             rows.remove(key);
         }
-        self.drop_file(key);
     }
 
     /// Has a key asked for again, because it is being written, here or in another table:
     /// what is known of it is but good enough to fall back on.
-    pub(crate) fn doubt(&self, key: &Key) {
+    pub(super) fn doubt(&self, key: &Key) {
         self.doubted.fetch_add(1, Ordering::SeqCst);
         self.distrust(key);
     }
 
     fn distrust(&self, key: &Key) {
-        self.drop_file(key);
         let Some(rows) = &self.rows else { return };
         match rows.peek(key) {
             Some(Entry { facts: None, .. }) => drop(rows.remove(key)),
@@ -237,13 +178,7 @@ impl<F: Clone> Cache<F> {
         }
     }
 
-    fn drop_file(&self, key: &Key) {
-        if let Some(files) = &self.files {
-            files.remove(key);
-        }
-    }
-
-    pub(crate) fn now(&self) -> Stamp {
+    fn now(&self) -> Stamp {
         // 64 bits of nanoseconds are 584 years.
         Stamp((self.ttl + self.epoch.elapsed()).as_nanos() as u64)
     }
@@ -266,22 +201,120 @@ fn same(one: Option<&Facts>, other: Option<&Facts>) -> bool {
     one == other
 }
 
-fn evicting<V: Clone>(items: usize) -> Option<Evicting<Key, V>> {
-    // Shards are for threads that meet, which they do not here: one caller at a
-    // time asks, in a web server's event loop or in PHP.
-    let options = OptionsBuilder::new()
-        .shards(1)
-        .estimated_items_capacity(items)
-        .weight_capacity(items as u64)
-        .build()
-        .ok()?;
-    (items > 0).then(|| {
-        Evicting::with_options(options, UnitWeighter, Default::default(), Default::default())
-    })
+impl std::fmt::Debug for Rows {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Rows").field("ttl", &self.ttl).finish_non_exhaustive()
+    }
 }
 
-impl<F> std::fmt::Debug for Cache<F> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Cache").field("ttl", &self.ttl).finish_non_exhaustive()
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rows(options: &[(&str, &str)]) -> Rows {
+        let mut builder = Options::builder();
+        builder.set("dsn", "sqlite:/x").unwrap().set("root", "/").unwrap();
+        for (key, value) in options {
+            builder.set(key, value).unwrap();
+        }
+        Rows::new(&builder.build().unwrap())
+    }
+
+    fn row(size: u64) -> Option<Row> {
+        Some(Row {
+            name: "a".into(),
+            datatype: "image/png".into(),
+            scope: "image".into(),
+            size,
+            mtime: 1,
+            expired: false,
+        })
+    }
+
+    const KEY: Key = [2; 16];
+    const ABSENT: Key = [4; 16];
+
+    #[test]
+    fn a_row_read_before_a_write_is_not_remembered_after_it() {
+        let rows = rows(&[]);
+        let reading = rows.reading();
+        rows.forget(&KEY);
+        rows.remember(KEY, row(1), reading);
+        assert!(rows.get(&KEY).is_none());
+    }
+
+    #[test]
+    fn stale_rows_serve_only_within_their_limit_and_absences_never() {
+        let brief = [("cache_ttl", "1ms"), ("cache_negative_ttl", "1ms")];
+        let strict = rows(&brief);
+        let lenient = rows(&[brief[0], brief[1], ("stale_if_error", "1h")]);
+        for rows in [&strict, &lenient] {
+            rows.remember(KEY, row(3), rows.reading());
+            rows.remember(ABSENT, None, rows.reading());
+        }
+        std::thread::sleep(Duration::from_millis(5));
+        assert_eq!(lenient.stale(&KEY).unwrap().0.size, 3);
+        assert!(lenient.get(&KEY).is_none());
+        assert!(lenient.stale(&ABSENT).is_none());
+        assert!(strict.stale(&KEY).is_none());
+    }
+
+    #[test]
+    fn what_is_in_doubt_is_only_fallen_back_on() {
+        let rows = rows(&[("stale_if_error", "1h")]);
+        let (_, stamp) = rows.remember(KEY, row(3), rows.reading());
+        rows.remember(ABSENT, None, rows.reading());
+        let reading = rows.reading();
+        [KEY, ABSENT].iter().for_each(|key| rows.doubt(key));
+        assert!(rows.get(&KEY).is_none());
+        assert!(rows.get(&ABSENT).is_none());
+        assert_eq!(rows.stale(&KEY).unwrap().0.size, 3);
+        // Read before the write that brought the doubt.
+        rows.remember(KEY, row(5), reading);
+        assert!(rows.get(&KEY).is_none());
+        assert_eq!(rows.stale(&KEY).unwrap().0.size, 5);
+        assert_ne!(rows.remember(KEY, row(5), rows.reading()).1, stamp);
+        assert!(rows.get(&KEY).is_some());
+    }
+
+    #[test]
+    fn a_soft_deleted_row_is_an_absence() {
+        let rows = rows(&[]);
+        let deleted = row(1).map(|row| Row { mtime: -1, expired: true, ..row });
+        assert_eq!(rows.remember(KEY, deleted, rows.reading()).0, None);
+        assert_eq!(rows.get(&KEY).unwrap().facts, None);
+    }
+
+    #[test]
+    fn a_reading_is_current_until_the_row_is_another_one() {
+        let rows = rows(&[]);
+        let (_, first) = rows.remember(KEY, row(1), rows.reading());
+        // The same row, asked for ahead of time.
+        assert_eq!(rows.remember(KEY, row(1), rows.reading()).1, first);
+        assert!(rows.is_current(&KEY, first));
+        let (_, second) = rows.remember(KEY, row(2), rows.reading());
+        assert_ne!(first, second);
+        assert!(!rows.is_current(&KEY, first));
+        // A deletion elsewhere, a write of this process.
+        rows.remember(KEY, None, rows.reading());
+        assert!(!rows.is_current(&KEY, second));
+        let (_, third) = rows.remember(KEY, row(2), rows.reading());
+        rows.forget(&KEY);
+        assert!(!rows.is_current(&KEY, third));
+    }
+
+    #[test]
+    fn a_scan_leaves_what_is_asked_for_often() {
+        let rows = rows(&[("cache_size", "16k")]);
+        let hot: Vec<Key> = (0..10).map(|n| [n; 16]).collect();
+        let remember = |key| rows.remember(key, row(1), rows.reading());
+        hot.iter().for_each(|key| drop(remember(*key)));
+        for round in 0..1000_u128 {
+            hot.iter().for_each(|key| drop(rows.get(key)));
+            for cold in 0..10 {
+                remember((1_000_000 + round * 10 + cold).to_be_bytes());
+            }
+        }
+        assert_eq!(hot.iter().filter(|key| rows.get(key).is_some()).count(), 10);
     }
 }

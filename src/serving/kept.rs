@@ -1,0 +1,140 @@
+//! Files that stay open.
+//!
+//! A descriptor is trusted as long as the row under which it was opened, but no longer than
+//! `cache_ttl` from when it was opened, and closed soon after.
+
+use std::time::{Duration, Instant};
+
+use crate::config::Options;
+use crate::evicting::{Evicting, evicting};
+use crate::lookup::Stamp;
+use crate::name::Key;
+
+#[derive(Debug, Clone)]
+struct Entry<F> {
+    file: F,
+    /// The reading of the row under which it was opened.
+    stamp: Stamp,
+    opened_at: Instant,
+}
+
+/// The open files of one process; `F` is one.
+pub(super) struct Kept<F> {
+    /// `None` where the options switch it off.
+    files: Option<Evicting<Entry<F>>>,
+    ttl: Duration,
+}
+
+impl<F: Clone> Kept<F> {
+    /// Keeps at most so many, whatever the options say.
+    pub(super) fn new(options: &Options, most: usize) -> Self {
+        let most = if options.cache_ttl.is_zero() { 0 } else { options.cache_files.min(most) };
+        Kept { files: evicting(most), ttl: options.cache_ttl }
+    }
+
+    /// The file that was opened under this reading of its row, recently enough:
+    /// a row that is read again ahead of time says nothing of a file that could
+    /// not be opened again.
+    pub(super) fn get(&self, key: &Key, stamp: Stamp) -> Option<F> {
+        let kept = self.files.as_ref()?.get(key)?;
+        (kept.stamp == stamp && kept.opened_at.elapsed() < self.ttl).then_some(kept.file)
+    }
+
+    /// Whether any file of this name is kept open.
+    pub(super) fn holds(&self, key: &Key) -> bool {
+        self.files.as_ref().is_some_and(|files| files.contains_key(key))
+    }
+
+    /// Keeps an open file; `opened_at` is when somebody set about opening it.
+    pub(super) fn keep(&self, key: Key, stamp: Stamp, opened_at: Instant, file: F) {
+        if let Some(files) = &self.files {
+            files.insert(key, Entry { file, stamp, opened_at });
+        }
+    }
+
+    pub(super) fn drop(&self, key: &Key) {
+        if let Some(files) = &self.files {
+            files.remove(key);
+        }
+    }
+
+    /// Drops what was opened under another reading of the row than this.
+    pub(super) fn keep_only(&self, key: &Key, stamp: Stamp) {
+        let files = self.files.as_ref();
+        if files.and_then(|files| files.peek(key)).is_some_and(|kept| kept.stamp != stamp) {
+            self.drop(key);
+        }
+    }
+
+    /// Drops the files that are not trusted any more; says whether any are left.
+    pub(super) fn drop_idle(&self, is_current: impl Fn(&Key, Stamp) -> bool) -> bool {
+        let Some(files) = &self.files else { return false };
+        files
+            .retain(|key, kept| is_current(key, kept.stamp) && kept.opened_at.elapsed() < self.ttl);
+        !files.is_empty()
+    }
+
+    /// How long one is trusted.
+    pub(super) fn ttl(&self) -> Duration {
+        self.ttl
+    }
+}
+
+impl<F> std::fmt::Debug for Kept<F> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Kept").field("ttl", &self.ttl).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    const KEY: Key = [2; 16];
+    const FIRST: Stamp = Stamp::at(1);
+    const SECOND: Stamp = Stamp::at(2);
+
+    fn kept(ttl: &str) -> (Kept<Arc<str>>, Arc<str>) {
+        let mut options = Options::builder();
+        options.set("dsn", "sqlite:/x").unwrap().set("root", "/").unwrap();
+        options.set("cache_ttl", ttl).unwrap();
+        let (kept, file) = (Kept::new(&options.build().unwrap(), 100), Arc::<str>::from("open"));
+        kept.keep(KEY, FIRST, Instant::now(), Arc::clone(&file));
+        (kept, file)
+    }
+
+    #[test]
+    fn a_file_goes_with_its_row() {
+        let (kept, file) = kept("5s");
+        kept.keep_only(&KEY, FIRST);
+        assert!(kept.get(&KEY, FIRST).is_some());
+        assert!(kept.get(&KEY, SECOND).is_none());
+        kept.keep_only(&KEY, SECOND);
+        assert_eq!(Arc::strong_count(&file), 1);
+        kept.keep(KEY, SECOND, Instant::now(), Arc::clone(&file));
+        kept.drop(&KEY);
+        assert_eq!(Arc::strong_count(&file), 1);
+    }
+
+    #[test]
+    fn files_that_nobody_asks_for_are_closed() {
+        for (ttl, pause, is_current) in [("1ms", 10, true), ("5s", 0, false)] {
+            let (kept, file) = kept(ttl);
+            std::thread::sleep(Duration::from_millis(pause));
+            assert!(!kept.drop_idle(|_, _| is_current));
+            assert_eq!(Arc::strong_count(&file), 1);
+        }
+        let (kept, _) = kept("5s");
+        assert!(kept.drop_idle(|_, stamp| stamp == FIRST));
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_opened_again_has_its_time_and_no_more() {
+        let (kept, _) = kept("1ms");
+        std::thread::sleep(Duration::from_millis(10));
+        // Its row is the same as ever.
+        assert!(kept.get(&KEY, FIRST).is_none());
+    }
+}
