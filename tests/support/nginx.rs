@@ -151,7 +151,7 @@ impl Builder {
     pub fn start(self) -> Result<Nginx> {
         let file = self.dir.path().join("nginx.conf");
         fs::write(&file, self.config())?;
-        let command = wrapped(&self.under, self.command(&file)?);
+        let command = self.command(&file)?;
         // TERM, for the master must live long enough to end its workers.
         let log = self.dir.path().join("stderr.log");
         let mut daemon = Daemon::start(&command, None, Signal::SIGTERM, &log)?;
@@ -161,7 +161,15 @@ impl Builder {
     }
 
     fn command(&self, config: &Path) -> Result<Command> {
-        let mut command = Command::new(self.release.program().ok_or("nginx is not installed")?);
+        let program = self.release.program().ok_or("nginx is not installed")?;
+        let mut command = match self.under.as_slice() {
+            [] => Command::new(program),
+            [wrapper, arguments @ ..] => {
+                let mut command = Command::new(wrapper);
+                command.args(arguments).arg(program);
+                command
+            }
+        };
         command.arg("-p").arg(self.dir.path()).arg("-c").arg(config).args(["-e", "stderr"]);
         Ok(command)
     }
@@ -266,14 +274,6 @@ impl Drop for Nginx {
             eprintln!("nginx on port {} said:\n{}", self.port(), self.error_log());
         }
     }
-}
-
-/// The same command, started by another.
-fn wrapped(wrapper: &[String], command: Command) -> Command {
-    let [program, arguments @ ..] = wrapper else { return command };
-    let mut outer = Command::new(program);
-    outer.args(arguments).arg(command.get_program()).args(command.get_args());
-    outer
 }
 
 fn parent_of(pid: u32) -> Option<u32> {
