@@ -14,3 +14,8 @@ pub(crate) fn number() -> io::Result<u64> {
     fill(&mut bytes)?;
     Ok(u64::from_ne_bytes(bytes))
 }
+
+/// Why libraries get none: from glibc 2.41 on they find the call in the vDSO, and look no further.
+pub(crate) fn refusal() -> Option<io::Error> {
+    getrandom::fill(&mut [0]).err().map(io::Error::from)
+}

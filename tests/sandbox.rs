@@ -11,11 +11,12 @@ use std::process::{Command, Stdio};
 use nix::errno::Errno;
 use tempfile::TempDir;
 
+use crate::support::db::Backend;
 use crate::support::faults::injected;
 use crate::support::http::get;
 use crate::support::nginx::Nginx;
 use crate::support::process::{compiled, scratch, wait_for};
-use crate::support::{Need, Result, Trials, built};
+use crate::support::{Need, Result, Servers, Trials, built};
 
 /// What the code calls, and what the libraries below it may.
 const CALLS: [&str; 13] = [
@@ -44,6 +45,11 @@ pub(crate) fn register(trials: &mut Trials) {
     let mut group = trials.group("sandbox", &[Need::Programs(&["cc", "nginx"]), Need::MODULE]);
     for errno in REFUSALS {
         group.add(&format!("nginx_does_without::{errno:?}"), move |_| nginx(errno));
+    }
+    let mut group = trials.group("sandbox", &[Need::Programs(&["cc"]), Need::POSTGRES]);
+    for errno in REFUSALS {
+        let name = format!("a_login_has_random_numbers_or_says_why::{errno:?}::postgres");
+        group.add(&name, move |servers| login(servers, errno));
     }
     let needs = [Need::Programs(&["cc", "php"]), Need::Built("ezdfs.so")];
     let mut group = trials.group("sandbox", &needs);
@@ -152,6 +158,16 @@ fn command(errno: Errno) -> Result {
             "a system call of the command is refused (ENOSYS)",
         );
     }
+    Ok(())
+}
+
+/// sqlx has random numbers from nowhere but getrandom(2) where glibc has it in the vDSO.
+fn login(servers: &Servers, errno: Errno) -> Result {
+    let database = Backend::Postgres.fresh(servers)?;
+    let sandbox = Sandbox::new(errno, "getrandom".to_owned())?;
+    let ezdfs = Path::new(env!("CARGO_BIN_EXE_ezdfs"));
+    let (is_done, said) = sandbox.output(ezdfs, &["schema", "--create", "--dsn", &database.dsn])?;
+    assert!(is_done || said.contains("getrandom(2) is refused"), "{said}");
     Ok(())
 }
 
