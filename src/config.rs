@@ -212,6 +212,21 @@ impl OptionsBuilder {
     }
 }
 
+/// The text of an option where a language has a number. A permission is the number itself then
+/// (`0644` in PHP, `0o644` in TOML), not its decimal digits.
+///
+/// # Errors
+///
+/// [`ErrorKind::InvalidConfig`] with the key as subject where decimal digits seem to be meant.
+pub fn text_of_number(key: &str, number: i64) -> Result<String> {
+    let text = match key {
+        "file_mode" => value::file_mode_of_number(number),
+        "dir_mode" => value::dir_mode_of_number(number),
+        _ => Ok(number.to_string()),
+    };
+    text.map_err(|reason| bad(shown_key(key), reason))
+}
+
 fn bad(key: &str, reason: impl Into<std::borrow::Cow<'static, str>>) -> Error {
     Error::new(ErrorKind::InvalidConfig, "option", key, reason)
 }
@@ -283,6 +298,23 @@ mod tests {
         }
         let missing = Options::builder().build().expect_err("nothing set");
         assert_eq!(missing.subject(), "dsn");
+    }
+
+    #[test]
+    fn a_number_is_a_permission_unless_its_digits_look_like_one() {
+        for mode in [0o600, 0o640, 0o644, 0o660, 0o664, 0o666, 0o604] {
+            assert_eq!(text_of_number("file_mode", mode).unwrap(), format!("{mode:04o}"));
+        }
+        for mode in [0o700, 0o750, 0o755, 0o770, 0o775, 0o777, 0o705, 0o2775] {
+            assert_eq!(text_of_number("dir_mode", mode).unwrap(), format!("{mode:04o}"));
+        }
+        for digits in [600, 640, 644, 660, 664, 666, 440, 444, -1, 4096] {
+            text_of_number("file_mode", digits).unwrap_err();
+        }
+        for digits in [700, 750, 755, 770, 775, 777, 2775, 1777] {
+            text_of_number("dir_mode", digits).unwrap_err();
+        }
+        assert_eq!(text_of_number("max_connections", 644).unwrap(), "644");
     }
 
     #[test]

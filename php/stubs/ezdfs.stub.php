@@ -248,7 +248,7 @@ namespace Ezdfs {
          *
          * @param array<string, string|int|null> $options dsn, root, name_prefix, url_prefix, table,
          *     ...: see php/README.md. A null leaves it to php.ini. An integer for file_mode or
-         *     dir_mode is a permission (0644), not its decimal digits.
+         *     dir_mode is a permission (0644), not its decimal digits (644, which are refused).
          * @throws Exception\InvalidConfigException an option is unknown, missing or malformed
          */
         public function __construct(#[\SensitiveParameter] array $options) {}

@@ -11,7 +11,7 @@ use nix::fcntl::OFlag;
 use nix::unistd::geteuid;
 
 use super::{output, tell};
-use crate::config::{Options, OptionsBuilder, VOCABULARY, shown_key};
+use crate::config::{Options, OptionsBuilder, VOCABULARY, shown_key, text_of_number};
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::Store;
 
@@ -117,19 +117,19 @@ fn read_file(path: &Path, mut file: File, options: &mut OptionsBuilder) -> Resul
         let reason = format!("is not TOML{place}; strings stand in quotes, no key stands twice");
         config_error(&shown, reason)
     })?;
+    let unusable =
+        |error| config_error(&shown, "has an option that cannot be used").with_source(error);
     for (key, value) in table {
         let text = match value {
             toml::Value::String(text) => text,
-            toml::Value::Integer(number) => number.to_string(),
+            toml::Value::Integer(number) => text_of_number(&key, number).map_err(unusable)?,
             _ => {
                 let key = shown_key(&key);
                 let reason = format!("option {key:?} must be a string or a whole number");
                 return Err(config_error(&shown, reason));
             }
         };
-        options.set(&key, &text).map_err(|error| {
-            config_error(&shown, "has an option that cannot be used").with_source(error)
-        })?;
+        options.set(&key, &text).map_err(unusable)?;
     }
     Ok(())
 }

@@ -69,23 +69,51 @@ fn mode(text: &str, owner_needs: u32) -> Result<u32, String> {
     let mode = u32::from_str_radix(digits, 8)
         .ok()
         .filter(|mode| *mode <= 0o7777)
-        .ok_or_else(|| refused(text, "is not an octal permission such as 0644"))?;
+        .ok_or("is not an octal permission such as 0644")?;
     if mode & owner_needs == owner_needs {
         Ok(mode)
     } else {
-        let reason = format!("would lock out its own owner (needs at least 0{owner_needs:o})");
-        Err(refused(text, reason))
+        Err(format!("would lock out its own owner (needs at least 0{owner_needs:o})"))
     }
 }
 
-pub(super) fn file_mode(text: &str) -> Result<u32, String> {
-    mode(text, 0o600)
-}
+const OWNER_OF_FILE: u32 = 0o600;
 
 /// The kernels' documentation has an example with the modes of files and
 /// directories swapped; a directory without `x` is refused here.
+const OWNER_OF_DIR: u32 = 0o700;
+
+pub(super) fn file_mode(text: &str) -> Result<u32, String> {
+    mode(text, OWNER_OF_FILE).map_err(|reason| refused(text, reason))
+}
+
 pub(super) fn dir_mode(text: &str) -> Result<u32, String> {
-    mode(text, 0o700)
+    mode(text, OWNER_OF_DIR).map_err(|reason| refused(text, reason))
+}
+
+pub(super) fn file_mode_of_number(number: i64) -> Result<String, String> {
+    mode_of_number(number, OWNER_OF_FILE)
+}
+
+pub(super) fn dir_mode_of_number(number: i64) -> Result<String, String> {
+    mode_of_number(number, OWNER_OF_DIR)
+}
+
+/// The text of a permission that was read as a number: from an octal literal, or from decimal
+/// digits that were meant as one, which nearly always make an odd permission.
+fn mode_of_number(number: i64, owner_needs: u32) -> Result<String, String> {
+    let text = format!("{number:04o}");
+    let reason = match mode(&text, owner_needs) {
+        Ok(mode) if (mode | mode >> 3) & 0o7 & !(mode >> 6) == 0 => return Ok(text),
+        Ok(_) => "allows others what its owner may not".to_owned(),
+        Err(reason) => reason,
+    };
+    let meant = format!("{number:04}");
+    let meant = match mode(&meant, owner_needs) {
+        Ok(_) => format!("; did you mean '{meant}', in quotes?"),
+        Err(_) => String::new(),
+    };
+    Err(format!("{number} is {text} in octal, which {reason}{meant}"))
 }
 
 pub(super) fn durability(text: &str) -> Result<Durability, String> {

@@ -21,6 +21,7 @@ pub(super) fn register(group: &mut Group<'_>) {
     group.add("what_is_no_file_is_refused_at_once", |_| no_regular_file());
     group.add("verbose_says_which_file_was_read", |_| verbose());
     group.add("a_broken_file_is_told_by_line", |_| broken_file());
+    group.add("a_number_in_a_file_is_the_permission", |_| permissions_as_numbers());
     group.add("no_message_about_a_file_holds_the_password", |_| secrets_of_files());
     group.add("no_message_about_an_option_holds_the_password", |_| secrets_of_options());
     group.add("no_message_about_a_dsn_holds_the_password", |_| secrets_of_dsns());
@@ -189,6 +190,26 @@ fn broken_file() {
         let output = cli.with_store(&["ls"]).env("EZDFS_CONFIG", &file).output().unwrap();
         refused(&output, &[&[file.to_str().unwrap()], words].concat());
     }
+}
+
+/// TOML has octal literals: their digits are read before ezdfs sees them.
+fn permissions_as_numbers() {
+    let cli = Cli::new(None);
+    let with_file = |text: &str| {
+        let file = cli.configuration(text);
+        cli.with_store(&["put", "images/1/a"]).env("EZDFS_CONFIG", &file).output().unwrap()
+    };
+    for text in
+        ["file_mode = 0o640\ndir_mode = 0o750\n", "file_mode = \"0640\"\ndir_mode = \"750\"\n"]
+    {
+        let output = with_file(text);
+        assert!(output.status.success(), "{text}: {}", stderr(&output));
+        let mode = |path: &str| cli.root().join(path).metadata().unwrap().permissions().mode();
+        assert_eq!((mode("images/1/a") & 0o7777, mode("images/1") & 0o7777), (0o640, 0o750));
+    }
+    refused(&with_file("file_mode = 644\n"), &["file_mode", "644 is 1204 in octal", "'0644'"]);
+    refused(&with_file("dir_mode = 755\n"), &["dir_mode", "755 is 1363 in octal", "'0755'"]);
+    refused(&with_file("file_mode = -1\n"), &["file_mode", "-1 is 17"]);
 }
 
 fn secrets_of_files() {

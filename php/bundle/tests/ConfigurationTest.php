@@ -131,13 +131,13 @@ final class ConfigurationTest extends SiteTestCase
         $directory = 'directory: "/path/to/nfs/$var_dir$", ';
 
         return [
-            'a mode without quotes' => ['binarydata', $directory . 'permissions: { files: 644 }', 'permissions.files', "644 is no permission"],
+            'a mode without quotes' => ['binarydata', $directory . 'permissions: { files: 644 }', 'permissions.files', '644 is 1204 in octal'],
             'what was meant' => ['binarydata', $directory . 'permissions: { directories: 755 }', 'permissions.directories', "'0755', in quotes"],
             'a mode that is none' => ['binarydata', $directory . 'permissions: { files: "0888" }', 'permissions.files', '0888'],
             'modes the wrong way round' => [
                 'binarydata', $directory . 'permissions: { files: "0750", directories: "0640" }', 'permissions.directories', '0640',
             ],
-            'a mode among the options' => ['binarydata', $directory . 'options: { dir_mode: 755 }', 'options.dir_mode', '755 is no'],
+            'a mode among the options' => ['binarydata', $directory . 'options: { dir_mode: 755 }', 'options.dir_mode', '755 is 1363 in octal'],
             'a relative directory' => ['binarydata', 'directory: "nfs/$var_dir$"', 'directory', '"nfs/"'],
             'a directory without a setting' => ['binarydata', 'directory: web/var', 'directory', '"web/var"'],
             'an unknown option' => ['binarydata', $directory . 'options: { durabilty: full }', 'options.durabilty', 'unknown option'],

@@ -7,7 +7,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use ext_php_rs::flags::IniEntryPermission;
 use ext_php_rs::types::Zval;
 use ext_php_rs::zend::IniEntryDef;
-use ezdfs::config::{VOCABULARY, shown_key};
+use ezdfs::config::{VOCABULARY, shown_key, text_of_number};
 use ezdfs::{ErrorKind, Options, Store};
 
 use crate::failure::Failure;
@@ -57,9 +57,7 @@ fn text(key: &str, value: &Zval) -> Result<String, Failure> {
     let shown = shown_key(key);
     let refuse = |reason| Failure::refused(ErrorKind::InvalidConfig, "option", shown, reason);
     if let Some(number) = value.long() {
-        // PHP and YAML have read 0644 as a number by then.
-        let is_mode = key.ends_with("_mode");
-        return Ok(if is_mode { format!("{number:04o}") } else { number.to_string() });
+        return Ok(text_of_number(key, number)?);
     }
     let bytes = value.zend_str().ok_or_else(|| refuse("must be a string or an integer"))?;
     let text = std::str::from_utf8(bytes.as_bytes()).map_err(|_| refuse("is not UTF-8"))?;

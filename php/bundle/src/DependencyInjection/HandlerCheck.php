@@ -96,19 +96,8 @@ final class HandlerCheck
         } catch (InvalidConfigException $e) {
             // What php.ini says wrongly is none of this key's.
             $isOfIni = str_starts_with($e->getSubject(), 'ezdfs.');
-            throw $isOfIni ? $e : $this->refused($where, $this->reason($option, $value, $e));
+            throw $isOfIni ? $e : $this->refused($where, preg_replace('/^option ".*?": /', '', $e->getMessage()));
         }
-    }
-
-    private function reason(string $option, #[\SensitiveParameter] mixed $value, InvalidConfigException $e): string
-    {
-        if (\is_int($value) && \in_array($option, self::MODES, true)) {
-            $quoted = preg_match('/^[0-7]{3,4}$/', (string) $value) ? sprintf(": did you mean '%04d', in quotes?", $value) : '';
-
-            return sprintf('%d is no permission: the number is %o in octal%s', $value, $value, $quoted);
-        }
-
-        return preg_replace('/^option ".*?": /', '', $e->getMessage());
     }
 
     private function refused(string $where, string $reason): InvalidConfigurationException
