@@ -6,6 +6,7 @@
 //! code takes.
 
 mod certified;
+mod feed;
 mod flaws;
 mod protocol;
 #[cfg(feature = "failpoints")]
@@ -40,6 +41,7 @@ pub(crate) fn register(trials: &mut Trials) {
     }
     group.add("a_lock_lost_unnoticed_is_beyond_the_protocol", |_| lost_lock());
     certified::register(trials);
+    feed::register(trials);
     #[cfg(feature = "failpoints")]
     tie::register(trials);
 }
