@@ -4,6 +4,7 @@ mod connect;
 mod connection;
 mod database;
 mod fault;
+mod feed;
 mod find;
 mod fitness;
 mod fitted;
@@ -50,6 +51,7 @@ use siblings::Siblings;
 use sql::Sql;
 
 pub(crate) use fault::{Attempts, has_rolled_back};
+pub use feed::FeedState;
 pub(crate) use list::Page;
 pub(crate) use locked::{Keyed, Locked};
 pub(crate) use pending::PendingWrite;

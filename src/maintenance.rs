@@ -12,6 +12,7 @@ mod remove;
 mod restore;
 mod schema;
 
+pub use crate::index::FeedState;
 pub use crate::index::Record;
 pub use empty::{Emptied, EmptyOptions, empty_trash};
 pub use exclude::Exclude;
@@ -22,7 +23,7 @@ pub use progress::{Phase, Progress};
 pub use purge::{PurgeOptions, PurgeReport, Purged, purge};
 pub use remove::{Remove, RemoveOptions, RemoveReport, Target};
 pub use restore::{RestoreOptions, RestoreReport, RestoredFiles, restore};
-pub use schema::{Abilities, Ability, abilities};
+pub use schema::{Abilities, Ability, abilities, create_feed, drop_feed};
 
 use std::path::{Path, PathBuf};
 

@@ -14,6 +14,7 @@ mod connect;
 mod crash;
 mod database;
 mod demo;
+mod feed;
 mod fsck;
 mod galera;
 mod hands;
@@ -58,6 +59,7 @@ fn main() -> ExitCode {
     model::register(&mut trials);
     nginx::register(&mut trials);
     nfs_client::register(&mut trials);
+    feed::register(&mut trials);
     fsck::register(&mut trials);
     galera::register(&mut trials);
     hands::register(&mut trials);

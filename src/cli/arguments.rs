@@ -53,7 +53,15 @@ pub(super) fn command() -> Command {
         .subcommand(
             Command::new("schema")
                 .about("Check the metadata table, or create it")
-                .arg(flag("create", "Create the table where there is none")),
+                .arg(flag("create", "Create the table where there is none"))
+                .arg(flag(
+                    "create-feed",
+                    "Create a log of all changes, and the triggers that write it",
+                ))
+                .arg(
+                    flag("drop-feed", "Remove the log of changes and its triggers")
+                        .conflicts_with("create-feed"),
+                ),
         )
         .subcommand(
             Command::new("put")

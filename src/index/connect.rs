@@ -25,6 +25,9 @@ const FULL_PAUSE: Duration = Duration::from_millis(20);
 pub(super) enum Purpose {
     Read,
     Write,
+    /// To read what a server that takes writes has.
+    #[cfg(test)]
+    Follow,
 }
 
 /// Makes connections for the pool, and looks at those that come back to it.
@@ -112,14 +115,20 @@ impl Pool {
         if purpose == Purpose::Read {
             return self.any().await;
         }
-        let turn = self.turn().await?;
+        let turn = match purpose {
+            Purpose::Write => Some(self.turn().await?),
+            _ => None,
+        };
         let mut guard = self.any().await?;
         if !guard.is_writable() && self.servers.may_reconsider() {
             guard.reconsider();
             guard = self.any().await?;
         }
         if guard.is_writable() {
-            return Ok(guard.with_turn(turn));
+            return Ok(match turn {
+                Some(turn) => guard.with_turn(turn),
+                None => guard,
+            });
         }
         let reason = "no server of the dsn takes writes: those that answer are read-only";
         Err(Error::new(ErrorKind::Unavailable, "connect", "database", reason))

@@ -1,6 +1,9 @@
 //! A connection to any of the databases, as sqlx has it for all of them. Not its
 //! `AnyConnection`, which takes no options but those of a URL.
 
+#[cfg(test)]
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use sqlx::Row as _;
 use sqlx::any::{AnyArguments, AnyRow};
@@ -14,8 +17,14 @@ use super::query::Query;
 #[derive(Debug)]
 pub(super) struct Connection {
     backend: Box<dyn AnyConnectionBackend>,
+    /// Among all that this process has made.
+    #[cfg(test)]
+    number: u64,
     marker: Option<String>,
 }
+
+#[cfg(test)]
+static MADE: AtomicU64 = AtomicU64::new(0);
 
 /// What a statement gave.
 #[derive(Default)]
@@ -26,7 +35,18 @@ pub(super) struct Answer {
 
 impl Connection {
     pub(super) fn new(connection: impl AnyConnectionBackend) -> Self {
-        Connection { backend: Box::new(connection), marker: None }
+        Connection {
+            backend: Box::new(connection),
+            #[cfg(test)]
+            number: MADE.fetch_add(1, Ordering::Relaxed),
+            marker: None,
+        }
+    }
+
+    /// Tells it from all others that this process has made.
+    #[cfg(test)]
+    pub(super) fn number(&self) -> u64 {
+        self.number
     }
 
     /// One whose server was told something when it was made.

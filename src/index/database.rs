@@ -39,6 +39,8 @@ pub(super) enum Meaning {
     Login,
     /// The user may not do this.
     Privilege,
+    /// Triggers change what the binary log is to say, so this user may make none.
+    Untrusted,
     /// A value does not fit its column.
     Input,
     /// The database has not the characters for it.
@@ -193,6 +195,64 @@ pub(super) trait Database: Debug + Send + Sync {
     /// The statements that create the table and its indexes, with the column types
     /// and index names of the kernels and names that compare by bytes.
     fn create(&self, table: &str) -> Vec<String>;
+
+    /// The schema of a table, fit to stand in a statement, where triggers must name it. Two
+    /// places, as above.
+    fn schema_of(&self) -> Option<&'static str> {
+        None
+    }
+
+    /// Creates the table of the changes, with columns that can hold whatever the other's can:
+    /// what does not fit would fail the writer.
+    fn create_log(&self, log: &str) -> String;
+
+    /// What logs the changes.
+    fn triggers(&self, feed: &Feed) -> Vec<Trigger>;
+
+    /// Names of triggers, and what ends with their definitions if they are as they should be. Two
+    /// places, as above.
+    fn found_triggers(&self) -> &'static str;
+
+    /// Microseconds since the epoch.
+    fn microseconds(&self) -> &'static str;
+
+    /// What another server says otherwise, as text that may stand beside keys in a log.
+    #[cfg(test)]
+    fn incarnation(&self) -> &'static str;
+
+    /// The settings of a server that takes no writes, in the same way: none of them is on.
+    #[cfg(test)]
+    fn read_only_settings(&self) -> &'static str;
+
+    /// A key from a log, to be compared with those of a table.
+    #[cfg(test)]
+    fn logged_key(&self, key: &str, collation: &str) -> String {
+        let _ = collation;
+        key.to_owned()
+    }
+}
+
+/// Names of a change log.
+#[derive(Debug)]
+pub(super) struct Feed {
+    /// The metadata table.
+    pub(super) table: String,
+    /// The table of the changes.
+    pub(super) log: String,
+    /// What names of the same schema begin with: nothing, or the schema and a dot.
+    pub(super) schema: String,
+    /// The metadata table's name without its schema.
+    pub(super) local: String,
+}
+
+/// A trigger.
+#[derive(Debug)]
+pub(super) struct Trigger {
+    pub(super) name: String,
+    /// What tells it from others of its name.
+    pub(super) definition: String,
+    pub(super) create: Vec<String>,
+    pub(super) drop: Vec<String>,
 }
 
 /// An attempt to connect.

@@ -21,6 +21,11 @@ pub(super) fn convert(error: sqlx::Error, operation: &'static str, subject: &str
             Meaning::Privilege => {
                 (ErrorKind::InvalidConfig, "the database's user lacks a privilege")
             }
+            Meaning::Untrusted => (
+                ErrorKind::InvalidConfig,
+                "the server has a binary log, and lets only users with SUPER make triggers then, \
+                 unless log_bin_trust_function_creators is on",
+            ),
             Meaning::Input | Meaning::Untranslatable => {
                 (ErrorKind::InvalidInput, "the table cannot hold this")
             }

@@ -173,6 +173,14 @@ impl Guard {
         self.run(operation, subject, sent).await
     }
 
+    /// What tells the connection from others; nothing where a pooler lends another one for each
+    /// transaction.
+    #[cfg(test)]
+    pub(super) fn number(&self) -> Option<u64> {
+        let link = self.object.as_ref()?;
+        (!link.is_pooled()).then(|| link.connection.number())
+    }
+
     fn is_pooled(&self) -> bool {
         self.object.as_ref().is_some_and(|link| link.is_pooled())
     }

@@ -18,6 +18,9 @@ pub(crate) struct Shape {
     pub(super) status_is_boolean: Option<bool>,
     /// `name_hash` is a blank-padded `char`.
     pub(super) hash_is_padded: bool,
+    /// `name_hash` has this collation, where those of columns matter.
+    #[cfg(test)]
+    pub(super) key_collation: String,
     /// Names have this character set, if that is a property of columns.
     pub(super) charset: String,
     /// The columns that are missing.
@@ -129,6 +132,8 @@ pub(super) async fn inspect(
         expired_is_boolean: type_of("expired").is_some_and(is_boolean),
         status_is_boolean: type_of("status").map(is_boolean),
         hash_is_padded: type_of("name_hash") == Some("character"),
+        #[cfg(test)]
+        key_collation: column("name_hash").map(|it| it.collation.clone()).unwrap_or_default(),
         charset: column("name").map(|column| column.charset.clone()).unwrap_or_default(),
         type_length: column("datatype").and_then(|column| column.length),
         hash_length: column("name_hash").and_then(|column| column.length),
@@ -149,6 +154,18 @@ struct Column {
     /// In characters; `None` where it is not limited.
     length: Option<i64>,
     charset: String,
+    #[cfg(test)]
+    collation: String,
+}
+
+/// The names of a table's columns; none where there is no table.
+pub(super) async fn column_names(
+    connection: &mut Guard,
+    database: &dyn Database,
+    table: &str,
+) -> Result<Vec<String>> {
+    let columns = columns(connection, database, table).await?;
+    Ok(columns.into_iter().map(|column| column.name).collect())
 }
 
 /// None where there is no table.
@@ -161,7 +178,14 @@ async fn columns(
     let rows = connection.fetch_all("inspect", table, query).await?;
     let column = |row: &AnyRow| {
         let (name, kind) = (row.try_get(0)?, row.try_get(1)?);
-        Ok(Column { name, kind, charset: row.try_get(2)?, length: row.try_get(3)? })
+        Ok(Column {
+            name,
+            kind,
+            charset: row.try_get(2)?,
+            length: row.try_get(3)?,
+            #[cfg(test)]
+            collation: row.try_get(4)?,
+        })
     };
     let columns: Result<_, sqlx::Error> = rows.iter().map(column).collect();
     columns.map_err(|error| fault::convert(error, "inspect", table))

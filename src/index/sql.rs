@@ -1,6 +1,7 @@
 //! The statements: their only home, one method each. What the databases spell in
 //! different ways is in [`super::database`].
 
+pub(super) mod feed;
 mod record;
 mod select;
 mod survey;
@@ -45,6 +46,9 @@ pub(super) struct Sql {
     /// `name_hash` is `char(32)`, compared as such so that the key is used.
     padded_hash: bool,
     has_transactions: bool,
+    /// Of keys.
+    #[cfg(test)]
+    key_collation: String,
     /// Of names.
     charset: String,
 }
@@ -68,6 +72,8 @@ impl Sql {
             status_is_boolean: shape.status_is_boolean,
             padded_hash: shape.hash_is_padded,
             has_transactions: shape.has_transactions(),
+            #[cfg(test)]
+            key_collation: shape.key_collation.clone(),
             charset: shape.charset.clone(),
         }
     }

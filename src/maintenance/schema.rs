@@ -3,6 +3,7 @@
 use nix::unistd::{AccessFlags, access};
 
 use crate::error::{Error, Result};
+use crate::index::FeedState;
 use crate::runtime;
 use crate::store::Store;
 
@@ -37,6 +38,8 @@ pub struct Abilities {
     pub tasks: Vec<Ability>,
     /// What is not as it should be, though it is in nobody's way.
     pub advice: Vec<String>,
+    /// Whether other nodes can be told what changes.
+    pub feed: FeedState,
 }
 
 /// Finds out what can be done with a store by the database's user and the process's: looks
@@ -62,7 +65,31 @@ pub fn abilities(store: &Store) -> Result<Abilities> {
         }
         Ability { task: task.name, lacks }
     });
-    Ok(Abilities { tasks: tasks.collect(), advice: fitness.advice })
+    let feed = runtime::block_on(process.index().feed_state())?;
+    Ok(Abilities { tasks: tasks.collect(), advice: fitness.advice, feed })
+}
+
+/// Makes the change log: a table beside the metadata table, and triggers that write the key of
+/// every row into it that anybody changes. What is there and right is left; what is not is begun
+/// anew. It grows. Blocks.
+///
+/// # Errors
+///
+/// [`ErrorKind::InvalidConfig`](crate::ErrorKind::InvalidConfig) where the database's user may
+/// not make it, [`ErrorKind::Schema`](crate::ErrorKind::Schema) where another table has its name.
+pub fn create_feed(store: &Store) -> Result<()> {
+    let process = store.process()?;
+    runtime::block_on(process.index().create_feed())
+}
+
+/// Removes the change log and its triggers, if they are there. Blocks.
+///
+/// # Errors
+///
+/// As [`create_feed`].
+pub fn drop_feed(store: &Store) -> Result<()> {
+    let process = store.process()?;
+    runtime::block_on(process.index().drop_feed())
 }
 
 /// What is wrong with the root for whoever reads. A bare one is right where nothing was

@@ -4,7 +4,8 @@ use futures_util::FutureExt as _;
 use sqlx::ConnectOptions as _;
 
 use super::{
-    Connecting, Database, Facts, Meaning, Range, Session, Settling, created_columns, is_on,
+    Connecting, Database, Facts, Feed, Meaning, Range, Session, Settling, Trigger, created_columns,
+    is_on,
 };
 use crate::config::dsn::{Address, TlsMode};
 use crate::index::connection::Connection;
@@ -27,10 +28,11 @@ pub(super) fn meaning(number: u16) -> Meaning {
         1053 | 1077 | 1079 | 1927 | 2006 | 2013 => Meaning::Lost,
         1044 | 1045 | 1049 | 1698 => Meaning::Login,
         1142 | 1143 | 1227 => Meaning::Privilege,
+        1419 => Meaning::Untrusted,
         1264 | 1265 | 1292 | 1300 | 1366 | 1406 | 1048 | 3988 => Meaning::Input,
         1062 => Meaning::Duplicate,
-        // A character set that is another by now; of views.
-        1054 | 1146 | 1109 | 1267 | 1356 | 1449 => Meaning::Schema,
+        // A character set that is another by now; of views; a view instead of a table.
+        1054 | 1146 | 1109 | 1267 | 1356 | 1449 | 1347 => Meaning::Schema,
         _ => Meaning::Unavailable,
     }
 }
@@ -138,7 +140,7 @@ impl Database for MySql {
     fn columns(&self) -> &'static str {
         "SELECT CAST(LOWER(column_name) AS CHAR), CAST(LOWER(data_type) AS CHAR), \
          CAST(LOWER(COALESCE(character_set_name, '')) AS CHAR), \
-         CAST(character_maximum_length AS SIGNED) \
+         CAST(character_maximum_length AS SIGNED), CAST(COALESCE(collation_name, '') AS CHAR) \
          FROM information_schema.columns \
          WHERE table_schema = COALESCE(?, DATABASE()) AND table_name = ?"
     }
@@ -191,6 +193,73 @@ impl Database for MySql {
              KEY {local}_mtime (mtime), KEY {local}_expired_name (expired, name(191))) \
              ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin"
         )]
+    }
+
+    /// Of all character sets this has all that the others have, and a column may get another one.
+    fn create_log(&self, log: &str) -> String {
+        format!(
+            "CREATE TABLE {log} (number bigint NOT NULL AUTO_INCREMENT PRIMARY KEY, \
+             name_hash varchar(255) NOT NULL, name mediumtext, changed_at bigint NOT NULL) \
+             ENGINE=InnoDB DEFAULT CHARSET=utf8mb4 COLLATE=utf8mb4_bin"
+        )
+    }
+
+    /// INSERT with VALUES each: what an INSERT with SELECT takes of the numbers is locked to the
+    /// statement's end.
+    fn triggers(&self, feed: &Feed) -> Vec<Trigger> {
+        let Feed { table, log, schema, local } = feed;
+        let now = self.microseconds();
+        let insert = |row: &str| {
+            format!(
+                "INSERT INTO {log} (name_hash, name, changed_at) \
+                 VALUES ({row}.name_hash, {row}.name, {now})"
+            )
+        };
+        let (new, old) = (insert("NEW"), insert("OLD"));
+        let update =
+            format!("BEGIN IF NOT OLD.name_hash <=> NEW.name_hash THEN {old}; END IF; {new}; END");
+        let trigger = |(event, definition): (&str, String)| {
+            let name = format!("{local}_feed_{}", event.to_ascii_lowercase());
+            let create = format!(
+                "CREATE TRIGGER {schema}{name} AFTER {event} ON {table} FOR EACH ROW {definition}"
+            );
+            let drop = vec![format!("DROP TRIGGER IF EXISTS {schema}{name}")];
+            Trigger { name, definition, create: vec![create], drop }
+        };
+        [("INSERT", new), ("UPDATE", update), ("DELETE", old)].map(trigger).into()
+    }
+
+    fn found_triggers(&self) -> &'static str {
+        "SELECT CAST(trigger_name AS CHAR), CAST(action_statement AS CHAR) \
+         FROM information_schema.triggers \
+         WHERE event_object_schema = COALESCE(?, DATABASE()) AND event_object_table = ? \
+         AND action_timing = 'AFTER' \
+         AND trigger_name LIKE CONCAT('%', LOWER(event_manipulation))"
+    }
+
+    /// By no time zone: an hour in autumn comes twice.
+    fn microseconds(&self) -> &'static str {
+        "TIMESTAMPDIFF(MICROSECOND, '1970-01-01 00:00:00', UTC_TIMESTAMP(6))"
+    }
+
+    #[cfg(test)]
+    fn incarnation(&self) -> &'static str {
+        "CONVERT(CONCAT(@@hostname, ':', @@port) USING utf8mb4) COLLATE utf8mb4_bin"
+    }
+
+    #[cfg(test)]
+    fn read_only_settings(&self) -> &'static str {
+        "CONVERT(CONCAT(@@read_only, ' ', @@innodb_read_only) USING utf8mb4) COLLATE utf8mb4_bin"
+    }
+
+    /// Otherwise it would convert the table's.
+    #[cfg(test)]
+    fn logged_key(&self, key: &str, collation: &str) -> String {
+        let charset = collation.split('_').next().unwrap_or_default();
+        match charset {
+            "" => key.to_owned(),
+            charset => format!("CONVERT({key} USING {charset}) COLLATE {collation}"),
+        }
     }
 }
 

@@ -4,7 +4,7 @@ use futures_util::FutureExt as _;
 use sqlx::ConnectOptions as _;
 
 use super::{
-    Connecting, Database, Facts, Meaning, Range, Session, Settling, created_columns,
+    Connecting, Database, Facts, Feed, Meaning, Range, Session, Settling, Trigger, created_columns,
     created_with_indexes,
 };
 use crate::config::dsn::Address;
@@ -86,7 +86,8 @@ impl Database for Sqlite {
     }
 
     fn columns(&self) -> &'static str {
-        "SELECT LOWER(name), LOWER(type), '', CAST(NULL AS INTEGER) FROM pragma_table_info(?2, COALESCE(?1, 'main'))"
+        "SELECT LOWER(name), LOWER(type), '', CAST(NULL AS INTEGER), '' \
+         FROM pragma_table_info(?2, COALESCE(?1, 'main'))"
     }
 
     fn unique(&self) -> &'static str {
@@ -121,5 +122,56 @@ impl Database for Sqlite {
         let columns = created_columns("text", "boolean", "bigint", "0");
         statements.extend(created_with_indexes(table, &columns));
         statements
+    }
+    /// AUTOINCREMENT gives no number twice, even if the last rows are deleted.
+    fn create_log(&self, log: &str) -> String {
+        format!(
+            "CREATE TABLE {log} (number INTEGER PRIMARY KEY AUTOINCREMENT, \
+             name_hash text NOT NULL, name text, changed_at bigint NOT NULL)"
+        )
+    }
+
+    /// Within them no name has a schema. REPLACE deletes without the trigger that would say so,
+    /// and that on INSERT is enough: the key stays.
+    fn triggers(&self, feed: &Feed) -> Vec<Trigger> {
+        let Feed { schema, local, .. } = feed;
+        let now = self.microseconds();
+        let insert = |row: &str, when: &str| {
+            format!(
+                "INSERT INTO {local}_changes (name_hash, name, changed_at) \
+                 SELECT {row}.name_hash, {row}.name, {now}{when};"
+            )
+        };
+        let (new, old) = (insert("NEW", ""), insert("OLD", ""));
+        let renamed = insert("OLD", " WHERE OLD.name_hash IS NOT NEW.name_hash");
+        let trigger = |(event, statements): (&str, String)| {
+            let name = format!("{local}_feed_{}", event.to_ascii_lowercase());
+            let definition = format!("AFTER {event} ON {local} BEGIN {statements} END");
+            let create = vec![format!("CREATE TRIGGER {schema}{name} {definition}")];
+            let drop = vec![format!("DROP TRIGGER IF EXISTS {schema}{name}")];
+            Trigger { name, definition, create, drop }
+        };
+        let update = format!("{renamed} {new}");
+        [("INSERT", new), ("UPDATE", update), ("DELETE", old)].map(trigger).into()
+    }
+
+    fn found_triggers(&self) -> &'static str {
+        "SELECT name, sql FROM sqlite_master \
+         WHERE type = 'trigger' AND LOWER(tbl_name) = LOWER(?2) AND COALESCE(?1, 'main') <> ''"
+    }
+
+    /// Has no finer clock than milliseconds.
+    fn microseconds(&self) -> &'static str {
+        "CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER)"
+    }
+
+    #[cfg(test)]
+    fn incarnation(&self) -> &'static str {
+        "''"
+    }
+
+    #[cfg(test)]
+    fn read_only_settings(&self) -> &'static str {
+        "''"
     }
 }
