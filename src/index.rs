@@ -8,6 +8,8 @@ mod feed;
 mod find;
 mod fitness;
 mod fitted;
+#[cfg(test)]
+mod follow;
 mod guard;
 mod list;
 mod locked;

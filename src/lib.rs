@@ -30,6 +30,8 @@ pub mod config;
 mod debris;
 mod error;
 mod evicting;
+#[cfg(test)]
+mod feed;
 mod files;
 mod forks;
 mod index;

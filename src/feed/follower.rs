@@ -15,7 +15,7 @@ use super::gaps::{Gaps, Range};
 pub(crate) const MODULUS: i64 = 1_000_000_007;
 
 /// In so many runs lie the numbers that can be compared.
-const MOST_RUNS: usize = 1000;
+pub(crate) const MOST_RUNS: usize = 1000;
 
 /// A row of the change log.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]

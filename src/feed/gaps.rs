@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// How long a number that was passed over is asked for: nobody has a transaction open for longer
 /// than ten minutes.
-const KEPT: Duration = Duration::from_secs(11 * 60);
+pub(crate) const KEPT: Duration = Duration::from_secs(11 * 60);
 
 /// Numbers that follow each other: the first and the last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]

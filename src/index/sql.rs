@@ -2,6 +2,8 @@
 //! different ways is in [`super::database`].
 
 pub(super) mod feed;
+#[cfg(test)]
+pub(super) mod follow;
 mod record;
 mod select;
 mod survey;

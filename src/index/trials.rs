@@ -5,6 +5,7 @@
 #[allow(dead_code, unreachable_pub, unused_imports, reason = "a few of its parts are enough here")]
 mod support;
 
+mod follow;
 mod locked;
 mod locks;
 mod record;
@@ -20,12 +21,21 @@ use crate::runtime;
 
 type Trial = fn(&TestDb);
 
-const TRIALS: [(&str, Trial); 5] = [
+const TRIALS: [(&str, Trial); 14] = [
     ("a_row_is_found_with_the_key_that_it_has", locked::a_row_is_found_with_its_key),
     ("deletes_go_by_key", locks::deletes_go_by_key),
     ("a_deleted_row_comes_back_whole", record::a_deleted_row_comes_back_whole),
     ("counts_and_samples", survey::counts_and_samples),
     ("siblings_claim_what_is_theirs", survey::siblings_claim_what_is_theirs),
+    ("changes_come_with_their_rows", follow::changes_come_with_their_rows),
+    ("many_changes_come_page_by_page", follow::many_changes_come_page_by_page),
+    ("no_late_commit_is_missed", follow::no_late_commit_is_missed),
+    ("interleaved_numbers_hide_nothing", follow::interleaved_numbers_hide_nothing),
+    ("a_log_that_is_another_is_noticed", follow::a_log_that_is_another_is_noticed),
+    ("another_server_without_the_last_commits", follow::another_server_without_the_last_commits),
+    ("a_server_that_takes_no_writes_is_not_followed", follow::read_only),
+    ("old_entries_go_but_not_the_last", follow::old_entries_go_but_not_the_last),
+    ("polls_go_by_key", follow::polls_go_by_key),
 ];
 
 /// As the ezpostgresqlcluster extension made it.
@@ -54,13 +64,29 @@ fn on_every_database() {
             trial(&backend.fresh(&servers).unwrap());
         }
     }
+    follow_a_cluster(&servers);
     servers.stop();
     process::remove_run_dir();
 }
 
+fn follow_a_cluster(servers: &Servers) {
+    let unmet = [Need::MARIADB, Need::Galera].into_iter().find_map(Need::unmet);
+    if let Some(reason) = unmet {
+        assert!(std::env::var_os("CI").is_none_or(|ci| ci != "true"), "{reason}");
+        eprintln!("cannot run: {reason}");
+        return;
+    }
+    let (db, elsewhere) = servers.galera().unwrap().database().unwrap();
+    follow::what_either_node_commits_is_seen_at_once(&db, &elsewhere);
+}
+
 fn index(db: &TestDb, table: &str) -> Index {
+    index_by(&db.dsn, table)
+}
+
+fn index_by(dsn: &str, table: &str) -> Index {
     let mut options = Options::builder();
-    for (key, value) in [("dsn", &*db.dsn), ("root", "/nowhere"), ("table", table)] {
+    for (key, value) in [("dsn", dsn), ("root", "/nowhere"), ("table", table)] {
         options.set(key, value).unwrap();
     }
     Index::new(&options.build().unwrap()).unwrap()

@@ -1,0 +1,8 @@
+//! What follows the change log of the metadata table.
+
+mod follower;
+mod gaps;
+mod tests;
+
+pub(crate) use follower::{Answer, Entry, Fingerprint, Follower, Heard, Loss, MODULUS, Question};
+pub(crate) use gaps::{KEPT, Range};
