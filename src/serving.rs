@@ -78,7 +78,8 @@ impl Serving {
         file.copy_to_memory(&self.content_budget);
     }
 
-    /// Joins those for whom the file of this key is being opened, or starts that. To be called within the runtime.
+    /// Joins those for whom the file of this key is being opened, or starts that. To be
+    /// called within the runtime.
     pub(crate) fn join_or_start<F>(&self, key: Key, start: impl FnOnce() -> F) -> Flight<SharedFile>
     where
         F: Future<Output = Result<SharedFile>> + Send + 'static,

@@ -7,6 +7,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use super::Found;
 use super::facts::{Facts, Kinds};
 use crate::config::Options;
 use crate::evicting::{Evicting, evicting};
@@ -19,8 +20,8 @@ const ROW_BYTES: u64 = 160;
 /// Part of a row's time after which it is asked for again ahead of its end.
 const AGEING: (u32, u32) = (3, 4);
 
-/// Nanoseconds since `cache_ttl` before the cache was made. Of a row: when it was asked for, and so
-/// also which reading of the row it is.
+/// Nanoseconds since `cache_ttl` before this was made. Of a row: when it was asked for,
+/// and so also which reading of the row it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Stamp(u64);
 
@@ -116,12 +117,7 @@ impl Rows {
     }
 
     /// Remembers what a reading found.
-    pub(super) fn remember(
-        &self,
-        key: Key,
-        row: Option<Row>,
-        reading: Reading,
-    ) -> (Option<Facts>, Stamp) {
+    pub(super) fn remember(&self, key: Key, row: Option<Row>, reading: Reading) -> Found {
         let facts = row.and_then(|row| self.kinds.facts(row));
         let asked_at = reading.asked_at;
         let Some(rows) = &self.rows else { return (facts, asked_at) };

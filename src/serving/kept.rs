@@ -28,8 +28,7 @@ pub(super) struct Kept<F> {
 impl<F: Clone> Kept<F> {
     /// Keeps at most so many, whatever the options say.
     pub(super) fn new(options: &Options, most: usize) -> Self {
-        let most = if options.cache_ttl.is_zero() { 0 } else { options.cache_files.min(most) };
-        Kept { files: evicting(most), ttl: options.cache_ttl }
+        Kept { files: evicting(options.cache_files.min(most)), ttl: options.cache_ttl }
     }
 
     /// The file that was opened under this reading of its row, recently enough:
