@@ -9,6 +9,7 @@ mod output;
 mod printer;
 mod purge;
 mod remove;
+mod replica;
 mod restore;
 mod schema;
 mod secrets;

@@ -63,6 +63,8 @@ vocabulary! {
     "cache_ttl" Some("5s"), "How long a row is trusted without asking again; 0: ask always";
     "cache_negative_ttl" Some("1s"), "How long a missing row is trusted without asking again";
     "stale_if_error" Some("0"), "How long past its time a row is still used while the database is unavailable";
+    "replica" Some(""), "Directory of this node's replica of the table, which ezdfs agent keeps";
+    "replica_max_lag" Some("1s"), "How old the replica's news may be";
 }
 
 /// `file_mode` and `dir_mode` where nobody has set them.
@@ -90,6 +92,8 @@ pub struct Options {
     pub(crate) cache_ttl: Duration,
     pub(crate) cache_negative_ttl: Duration,
     pub(crate) stale_if_error: Duration,
+    pub(crate) replica: Option<PathBuf>,
+    pub(crate) replica_max_lag: Duration,
 }
 
 impl Options {
@@ -130,6 +134,8 @@ impl Default for OptionsBuilder {
                 cache_ttl: Duration::ZERO,
                 cache_negative_ttl: Duration::ZERO,
                 stale_if_error: Duration::ZERO,
+                replica: None,
+                replica_max_lag: Duration::ZERO,
             },
             url_prefix_is_set: false,
         };
@@ -187,6 +193,8 @@ impl OptionsBuilder {
             "cache_ttl" => options.cache_ttl = value::duration(text)?,
             "cache_negative_ttl" => options.cache_negative_ttl = value::duration(text)?,
             "stale_if_error" => options.stale_if_error = value::duration(text)?,
+            "replica" => options.replica = value::absolute_path_or_none(text)?,
+            "replica_max_lag" => options.replica_max_lag = value::timeout(text)?,
             _ => return Err(unknown_key(key)),
         }
         Ok(())

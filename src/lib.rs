@@ -42,6 +42,8 @@ mod mime;
 mod mount;
 mod name;
 mod random;
+#[allow(dead_code, reason = "the doors do not ask it yet")]
+mod replica;
 mod runtime;
 pub mod serve;
 mod serving;

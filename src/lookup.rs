@@ -16,7 +16,7 @@ use crate::name::{FileName, Key};
 
 use batch::Batch;
 pub(crate) use batch::MOST_WAITING;
-pub(crate) use facts::Facts;
+pub(crate) use facts::{Facts, Kind};
 pub(crate) use rows::{Hit, Stamp};
 use rows::{Reading, Rows};
 

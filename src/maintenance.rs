@@ -9,6 +9,8 @@ mod limit;
 mod progress;
 mod purge;
 mod remove;
+#[cfg(feature = "cli")]
+mod replica;
 mod restore;
 mod schema;
 
@@ -22,6 +24,8 @@ pub use import::{Import, ImportOptions, ImportReport, Imported, ImportedFile};
 pub use progress::{Phase, Progress};
 pub use purge::{PurgeOptions, PurgeReport, Purged, purge};
 pub use remove::{Remove, RemoveOptions, RemoveReport, Target};
+#[cfg(feature = "cli")]
+pub use replica::{ReplicaReport, ReplicaStatus, rebuild_replica, replica_status, verify_replica};
 pub use restore::{RestoreOptions, RestoreReport, RestoredFiles, restore};
 pub use schema::{Abilities, Ability, abilities, create_feed, drop_feed};
 

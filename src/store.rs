@@ -118,6 +118,10 @@ impl Store {
         &self.options.url_prefix
     }
 
+    pub(crate) fn options(&self) -> &Options {
+        &self.options
+    }
+
     /// Where the metadata is; without the password. Does not block.
     pub fn dsn(&self) -> &Dsn {
         &self.options.dsn

@@ -124,6 +124,7 @@ pub(super) fn command() -> Command {
         .subcommand(super::fsck::command())
         .subcommand(super::purge::command())
         .subcommand(super::restore::command())
+        .subcommand(super::replica::command())
 }
 
 /// An option with a value and a default.

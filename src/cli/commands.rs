@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use clap::ArgMatches;
 use serde_json::json;
 
-use super::{fsck, import, output, purge, remove, restore, schema, tell};
+use super::{fsck, import, output, purge, remove, replica, restore, schema, tell};
 use crate::error::{Error, ErrorKind, Result};
 use crate::maintenance::{Exclude, require_own_file, soft_mounts};
 use crate::name::{DirId, FileId};
@@ -35,6 +35,7 @@ pub(super) fn run(store: &Store, matches: &ArgMatches) -> Result<ExitCode> {
         "fsck" => fsck::run,
         "purge" => purge::run,
         "restore" => restore::run,
+        "replica" => replica::run,
         _ => import::run,
     };
     command(store, &Arguments { matches })

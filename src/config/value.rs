@@ -52,6 +52,11 @@ pub(super) fn absolute_path(text: &str) -> Result<PathBuf, String> {
     }
 }
 
+/// None where the text is empty.
+pub(super) fn absolute_path_or_none(text: &str) -> Result<Option<PathBuf>, String> {
+    if text.is_empty() { Ok(None) } else { absolute_path(text).map(Some) }
+}
+
 /// A file below the root; none where the text is empty.
 pub(super) fn path_beneath(text: &str) -> Result<Option<String>, String> {
     match text {

@@ -15,13 +15,25 @@ pub(crate) struct Facts {
 }
 
 /// What many rows have in common.
-#[derive(Debug, PartialEq, Eq, Hash)]
-struct Kind {
-    datatype: Box<str>,
-    scope: Box<str>,
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Kind {
+    pub(crate) datatype: Box<str>,
+    pub(crate) scope: Box<str>,
 }
 
 impl Facts {
+    pub(crate) fn new(size: u64, mtime: i64, kind: Arc<Kind>) -> Self {
+        Facts { size, mtime, kind }
+    }
+
+    /// Whether they are those of a live row.
+    #[cfg(feature = "cli")]
+    pub(crate) fn is_of(&self, row: &Row) -> bool {
+        let Kind { datatype, scope } = &*self.kind;
+        (self.size, self.mtime, &**datatype, &**scope)
+            == (row.size, row.mtime, &*row.datatype, &*row.scope)
+    }
+
     pub(crate) fn info(&self, id: FileId) -> FileInfo {
         FileInfo {
             id,
