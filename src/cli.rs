@@ -1,6 +1,7 @@
 //! The `ezdfs` command. Results go to standard output, as JSON lines with
 //! `--json`; everything else to standard error.
 
+mod agent;
 mod arguments;
 mod commands;
 mod fsck;

@@ -2,7 +2,10 @@
 
 mod follower;
 mod gaps;
+#[cfg(test)]
 mod tests;
 
-pub(crate) use follower::{Answer, Entry, Fingerprint, Follower, Heard, Loss, MODULUS, Question};
+pub(crate) use follower::{
+    Answer, Entry, Fingerprint, Follower, Heard, Loss, MODULUS, Position, Question,
+};
 pub(crate) use gaps::{KEPT, Range};

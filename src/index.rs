@@ -8,7 +8,7 @@ mod feed;
 mod find;
 mod fitness;
 mod fitted;
-#[cfg(test)]
+#[cfg(feature = "cli")]
 mod follow;
 mod guard;
 mod list;
@@ -54,6 +54,8 @@ use sql::Sql;
 
 pub(crate) use fault::{Attempts, has_rolled_back};
 pub use feed::FeedState;
+#[cfg(feature = "cli")]
+pub(crate) use follow::{Change, MOST_GAPS, Polled};
 pub(crate) use list::Page;
 pub(crate) use locked::{Keyed, Locked};
 pub(crate) use pending::PendingWrite;

@@ -21,6 +21,8 @@
 #[macro_use]
 mod step;
 
+#[cfg(feature = "cli")]
+mod agent;
 mod atfork;
 #[cfg(feature = "capi")]
 pub mod capi;
@@ -30,7 +32,7 @@ pub mod config;
 mod debris;
 mod error;
 mod evicting;
-#[cfg(test)]
+#[cfg(feature = "cli")]
 mod feed;
 mod files;
 mod forks;

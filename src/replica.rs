@@ -34,9 +34,13 @@ use crate::name::Key;
 use crate::config::{Dialect, Options};
 
 #[cfg(feature = "cli")]
+pub(crate) use header::State;
+#[cfg(feature = "cli")]
 pub(crate) use making::{agent_of, request_rebuild};
 pub(crate) use place::now;
 pub(crate) use reader::Replica;
+#[cfg(feature = "cli")]
+pub(crate) use writer::Writer;
 
 /// The databases of the environment.
 const HEADER: &CStr = c"header";

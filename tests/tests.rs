@@ -6,6 +6,7 @@ use std::process::{Command, ExitCode};
 
 use libtest_mimic::Arguments;
 
+mod agent;
 mod bundle;
 mod c_programs;
 mod command;
@@ -52,6 +53,7 @@ fn main() -> ExitCode {
     c_programs::register(&mut trials);
     store::register(&mut trials);
     command::register(&mut trials);
+    agent::register(&mut trials);
     #[cfg(feature = "failpoints")]
     crash::register(&mut trials);
     database::register(&mut trials);

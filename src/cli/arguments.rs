@@ -125,6 +125,7 @@ pub(super) fn command() -> Command {
         .subcommand(super::purge::command())
         .subcommand(super::restore::command())
         .subcommand(super::replica::command())
+        .subcommand(super::agent::command())
 }
 
 /// An option with a value and a default.

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use clap::ArgMatches;
 use serde_json::json;
 
-use super::{fsck, import, output, purge, remove, replica, restore, schema, tell};
+use super::{agent, fsck, import, output, purge, remove, replica, restore, schema, tell};
 use crate::error::{Error, ErrorKind, Result};
 use crate::maintenance::{Exclude, require_own_file, soft_mounts};
 use crate::name::{DirId, FileId};
@@ -17,12 +17,15 @@ use crate::store::{CreateOptions, Disposal, OpenFile, Store};
 /// How much is read at a time.
 const CHUNK: usize = 128 * 1024;
 
-pub(super) fn run(store: &Store, matches: &ArgMatches) -> Result<ExitCode> {
-    let Some((name, matches)) = matches.subcommand() else {
+pub(super) fn run(store: &Store, options: &ArgMatches) -> Result<ExitCode> {
+    let Some((name, matches)) = options.subcommand() else {
         return Ok(ExitCode::from(2));
     };
     if matches!(name, "rm" | "fsck" | "purge" | "restore" | "import") {
         output::catch_interrupts()?;
+    }
+    if name == "agent" {
+        return agent::run(store, options, matches);
     }
     let command = match name {
         "schema" => schema::run,

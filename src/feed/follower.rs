@@ -172,6 +172,11 @@ impl Follower {
         Follower { highest, gaps, last, has_read_ahead, ..Follower::new(floor, most_gaps) }
     }
 
+    /// The highest number that was seen.
+    pub(crate) fn number(&self) -> u64 {
+        self.highest.as_ref().map_or(self.floor, |highest| highest.number)
+    }
+
     pub(crate) fn position(&self) -> Position {
         let older = self.gaps.older(self.most_gaps);
         Position {

@@ -26,7 +26,7 @@ pub(super) enum Purpose {
     Read,
     Write,
     /// To read what a server that takes writes has.
-    #[cfg(test)]
+    #[cfg(feature = "cli")]
     Follow,
 }
 

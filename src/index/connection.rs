@@ -1,7 +1,7 @@
 //! A connection to any of the databases, as sqlx has it for all of them. Not its
 //! `AnyConnection`, which takes no options but those of a URL.
 
-#[cfg(test)]
+#[cfg(feature = "cli")]
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use futures_util::{StreamExt as _, TryStreamExt as _};
@@ -18,12 +18,12 @@ use super::query::Query;
 pub(super) struct Connection {
     backend: Box<dyn AnyConnectionBackend>,
     /// Among all that this process has made.
-    #[cfg(test)]
+    #[cfg(feature = "cli")]
     number: u64,
     marker: Option<String>,
 }
 
-#[cfg(test)]
+#[cfg(feature = "cli")]
 static MADE: AtomicU64 = AtomicU64::new(0);
 
 /// What a statement gave.
@@ -37,14 +37,14 @@ impl Connection {
     pub(super) fn new(connection: impl AnyConnectionBackend) -> Self {
         Connection {
             backend: Box::new(connection),
-            #[cfg(test)]
+            #[cfg(feature = "cli")]
             number: MADE.fetch_add(1, Ordering::Relaxed),
             marker: None,
         }
     }
 
     /// Tells it from all others that this process has made.
-    #[cfg(test)]
+    #[cfg(feature = "cli")]
     pub(super) fn number(&self) -> u64 {
         self.number
     }

@@ -217,15 +217,15 @@ pub(super) trait Database: Debug + Send + Sync {
     fn microseconds(&self) -> &'static str;
 
     /// What another server says otherwise, as text that may stand beside keys in a log.
-    #[cfg(test)]
+    #[cfg(feature = "cli")]
     fn incarnation(&self) -> &'static str;
 
     /// The settings of a server that takes no writes, in the same way: none of them is on.
-    #[cfg(test)]
+    #[cfg(feature = "cli")]
     fn read_only_settings(&self) -> &'static str;
 
     /// A key from a log, to be compared with those of a table.
-    #[cfg(test)]
+    #[cfg(feature = "cli")]
     fn logged_key(&self, key: &str, collation: &str) -> String {
         let _ = collation;
         key.to_owned()

@@ -41,6 +41,8 @@ const MOST_QUESTIONS: usize = 4;
 pub(crate) struct Change {
     /// The key as it is logged; of no row at the beginning of a log.
     pub(crate) key: String,
+    /// That of its last entry.
+    pub(crate) number: u64,
     /// The row that has this key, live or not, at the moment when the log was read.
     pub(crate) row: Option<Row>,
 }
@@ -218,5 +220,6 @@ fn changes(joined: Vec<Joined>, numbers: &[u64]) -> Vec<Change> {
     new.sort_unstable_by_key(|it| Reverse(it.entry.number));
     let mut keys = HashSet::new();
     new.retain(|it| keys.insert(it.entry.key.clone()));
-    new.into_iter().rev().map(|it| Change { key: it.entry.key, row: it.row }).collect()
+    let change = |it: Joined| Change { key: it.entry.key, number: it.entry.number, row: it.row };
+    new.into_iter().rev().map(change).collect()
 }

@@ -175,7 +175,7 @@ impl Guard {
 
     /// What tells the connection from others; nothing where a pooler lends another one for each
     /// transaction.
-    #[cfg(test)]
+    #[cfg(feature = "cli")]
     pub(super) fn number(&self) -> Option<u64> {
         let link = self.object.as_ref()?;
         (!link.is_pooled()).then(|| link.connection.number())

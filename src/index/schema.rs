@@ -19,7 +19,7 @@ pub(crate) struct Shape {
     /// `name_hash` is a blank-padded `char`.
     pub(super) hash_is_padded: bool,
     /// `name_hash` has this collation, where those of columns matter.
-    #[cfg(test)]
+    #[cfg(feature = "cli")]
     pub(super) key_collation: String,
     /// Names have this character set, if that is a property of columns.
     pub(super) charset: String,
@@ -132,7 +132,7 @@ pub(super) async fn inspect(
         expired_is_boolean: type_of("expired").is_some_and(is_boolean),
         status_is_boolean: type_of("status").map(is_boolean),
         hash_is_padded: type_of("name_hash") == Some("character"),
-        #[cfg(test)]
+        #[cfg(feature = "cli")]
         key_collation: column("name_hash").map(|it| it.collation.clone()).unwrap_or_default(),
         charset: column("name").map(|column| column.charset.clone()).unwrap_or_default(),
         type_length: column("datatype").and_then(|column| column.length),
@@ -154,7 +154,7 @@ struct Column {
     /// In characters; `None` where it is not limited.
     length: Option<i64>,
     charset: String,
-    #[cfg(test)]
+    #[cfg(feature = "cli")]
     collation: String,
 }
 
@@ -183,7 +183,7 @@ async fn columns(
             kind,
             charset: row.try_get(2)?,
             length: row.try_get(3)?,
-            #[cfg(test)]
+            #[cfg(feature = "cli")]
             collation: row.try_get(4)?,
         })
     };

@@ -2,7 +2,7 @@
 //! different ways is in [`super::database`].
 
 pub(super) mod feed;
-#[cfg(test)]
+#[cfg(feature = "cli")]
 pub(super) mod follow;
 mod record;
 mod select;
@@ -49,7 +49,7 @@ pub(super) struct Sql {
     padded_hash: bool,
     has_transactions: bool,
     /// Of keys.
-    #[cfg(test)]
+    #[cfg(feature = "cli")]
     key_collation: String,
     /// Of names.
     charset: String,
@@ -74,7 +74,7 @@ impl Sql {
             status_is_boolean: shape.status_is_boolean,
             padded_hash: shape.hash_is_padded,
             has_transactions: shape.has_transactions(),
-            #[cfg(test)]
+            #[cfg(feature = "cli")]
             key_collation: shape.key_collation.clone(),
             charset: shape.charset.clone(),
         }

@@ -11,9 +11,8 @@ mod size;
 use std::path::Path;
 use std::time::Duration;
 
-use super::header::State;
-use super::writer::{Done, Writer};
-use super::{Answer, Identity, Part, Replica, Unusable, now, place};
+use super::writer::Done;
+use super::{Answer, Identity, Part, Replica, State, Unusable, Writer, now, place};
 use crate::name::Key;
 use crate::metadata::Row;
 use helper::Helper;

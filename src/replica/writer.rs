@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io;
+use std::ops::Bound;
 use std::path::{Path, PathBuf};
 
 use heed::{Env, RoTxn, RwTxn, WithoutTls};
@@ -91,6 +92,53 @@ impl Writer {
             .map(serde_json::from_slice)
             .transpose()
             .map_err(|error| self.failed("read", io::Error::other(error)))
+    }
+
+    /// Keys of a part of the table that are other in these rows, in their order, than here, or
+    /// only here or there; the first of them.
+    pub(crate) fn differences(
+        &self,
+        part: &Part,
+        rows: &[(Key, Row)],
+        limit: usize,
+    ) -> Result<Vec<Key>> {
+        let failed = |error| self.of_lmdb("read", error);
+        let snapshot = self.env.read_txn().map_err(failed)?;
+        let from = part.after.as_ref().map_or([0, 0], bucket::of);
+        let to = part.to.as_ref().map_or([0xff, 0xff], bucket::of);
+        let range = (Bound::Included(&from[..]), Bound::Included(&to[..]));
+        let mut rows = rows.iter().peekable();
+        let mut different = Vec::new();
+        for bucket in self.rows.range(&snapshot, &range).map_err(failed)? {
+            let (name, bucket) = bucket.map_err(failed)?;
+            let Ok(name) = name.try_into() else { continue };
+            for (key, entry) in bucket::entries(name, bucket).filter(|(key, _)| part.has(key)) {
+                while let Some((missing, _)) = rows.next_if(|(other, _)| *other < key) {
+                    different.push(*missing);
+                }
+                let row = rows.next_if(|(other, _)| *other == key);
+                if !row.is_some_and(|(_, row)| self.is_like(&entry, row)) {
+                    different.push(key);
+                }
+            }
+            if different.len() >= limit {
+                different.truncate(limit);
+                return Ok(different);
+            }
+        }
+        different.extend(rows.map(|(missing, _)| *missing));
+        different.truncate(limit);
+        Ok(different)
+    }
+
+    fn is_like(&self, entry: &Entry, row: &Row) -> bool {
+        let kind = Kind { datatype: (&*row.datatype).into(), scope: (&*row.scope).into() };
+        match self.known_kinds.get(&kind) {
+            Some(kind) => Entry::new(row.size, row.mtime, *kind, 0)
+                .unwrap_or_else(|| Entry::untold(0))
+                .is_like(entry),
+            None => entry.is_like(&Entry::untold(0)) && self.known_kinds.len() >= MOST_KINDS,
+        }
     }
 
     /// Begins to change it. Readers see all of it with the commit, or nothing.

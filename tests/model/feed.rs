@@ -4,8 +4,10 @@
 //! files and writes of their own. What follows the change log is the code itself.
 
 mod flaws;
+#[allow(dead_code, reason = "the model has no use for all of it, nor for its tests")]
 #[path = "../../src/feed/follower.rs"]
 mod follower;
+#[allow(dead_code, reason = "as above")]
 #[path = "../../src/feed/gaps.rs"]
 mod gaps;
 mod node;

@@ -242,18 +242,18 @@ impl Database for MySql {
         "TIMESTAMPDIFF(MICROSECOND, '1970-01-01 00:00:00', UTC_TIMESTAMP(6))"
     }
 
-    #[cfg(test)]
+    #[cfg(feature = "cli")]
     fn incarnation(&self) -> &'static str {
         "CONVERT(CONCAT(@@hostname, ':', @@port) USING utf8mb4) COLLATE utf8mb4_bin"
     }
 
-    #[cfg(test)]
+    #[cfg(feature = "cli")]
     fn read_only_settings(&self) -> &'static str {
         "CONVERT(CONCAT(@@read_only, ' ', @@innodb_read_only) USING utf8mb4) COLLATE utf8mb4_bin"
     }
 
     /// Otherwise it would convert the table's.
-    #[cfg(test)]
+    #[cfg(feature = "cli")]
     fn logged_key(&self, key: &str, collation: &str) -> String {
         let charset = collation.split('_').next().unwrap_or_default();
         match charset {

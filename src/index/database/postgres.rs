@@ -280,12 +280,12 @@ impl Database for Postgres {
         "CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS bigint)"
     }
 
-    #[cfg(test)]
+    #[cfg(feature = "cli")]
     fn incarnation(&self) -> &'static str {
         "CAST(pg_postmaster_start_time() AS text)"
     }
 
-    #[cfg(test)]
+    #[cfg(feature = "cli")]
     fn read_only_settings(&self) -> &'static str {
         "current_setting('transaction_read_only')"
     }

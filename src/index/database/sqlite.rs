@@ -165,12 +165,12 @@ impl Database for Sqlite {
         "CAST((julianday('now') - 2440587.5) * 86400000000 AS INTEGER)"
     }
 
-    #[cfg(test)]
+    #[cfg(feature = "cli")]
     fn incarnation(&self) -> &'static str {
         "''"
     }
 
-    #[cfg(test)]
+    #[cfg(feature = "cli")]
     fn read_only_settings(&self) -> &'static str {
         "''"
     }

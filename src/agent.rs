@@ -1,0 +1,350 @@
+//! Keeps this node's replica true: reads the table once, follows the change log from then on,
+//! and compares both slowly, for what no change tells.
+//!
+//! Nothing depends on it. Where it stops, the news of the replica grows old, and readers ask
+//! the database.
+
+mod compare;
+mod pace;
+mod report;
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::feed::{Follower, Position};
+use crate::index::{BATCH, Change, FeedState, Index, MOST_GAPS, PAGE, Polled};
+use crate::random;
+use crate::replica::{Identity, Part, State, Writer, key_of, now};
+use crate::runtime;
+use crate::store::{Process, Store};
+
+use compare::Comparison;
+use pace::Pace;
+pub(crate) use report::Report;
+
+/// How often it is looked for readers that are no more.
+const LOOK_AFTER_READERS: Duration = Duration::from_secs(5);
+
+/// How often entries are taken out of the change log.
+const TRIM: Duration = Duration::from_secs(60);
+
+/// Numbers of what was repaired, which are no entry's.
+const REPAIRED: u64 = 1 << 47;
+
+/// How the agent works.
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    /// Between two questions to the change log.
+    pub(crate) poll_interval: Duration,
+    /// Rows a second that are read when the replica is made.
+    pub(crate) scan_rate: Option<u64>,
+    /// Rows a second that are compared; none where it is 0.
+    pub(crate) compare_rate: u64,
+    /// How long entries stay in the change log.
+    pub(crate) keep: Duration,
+}
+
+/// What others want of the agent.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Wishes {
+    pub(crate) stop: Arc<AtomicBool>,
+    pub(crate) reload: Arc<AtomicBool>,
+}
+
+/// Why the agent returns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum End {
+    Stop,
+    Reload,
+}
+
+impl Wishes {
+    pub(crate) fn end(&self) -> Option<End> {
+        if self.is_to_stop() {
+            return Some(End::Stop);
+        }
+        self.reload.swap(false, Ordering::Relaxed).then_some(End::Reload)
+    }
+
+    pub(crate) fn is_to_stop(&self) -> bool {
+        self.stop.load(Ordering::Relaxed)
+    }
+
+    /// Sleeps, but not long after there is a wish.
+    pub(crate) fn sleep(&self, time: Duration) {
+        const PIECE: Duration = Duration::from_millis(50);
+        let end = Instant::now() + time;
+        loop {
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() || self.is_to_stop() || self.reload.load(Ordering::Relaxed) {
+                return;
+            }
+            std::thread::sleep(left.min(PIECE));
+        }
+    }
+}
+
+pub(crate) struct Agent<'a> {
+    process: Arc<Process>,
+    settings: &'a Settings,
+    max_lag: Duration,
+    writer: Writer,
+    state: State,
+    /// None before the log was found, and after it has turned out to be another.
+    follower: Option<Follower>,
+    /// What the replica says of where the follower stands.
+    stored: Option<Position>,
+    scan: Option<Scan>,
+    comparison: Comparison,
+    readers: Pace,
+    trim: Pace,
+    heard: Instant,
+    /// Whether the database was heard since the table was read.
+    is_current: bool,
+}
+
+/// How far the table has been read.
+struct Scan {
+    /// The key of the last row, as the table has it, and the last that a name can have.
+    after: Option<String>,
+    part: Part,
+    pace: Pace,
+}
+
+impl<'a> Agent<'a> {
+    /// # Errors
+    ///
+    /// [`ErrorKind::InvalidConfig`] where the store has no replica or another agent has it.
+    pub(crate) fn open(store: &Store, settings: &'a Settings) -> Result<Self> {
+        let options = store.options();
+        let path: &Path = options.replica.as_deref().ok_or_else(|| {
+            Error::new(ErrorKind::InvalidConfig, "option", "replica", "required but not set")
+        })?;
+        let identity = Identity::of(options);
+        let writer = Writer::open(path, &identity)?;
+        let state = writer.state()?;
+        let position = if state.is_complete { writer.position()? } else { None };
+        Ok(Agent {
+            process: store.process()?,
+            settings,
+            max_lag: options.replica_max_lag,
+            stored: position.clone(),
+            follower: position.map(|position| Follower::resume(position, MOST_GAPS, clock())),
+            scan: None,
+            comparison: Comparison::new(settings.compare_rate),
+            readers: Pace::every(LOOK_AFTER_READERS),
+            trim: Pace::every(TRIM),
+            heard: Instant::now(),
+            is_current: false,
+            writer,
+            state,
+        })
+    }
+
+    /// Works until it is told to end.
+    ///
+    /// # Errors
+    ///
+    /// Those of the replica's file system. Those of the database are told, and are over when
+    /// it is back.
+    pub(crate) fn run(mut self, wishes: &Wishes, report: &mut Report) -> Result<End> {
+        loop {
+            if let Some(end) = wishes.end() {
+                return Ok(end);
+            }
+            let start = Instant::now();
+            match self.turn(report) {
+                Ok(()) => report.heard(),
+                Err(error) if error.kind().is_of_storage() => return Err(error),
+                Err(error) => report.failed(&error, self.heard.elapsed(), self.max_lag),
+            }
+            report.turn(&self.state, self.is_current);
+            wishes.sleep(self.settings.poll_interval.saturating_sub(start.elapsed()));
+        }
+    }
+
+    fn index(&self) -> &Index {
+        self.process.index()
+    }
+
+    /// One question to the change log, and what there is time for besides.
+    fn turn(&mut self, report: &mut Report) -> Result<()> {
+        let until = Instant::now() + self.settings.poll_interval;
+        if self.writer.is_to_be_made_anew() {
+            report.say("the table is to be read anew, as was asked for");
+            self.follower = None;
+        }
+        self.poll(report)?;
+        while self.scan.as_mut().is_some_and(|scan| scan.pace.is_due()) {
+            self.scan_page(report)?;
+            if Instant::now() >= until {
+                break;
+            }
+        }
+        if self.scan.is_none() {
+            self.compare(report)?;
+        }
+        if self.readers.is_due() {
+            self.writer.forget_the_dead()?;
+        }
+        if self.trim.is_due() {
+            if let Err(error) = self.require_feed() {
+                self.follower = None;
+                return Err(error);
+            }
+            let trimmed = runtime::block_on(self.index().trim_feed(self.settings.keep));
+            report.trimmed(trimmed.err().as_ref());
+        }
+        Ok(())
+    }
+
+    fn poll(&mut self, report: &mut Report) -> Result<()> {
+        let heard_at = now();
+        let asked = Instant::now();
+        let Some(mut follower) = self.follower.take() else {
+            return self.begin(report);
+        };
+        match runtime::block_on(self.process.index().poll_feed(&mut follower, clock())) {
+            Err(error) => {
+                self.follower = Some(follower);
+                Err(error)
+            }
+            Ok(Polled::Lost(reason)) => {
+                report.say(&format!("reads the table anew: {reason}"));
+                self.begin(report)
+            }
+            Ok(Polled::Changes { changes, is_whole }) => {
+                self.apply(&changes, &follower, is_whole.then_some(heard_at))?;
+                self.follower = Some(follower);
+                if is_whole {
+                    self.heard = asked;
+                    self.is_current = self.state.is_complete;
+                    self.comparison.heard(&changes);
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Notes where the log stands, and reads the whole table from then on.
+    fn begin(&mut self, report: &mut Report) -> Result<()> {
+        self.require_feed()?;
+        let follower = runtime::block_on(self.index().begin_feed(clock()))?;
+        let scan = random::number().map_err(|error| {
+            Error::new(ErrorKind::Internal, "scan", "table", "no random numbers").with_source(error)
+        })?;
+        let mut state = State { is_complete: false, scan, ..self.state.clone() };
+        let mut batch = self.writer.begin()?;
+        let position = follower.position();
+        batch.set_position(&position)?;
+        batch.commit(&mut state, None)?;
+        (self.state, self.stored) = (state, Some(position));
+        self.follower = Some(follower);
+        self.is_current = false;
+        self.comparison = Comparison::new(self.settings.compare_rate);
+        self.scan = Some(Scan {
+            after: None,
+            part: Part::default(),
+            pace: Pace::of_rows(self.settings.scan_rate),
+        });
+        report.say("reads the table");
+        Ok(())
+    }
+
+    /// A log that not all changes are written to would be followed in vain.
+    fn require_feed(&self) -> Result<()> {
+        let reason = match runtime::block_on(self.index().feed_state())? {
+            FeedState::There => return Ok(()),
+            FeedState::Absent => "there is no change log".to_owned(),
+            FeedState::Broken(faults) => format!("the change log is broken: {}", faults.join("; ")),
+        };
+        let reason = format!("{reason}; `ezdfs schema --create-feed` makes it");
+        Err(Error::new(ErrorKind::Schema, "follow", self.index().table(), reason))
+    }
+
+    /// Has the rows that changed as they are now.
+    fn apply(
+        &mut self,
+        changes: &[Change],
+        follower: &Follower,
+        heard_at: Option<u64>,
+    ) -> Result<()> {
+        for changes in changes.chunks(BATCH) {
+            let mut state = self.state.clone();
+            let mut batch = self.writer.begin()?;
+            for change in changes {
+                // The first entry of a log is of no row.
+                if let Some(key) = key_of(&change.key) {
+                    batch.put(&key, change.row.as_ref(), change.number)?;
+                    state.changes += 1;
+                }
+            }
+            batch.commit(&mut state, None)?;
+            self.state = state;
+        }
+        let position = follower.position();
+        let mut state = self.state.clone();
+        let mut batch = self.writer.begin()?;
+        if self.stored.as_ref() != Some(&position) {
+            batch.set_position(&position)?;
+        }
+        batch.commit(&mut state, heard_at)?;
+        (self.state, self.stored) = (state, Some(position));
+        Ok(())
+    }
+
+    fn scan_page(&mut self, report: &mut Report) -> Result<()> {
+        let (Some(scan), Some(follower)) = (&mut self.scan, &mut self.follower) else {
+            return Ok(());
+        };
+        let (rows, last) = compare::page(&self.process, scan.after.as_deref(), PAGE)?;
+        scan.pace.took(rows.len() as u64);
+        follower.read_ahead();
+        let mut state = State { is_complete: last.is_none(), ..self.state.clone() };
+        let mut batch = self.writer.begin()?;
+        scan.part.to = last.as_ref().and_then(|_| rows.last().map(|(key, _)| *key));
+        if last.is_none() || scan.part.to.is_some() {
+            batch.put_part(&scan.part, &rows, follower.number())?;
+            scan.part.after = scan.part.to;
+        }
+        let position = follower.position();
+        batch.set_position(&position)?;
+        batch.commit(&mut state, None)?;
+        (self.state, self.stored) = (state, Some(position));
+        scan.after = last;
+        if self.state.is_complete {
+            self.scan = None;
+            report.say(&format!("has read the table: {} rows", self.state.rows));
+        }
+        Ok(())
+    }
+
+    /// Looks at a further part of the table, and at what was other in the last one.
+    fn compare(&mut self, report: &mut Report) -> Result<()> {
+        let repairs = self.comparison.turn(&self.process, &self.writer)?;
+        let Some(follower) = self.follower.as_mut().filter(|_| !repairs.is_empty()) else {
+            return Ok(());
+        };
+        follower.read_ahead();
+        let mut state = self.state.clone();
+        let mut batch = self.writer.begin()?;
+        for (key, row) in &repairs {
+            state.repaired += 1;
+            batch.put(key, row.as_ref(), REPAIRED | state.repaired)?;
+        }
+        let position = follower.position();
+        batch.set_position(&position)?;
+        batch.commit(&mut state, None)?;
+        (self.state, self.stored) = (state, Some(position));
+        report.say(&format!("repaired {} rows that no change had told of", repairs.len()));
+        Ok(())
+    }
+}
+
+/// What follows the log measures the age of gaps by.
+fn clock() -> Duration {
+    Duration::from_nanos(now())
+}

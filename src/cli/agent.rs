@@ -1,0 +1,99 @@
+//! `ezdfs agent`
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::{Arg, ArgMatches, Command, value_parser};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::flag;
+
+use super::arguments::flag_value;
+use super::{settings, tell};
+use crate::agent::{Agent, End, Report, Settings, Wishes};
+use crate::error::{Error, ErrorKind, Result};
+use crate::store::Store;
+
+const ABOUT: &str = "\
+Keeps the replica that the option replica names, for all processes of this node: reads the table
+once and follows its change log (schema --create-feed). Runs in the foreground; SIGTERM ends it,
+SIGHUP has it read its configuration again. With systemd: Type=notify, WatchdogSec=10s.";
+
+/// Before what failed in the replica's file system is tried again.
+const PAUSE: Duration = Duration::from_secs(1);
+
+pub(super) fn command() -> Command {
+    let time = |text: &str| humantime::parse_duration(text);
+    Command::new("agent")
+        .about("Keep this node's replica of the metadata table")
+        .after_help(ABOUT)
+        .arg(
+            flag_value("poll-interval", "TIME", "100ms", "Ask the change log so often")
+                .value_parser(time),
+        )
+        .arg(
+            Arg::new("scan-rate")
+                .long("scan-rate")
+                .value_name("ROWS")
+                .value_parser(value_parser!(u64).range(1..))
+                .help("Read no more rows a second when the replica is made"),
+        )
+        .arg(
+            flag_value("compare-rate", "ROWS", "1000", "Compare so many rows a second; 0: none")
+                .value_parser(value_parser!(u64)),
+        )
+        .arg(
+            flag_value("keep", "TIME", "1d", "Leave entries in the change log for so long")
+                .value_parser(time),
+        )
+}
+
+/// `options`: the whole command line, which is read again with the configuration.
+pub(super) fn run(store: &Store, options: &ArgMatches, matches: &ArgMatches) -> Result<ExitCode> {
+    let settings = settings_of(matches);
+    let wishes = Wishes::default();
+    catch_signals(&wishes)?;
+    let mut report = Report::new(tell);
+    let mut store = store.clone();
+    loop {
+        match Agent::open(&store, &settings).and_then(|agent| agent.run(&wishes, &mut report)) {
+            Ok(End::Stop) => return Ok(ExitCode::SUCCESS),
+            Ok(End::Reload) => match settings::store(options) {
+                Ok(new) => store = new,
+                Err(error) => report.say(&format!("goes on with what it had: {error:#}")),
+            },
+            Err(error) if error.kind().is_of_storage() => {
+                report.failed(&error, Duration::MAX, Duration::ZERO);
+                wishes.sleep(PAUSE);
+            }
+            Err(error) => return Err(error),
+        }
+        if wishes.is_to_stop() {
+            return Ok(ExitCode::SUCCESS);
+        }
+    }
+}
+
+fn settings_of(matches: &ArgMatches) -> Settings {
+    let time = |name: &str| matches.get_one::<Duration>(name).copied().unwrap_or_default();
+    let rate = |name: &str| matches.get_one::<u64>(name).copied();
+    Settings {
+        poll_interval: time("poll-interval"),
+        scan_rate: rate("scan-rate"),
+        compare_rate: rate("compare-rate").unwrap_or_default(),
+        keep: time("keep"),
+    }
+}
+
+fn catch_signals(wishes: &Wishes) -> Result<()> {
+    let caught = || {
+        for signal in [SIGINT, SIGTERM] {
+            flag::register_conditional_default(signal, Arc::clone(&wishes.stop))?;
+            flag::register(signal, Arc::clone(&wishes.stop))?;
+        }
+        flag::register(SIGHUP, Arc::clone(&wishes.reload)).map(drop)
+    };
+    caught().map_err(|error: std::io::Error| {
+        Error::new(ErrorKind::Internal, "start", "signals", "cannot be caught").with_source(error)
+    })
+}
