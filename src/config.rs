@@ -63,8 +63,9 @@ vocabulary! {
     "cache_ttl" Some("5s"), "How long a row is trusted without asking again; 0: ask always";
     "cache_negative_ttl" Some("1s"), "How long a missing row is trusted without asking again";
     "stale_if_error" Some("0"), "How long past its time a row is still used while the database is unavailable";
-    "replica" Some(""), "Directory of this node's replica of the table, which ezdfs agent keeps";
-    "replica_max_lag" Some("1s"), "How old the replica's news may be";
+    "replica" Some(""), "Directory where `ezdfs agent` keeps this node's replica of the table; rows come from there";
+    "replica_max_lag" Some("1s"), "How old the replica's news may be for it to be used";
+    "replica_confirms" Some("100"), "How often a second a process asks the database for what the replica does not know";
 }
 
 /// `file_mode` and `dir_mode` where nobody has set them.
@@ -94,6 +95,7 @@ pub struct Options {
     pub(crate) stale_if_error: Duration,
     pub(crate) replica: Option<PathBuf>,
     pub(crate) replica_max_lag: Duration,
+    pub(crate) replica_confirms: u32,
 }
 
 impl Options {
@@ -136,6 +138,7 @@ impl Default for OptionsBuilder {
                 stale_if_error: Duration::ZERO,
                 replica: None,
                 replica_max_lag: Duration::ZERO,
+                replica_confirms: 0,
             },
             url_prefix_is_set: false,
         };
@@ -195,6 +198,7 @@ impl OptionsBuilder {
             "stale_if_error" => options.stale_if_error = value::duration(text)?,
             "replica" => options.replica = value::absolute_path_or_none(text)?,
             "replica_max_lag" => options.replica_max_lag = value::timeout(text)?,
+            "replica_confirms" => options.replica_confirms = value::rate(text)?,
             _ => return Err(unknown_key(key)),
         }
         Ok(())

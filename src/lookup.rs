@@ -1,10 +1,13 @@
-//! Which row a name has: remembered, or asked for, alone or in company.
+//! Which row a name has: as the replica says, remembered, or asked for, alone or in company.
 //!
 //! Callers know keys, facts and stamps and nothing of how they are kept.
 
 mod batch;
+mod confirms;
+mod consulted;
 mod facts;
 mod rows;
+mod written;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -13,12 +16,42 @@ use crate::config::Options;
 use crate::error::Result;
 use crate::index::Index;
 use crate::name::{FileName, Key};
+use crate::replica::Known;
+pub(crate) use crate::replica::Version;
 
 use batch::Batch;
 pub(crate) use batch::MOST_WAITING;
+use consulted::{Consulted, Word};
 pub(crate) use facts::{Facts, Kind};
-pub(crate) use rows::{Hit, Stamp};
+pub(crate) use rows::Asked;
 use rows::{Reading, Rows};
+
+/// Which reading of a row it is: what was opened under one is good as long as the row is
+/// known by the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stamp {
+    /// The table was asked then; good for so long as rows are trusted.
+    Asked(Asked),
+    /// The replica has it in this version.
+    Replicated(Version),
+}
+
+/// A row that is known.
+#[derive(Debug, Clone)]
+pub(crate) struct Hit {
+    /// `None`: there is no live row.
+    pub(crate) facts: Option<Facts>,
+    pub(crate) stamp: Stamp,
+    /// Whether it is time to ask again, ahead of its end.
+    pub(crate) is_ageing: bool,
+}
+
+impl Hit {
+    fn replicated(known: Known) -> Self {
+        let Known { facts, version } = known;
+        Hit { facts: Some(facts), stamp: Stamp::Replicated(version), is_ageing: false }
+    }
+}
 
 /// A row as it is known; `None` where there is no live one.
 pub(crate) type Found = (Option<Facts>, Stamp);
@@ -27,28 +60,43 @@ pub(crate) type Found = (Option<Facts>, Stamp);
 #[derive(Debug)]
 pub(crate) struct Lookup {
     index: Arc<Index>,
+    replica: Option<Consulted>,
     rows: Rows,
     batch: Batch,
 }
 
 impl Lookup {
     pub(crate) fn new(options: &Options, index: Arc<Index>) -> Self {
-        Lookup { index, rows: Rows::new(options), batch: Batch::default() }
+        let (replica, rows) = (Consulted::new(options), Rows::new(options));
+        Lookup { index, replica, rows, batch: Batch::default() }
     }
 
-    /// Whether rows are remembered at all.
-    pub(crate) fn remembers(&self) -> bool {
-        self.rows.is_on()
+    /// Whether anything is known without asking the table.
+    pub(crate) fn knows_rows(&self) -> bool {
+        self.replica.is_some() || self.rows.is_on()
     }
 
     /// What is known without waiting.
     pub(crate) fn known(&self, key: &Key) -> Option<Hit> {
-        self.rows.get(key)
+        match self.replica.as_ref().map_or(Word::Nothing, |replica| replica.ask(key)) {
+            Word::Row(known) => Some(Hit::replicated(known)),
+            Word::Absent => Some(self.absent()),
+            Word::Unconfirmed => None,
+            Word::Nothing => self.rows.get(key),
+        }
     }
 
     /// Whether this is still the reading of the row that is known.
     pub(crate) fn is_current(&self, key: &Key, stamp: Stamp) -> bool {
-        self.rows.is_current(key, stamp)
+        match stamp {
+            Stamp::Asked(at) => self.rows.is_current(key, at),
+            Stamp::Replicated(_) => self.known(key).is_some_and(|known| known.stamp == stamp),
+        }
+    }
+
+    fn absent(&self) -> Hit {
+        let stamp = Stamp::Asked(self.rows.now());
+        Hit { facts: None, stamp, is_ageing: false }
     }
 
     /// What is known, or what the table says.
@@ -80,26 +128,48 @@ impl Lookup {
         key: &Key,
         find: impl Future<Output = Result<Found>>,
     ) -> Result<Found> {
-        if let Some(Hit { facts, stamp, .. }) = self.rows.get(key) {
+        let known = self.known(key).or_else(|| self.unconfirmed(key));
+        if let Some(Hit { facts, stamp, .. }) = known {
             return Ok((facts, stamp));
         }
         match find.await {
-            Err(error) if error.kind().is_temporary() => {
-                let (facts, stamp) = self.rows.stale(key).ok_or(error)?;
-                Ok((Some(facts), stamp))
-            }
+            Err(error) if error.kind().is_temporary() => self.fallen_back_on(key).ok_or(error),
             outcome => outcome,
         }
     }
 
+    /// That there is no row, where the table is not to be asked whether that is so.
+    fn unconfirmed(&self, key: &Key) -> Option<Hit> {
+        let replica = self.replica.as_ref()?;
+        (replica.ask(key) == Word::Unconfirmed && !replica.may_confirm()).then(|| self.absent())
+    }
+
+    /// What there is to go on with while the table cannot be asked. An absence only as the
+    /// replica's, which knows all rows: else it would be a guess.
+    fn fallen_back_on(&self, key: &Key) -> Option<Found> {
+        let last_word = self.replica.as_ref().and_then(|replica| replica.last_word(key));
+        let hit = match last_word {
+            Some(Some(known)) => Hit::replicated(known),
+            Some(None) => self.absent(),
+            None => return self.rows.stale(key).map(|(facts, stamp)| (Some(facts), stamp)),
+        };
+        Some((hit.facts, hit.stamp))
+    }
+
     /// Drops what is known of a key, because it is being written.
     pub(crate) fn forget(&self, key: &Key) {
+        if let Some(replica) = &self.replica {
+            replica.note_own(key);
+        }
         self.rows.forget(key);
     }
 
     /// Has a key asked for again, because it is being written, here or in another table:
     /// what is known of it is but good enough to fall back on.
     pub(crate) fn doubt(&self, key: &Key) {
+        if let Some(replica) = &self.replica {
+            replica.note_other(key);
+        }
         self.rows.doubt(key);
     }
 }

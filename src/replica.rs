@@ -29,9 +29,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::config::{Dialect, Options};
 use crate::lookup::Facts;
 use crate::name::Key;
-use crate::config::{Dialect, Options};
 
 #[cfg(feature = "cli")]
 pub(crate) use header::State;

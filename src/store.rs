@@ -171,7 +171,7 @@ impl Store {
         self.process.get_or_try_init(|| {
             let index = Arc::new(Index::new(&self.options)?);
             let lookup = Arc::new(Lookup::new(&self.options, Arc::clone(&index)));
-            let serving = Arc::new(Serving::new(&self.options, lookup.remembers()));
+            let serving = Arc::new(Serving::new(&self.options, lookup.knows_rows()));
             remembered::share(&lookup, &serving);
             Ok(Process {
                 index,

@@ -1,5 +1,7 @@
 //! The agent, while others change the table by plain SQL.
 
+mod readers;
+
 use std::io::Read;
 use std::os::unix::net::UnixDatagram;
 use std::path::PathBuf;
@@ -28,6 +30,7 @@ pub(crate) fn register(trials: &mut Trials) {
     group.per_database("it_waits_for_a_change_log", no_log);
     group.add("there_is_one", second);
     group.add("systemd_hears_of_it", systemd);
+    readers::register(&mut group);
     let mut group = trials.group("agent", &[Need::COMMAND, Need::MARIADB]);
     group.add("it_outlasts_a_database_that_is_away", away);
 }

@@ -4,10 +4,10 @@
 use std::collections::{HashMap, HashSet};
 
 use super::pace::Pace;
-use crate::name::Key;
 use crate::error::Result;
 use crate::index::{Change, Index};
 use crate::metadata::Row;
+use crate::name::Key;
 use crate::replica::{Part, Writer, key_of};
 use crate::runtime;
 use crate::store::Process;

@@ -159,6 +159,11 @@ pub(super) fn count_or_none(text: &str) -> Result<usize, String> {
     text.parse().map_err(|_| refused(text, "is not a number"))
 }
 
+/// How often a second; 0: never.
+pub(super) fn rate(text: &str) -> Result<u32, String> {
+    text.parse().map_err(|_| refused(text, "is not a number"))
+}
+
 /// Bytes, with nginx's suffixes `k`, `m` and `g`.
 pub(super) fn size(text: &str) -> Result<u64, String> {
     let (digits, unit) = match text.as_bytes().last().map(u8::to_ascii_lowercase) {

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::Found;
 use super::facts::{Facts, Kinds};
+use super::{Found, Hit, Stamp};
 use crate::config::Options;
 use crate::evicting::{Evicting, evicting};
 use crate::metadata::Row;
@@ -23,39 +24,29 @@ const AGEING: (u32, u32) = (3, 4);
 /// Nanoseconds since `cache_ttl` before this was made. Of a row: when it was asked for,
 /// and so also which reading of the row it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Stamp(u64);
+pub(crate) struct Asked(u64);
 
-impl Stamp {
+impl Asked {
     #[cfg(test)]
     pub(crate) const fn at(nanoseconds: u64) -> Self {
-        Stamp(nanoseconds)
+        Asked(nanoseconds)
     }
 }
 
 /// A row that is being read.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Reading {
-    asked_at: Stamp,
+    asked_at: Asked,
     forgotten: u64,
     doubted: u64,
-}
-
-/// A row that is remembered.
-#[derive(Debug, Clone)]
-pub(crate) struct Hit {
-    /// `None`: there is no live row.
-    pub(crate) facts: Option<Facts>,
-    pub(crate) stamp: Stamp,
-    /// Whether it is time to ask again, ahead of its end.
-    pub(crate) is_ageing: bool,
 }
 
 #[derive(Debug, Clone)]
 struct Entry {
     facts: Option<Facts>,
-    asked_at: Stamp,
+    asked_at: Asked,
     /// Other than `asked_at` where a row asked for ahead of time was the same.
-    stamp: Stamp,
+    stamp: Asked,
 }
 
 /// The rows of one process.
@@ -98,7 +89,7 @@ impl Rows {
         let ttl = if facts.is_some() { self.ttl } else { self.negative_ttl };
         let age = self.age(asked_at);
         let is_ageing = facts.is_some() && age > ttl * AGEING.0 / AGEING.1;
-        (age < ttl).then_some(Hit { facts, stamp, is_ageing })
+        (age < ttl).then_some(Hit { facts, stamp: Stamp::Asked(stamp), is_ageing })
     }
 
     /// A row to fall back on while the database is unavailable. Never an
@@ -106,7 +97,7 @@ impl Rows {
     pub(super) fn stale(&self, key: &Key) -> Option<(Facts, Stamp)> {
         let Entry { facts, asked_at, stamp } = self.rows.as_ref()?.get(key)?;
         let is_near = self.age(asked_at) < self.ttl + self.stale_if_error;
-        Some((facts.filter(|_| is_near)?, stamp))
+        Some((facts.filter(|_| is_near)?, Stamp::Asked(stamp)))
     }
 
     /// To be called before the database is asked for a row.
@@ -120,7 +111,7 @@ impl Rows {
     pub(super) fn remember(&self, key: Key, row: Option<Row>, reading: Reading) -> Found {
         let facts = row.and_then(|row| self.kinds.facts(row));
         let asked_at = reading.asked_at;
-        let Some(rows) = &self.rows else { return (facts, asked_at) };
+        let Some(rows) = &self.rows else { return (facts, Stamp::Asked(asked_at)) };
         let before = rows.peek(&key);
         // Asked for ahead of time and the same: its file is trusted on until it
         // has been opened anew.
@@ -139,11 +130,11 @@ impl Rows {
         } else if self.doubted.load(Ordering::SeqCst) != reading.doubted {
             self.distrust(&key);
         }
-        (facts, stamp)
+        (facts, Stamp::Asked(stamp))
     }
 
     /// Whether this is still the reading of the row that is remembered.
-    pub(super) fn is_current(&self, key: &Key, stamp: Stamp) -> bool {
+    pub(super) fn is_current(&self, key: &Key, stamp: Asked) -> bool {
         self.rows.as_ref().and_then(|rows| rows.peek(key)).is_some_and(|row| row.stamp == stamp)
     }
 
@@ -174,17 +165,17 @@ impl Rows {
         }
     }
 
-    fn now(&self) -> Stamp {
+    pub(super) fn now(&self) -> Asked {
         // 64 bits of nanoseconds are 584 years.
-        Stamp((self.ttl + self.epoch.elapsed()).as_nanos() as u64)
+        Asked((self.ttl + self.epoch.elapsed()).as_nanos() as u64)
     }
 
     /// When a row was asked for that is not trusted any more from now on.
-    fn just_out_of_time(&self) -> Stamp {
-        Stamp(self.epoch.elapsed().as_nanos() as u64)
+    fn just_out_of_time(&self) -> Asked {
+        Asked(self.epoch.elapsed().as_nanos() as u64)
     }
 
-    fn age(&self, stamp: Stamp) -> Duration {
+    fn age(&self, stamp: Asked) -> Duration {
         (self.ttl + self.epoch.elapsed()).saturating_sub(Duration::from_nanos(stamp.0))
     }
 }
@@ -281,22 +272,26 @@ mod tests {
         assert_eq!(rows.get(&KEY).unwrap().facts, None);
     }
 
+    fn is_current(rows: &Rows, stamp: Stamp) -> bool {
+        matches!(stamp, Stamp::Asked(at) if rows.is_current(&KEY, at))
+    }
+
     #[test]
     fn a_reading_is_current_until_the_row_is_another_one() {
         let rows = rows(&[]);
         let (_, first) = rows.remember(KEY, row(1), rows.reading());
         // The same row, asked for ahead of time.
         assert_eq!(rows.remember(KEY, row(1), rows.reading()).1, first);
-        assert!(rows.is_current(&KEY, first));
+        assert!(is_current(&rows, first));
         let (_, second) = rows.remember(KEY, row(2), rows.reading());
         assert_ne!(first, second);
-        assert!(!rows.is_current(&KEY, first));
+        assert!(!is_current(&rows, first));
         // A deletion elsewhere, a write of this process.
         rows.remember(KEY, None, rows.reading());
-        assert!(!rows.is_current(&KEY, second));
+        assert!(!is_current(&rows, second));
         let (_, third) = rows.remember(KEY, row(2), rows.reading());
         rows.forget(&KEY);
-        assert!(!rows.is_current(&KEY, third));
+        assert!(!is_current(&rows, third));
     }
 
     #[test]

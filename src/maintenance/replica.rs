@@ -3,10 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::name::Key;
 use crate::error::{Error, ErrorKind, Result};
 use crate::index::{Index, Keyed, PAGE};
 use crate::metadata::Row;
+use crate::name::Key;
 use crate::replica::{Answer, Part, Replica, Unusable, agent_of, now, request_rebuild};
 use crate::runtime;
 use crate::store::Store;

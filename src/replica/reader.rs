@@ -11,9 +11,9 @@ use super::bucket::Entry;
 use super::environment::{self, Environment, Snapshot};
 use super::header::{ABOUT, About, FORMAT, HEARD_AT, STATE, State};
 use super::{Answer, Identity, Known, Unusable, Version, bucket, place};
+use crate::config::Options;
 use crate::lookup::{Facts, Kind};
 use crate::name::Key;
-use crate::config::Options;
 
 /// How often it is looked whether one that cannot be used has been replaced.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
@@ -65,11 +65,28 @@ impl Replica {
 
     /// What it says of the row with this key now. Waits for nobody.
     pub(crate) fn look_up(&self, key: &Key) -> Answer {
+        self.look_up_if(key, |header| self.is_usable(header))
+    }
+
+    /// What it said last, however long ago its agent has heard of the database.
+    pub(crate) fn look_up_whenever(&self, key: &Key) -> Answer {
+        let is_complete = |header: &Header| match header.state.is_complete {
+            true => Ok(()),
+            false => Err(Unusable::Incomplete),
+        };
+        self.look_up_if(key, is_complete)
+    }
+
+    fn look_up_if(
+        &self,
+        key: &Key,
+        counts: impl FnOnce(&Header) -> Result<(), Unusable>,
+    ) -> Answer {
         let answer = self.with(|opened, environment| {
             let Opened { header, kinds, .. } = opened;
             let snapshot = environment.snapshot()?;
             refresh(header, &snapshot)?;
-            self.is_usable(header)?;
+            counts(header)?;
             find(&snapshot, key, header.state.scan, kinds)
         });
         answer.unwrap_or_else(Answer::Unusable)

@@ -13,8 +13,8 @@ use std::time::Duration;
 
 use super::writer::Done;
 use super::{Answer, Identity, Part, Replica, State, Unusable, Writer, now, place};
-use crate::name::Key;
 use crate::metadata::Row;
+use crate::name::Key;
 use helper::Helper;
 
 const LAG: Duration = Duration::from_secs(3600);

@@ -15,10 +15,10 @@ use super::bucket::{self, Entry, UNTOLD};
 use super::header::{HEARD_AT, POSITION, STATE, State};
 use super::making::{self, Table, failed, of_lmdb};
 use super::{Identity, Part};
-use crate::lookup::Kind;
-use crate::name::Key;
 use crate::error::{Error, Result};
+use crate::lookup::Kind;
 use crate::metadata::Row;
+use crate::name::Key;
 
 /// Kinds of rows that have a number; the database has to be asked of others.
 const MOST_KINDS: usize = UNTOLD as usize;

@@ -1,7 +1,8 @@
 //! Files that stay open.
 //!
-//! A descriptor is trusted as long as the row under which it was opened, but no longer than
-//! `cache_ttl` from when it was opened, and closed soon after.
+//! A descriptor is trusted as long as the row under which it was opened, and closed soon
+//! after; where that row is the table's, which may have changed, no longer than `cache_ttl`
+//! from when it was opened.
 
 use std::time::{Duration, Instant};
 
@@ -36,7 +37,7 @@ impl<F: Clone> Kept<F> {
     /// not be opened again.
     pub(super) fn get(&self, key: &Key, stamp: Stamp) -> Option<F> {
         let kept = self.files.as_ref()?.get(key)?;
-        (kept.stamp == stamp && kept.opened_at.elapsed() < self.ttl).then_some(kept.file)
+        (kept.stamp == stamp && self.is_young(&kept)).then_some(kept.file)
     }
 
     /// Whether any file of this name is kept open.
@@ -68,9 +69,12 @@ impl<F: Clone> Kept<F> {
     /// Drops the files that are not trusted any more; says whether any are left.
     pub(super) fn drop_idle(&self, is_current: impl Fn(&Key, Stamp) -> bool) -> bool {
         let Some(files) = &self.files else { return false };
-        files
-            .retain(|key, kept| is_current(key, kept.stamp) && kept.opened_at.elapsed() < self.ttl);
+        files.retain(|key, kept| is_current(key, kept.stamp) && self.is_young(kept));
         !files.is_empty()
+    }
+
+    fn is_young(&self, kept: &Entry<F>) -> bool {
+        matches!(kept.stamp, Stamp::Replicated(_)) || kept.opened_at.elapsed() < self.ttl
     }
 
     /// How long one is trusted.
@@ -90,10 +94,11 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
+    use crate::lookup::{Asked, Version};
 
     const KEY: Key = [2; 16];
-    const FIRST: Stamp = Stamp::at(1);
-    const SECOND: Stamp = Stamp::at(2);
+    const FIRST: Stamp = Stamp::Asked(Asked::at(1));
+    const SECOND: Stamp = Stamp::Asked(Asked::at(2));
 
     fn kept(ttl: &str) -> (Kept<Arc<str>>, Arc<str>) {
         let mut options = Options::builder();
@@ -135,5 +140,15 @@ mod tests {
         std::thread::sleep(Duration::from_millis(10));
         // Its row is the same as ever.
         assert!(kept.get(&KEY, FIRST).is_none());
+    }
+
+    #[test]
+    fn what_the_replica_vouches_for_stays_open() {
+        let (kept, file) = kept("1ms");
+        let stamp = |number| Stamp::Replicated(Version { scan: 1, number });
+        kept.keep(KEY, stamp(1), Instant::now(), file);
+        std::thread::sleep(Duration::from_millis(10));
+        assert!(kept.get(&KEY, stamp(1)).is_some());
+        assert!(kept.get(&KEY, stamp(2)).is_none());
     }
 }

@@ -1,7 +1,7 @@
 //! Serving what a web request asks for: what is kept, or the row first, then the file.
 
 use std::sync::{Arc, Weak};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::{Process, Store};
 use crate::error::{Error, ErrorKind, Result};
@@ -9,6 +9,9 @@ use crate::name::{FileId, FileName, Key};
 use crate::runtime;
 use crate::serve::{self, Request};
 use crate::serving::{READ_AHEAD, SharedFile};
+
+/// How often it is looked what can be closed, at most.
+const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// How to find out that a kept file cannot be read any more, before anything
 /// has been sent. What is in memory needs no trial.
@@ -47,7 +50,7 @@ impl Process {
         ids: &[FileId],
         trial: Trial,
     ) -> Option<Result<SharedFile>> {
-        if !self.lookup.remembers() {
+        if !self.lookup.knows_rows() {
             return None;
         }
         for id in ids {
@@ -114,7 +117,7 @@ impl Process {
     async fn serve_one(self: &Arc<Self>, id: &FileId) -> Result<SharedFile> {
         let name = self.name_prefix.name(id)?;
         let key = name.digest();
-        if !self.lookup.remembers() {
+        if !self.lookup.knows_rows() {
             return self.open_shared(id, name, key, false).await;
         }
         if let Some(kept) = self.kept_and_read(key, id).await? {
@@ -170,10 +173,10 @@ impl Process {
     /// Closes what nobody asks for, until nothing is kept open: on NFS an open
     /// file keeps other programs of this machine from seeing what replaced it.
     fn close_idle_files(self: &Arc<Self>) {
-        if !self.lookup.remembers() || !self.serving.begins_closing() {
+        if !self.lookup.knows_rows() || !self.serving.begins_closing() {
             return;
         }
-        let (process, pause) = (Arc::downgrade(self), self.serving.ttl());
+        let (process, pause) = (Arc::downgrade(self), self.serving.ttl().max(SHORTEST_PAUSE));
         let close = async move {
             loop {
                 tokio::time::sleep(pause).await;

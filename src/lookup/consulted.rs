@@ -1,0 +1,118 @@
+//! The replica as it is consulted: what it says, and how far its word counts.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::confirms::Confirms;
+use super::written::Written;
+use crate::config::Options;
+use crate::name::Key;
+use crate::replica::{Answer, Identity, Known, Replica, Unusable};
+
+/// What counts of a replica's answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Word {
+    /// There is this row.
+    Row(Known),
+    /// There is none.
+    Absent,
+    /// None is known, which the table is to confirm.
+    Unconfirmed,
+    /// It says nothing that counts.
+    Nothing,
+}
+
+/// A replica, and what this process knows better.
+#[derive(Debug)]
+pub(super) struct Consulted {
+    replica: Replica,
+    confirms: Confirms,
+    own: Written,
+    /// By other stores of this process, on this table or another one.
+    others: Written,
+    /// Whether it was usable when it was last asked; who cannot use it says so once.
+    is_used: AtomicBool,
+    was_told: AtomicBool,
+}
+
+impl Consulted {
+    /// `None` where the options name none.
+    pub(super) fn new(options: &Options) -> Option<Self> {
+        let path = options.replica.as_ref()?;
+        Some(Consulted {
+            replica: Replica::new(path, Identity::of(options), options.replica_max_lag),
+            confirms: Confirms::new(options.replica_confirms),
+            own: Written::default(),
+            others: Written::default(),
+            is_used: AtomicBool::new(false),
+            was_told: AtomicBool::new(false),
+        })
+    }
+
+    /// What counts of what the replica says of a key now. Waits for nobody.
+    pub(super) fn ask(&self, key: &Key) -> Word {
+        if [&self.own, &self.others].iter().any(|it| it.is_news(key, || self.heard_at())) {
+            return Word::Nothing;
+        }
+        match self.replica.look_up(key) {
+            Answer::Unusable(why) => {
+                self.cannot_be_used(&why);
+                Word::Nothing
+            }
+            usable => {
+                self.can_be_used();
+                match usable {
+                    Answer::Known(known) => Word::Row(known),
+                    Answer::Unknown if self.confirms.is_spent() => Word::Absent,
+                    Answer::Unknown => Word::Unconfirmed,
+                    Answer::AskDatabase | Answer::Unusable(_) => Word::Nothing,
+                }
+            }
+        }
+    }
+
+    /// Whether the table may be asked to confirm an absence, once.
+    pub(super) fn may_confirm(&self) -> bool {
+        self.confirms.take()
+    }
+
+    /// What the replica said last, however long ago: while the database is away, nobody
+    /// writes. `None` where it never knew the whole table.
+    pub(super) fn last_word(&self, key: &Key) -> Option<Option<Known>> {
+        if self.own.is_news(key, || self.heard_at()) {
+            return None;
+        }
+        match self.replica.look_up_whenever(key) {
+            Answer::Known(known) => Some(Some(known)),
+            Answer::Unknown => Some(None),
+            Answer::AskDatabase | Answer::Unusable(_) => None,
+        }
+    }
+
+    /// Notes a write of this store, which has to see that at once.
+    pub(super) fn note_own(&self, key: &Key) {
+        self.own.note(key, || self.heard_at());
+    }
+
+    /// Notes a write of another store of this process.
+    pub(super) fn note_other(&self, key: &Key) {
+        self.others.note(key, || self.heard_at());
+    }
+
+    /// When the agent asked the database for the last time.
+    fn heard_at(&self) -> u64 {
+        self.replica.header().map_or(0, |header| header.heard_at)
+    }
+
+    fn can_be_used(&self) {
+        if !self.is_used.swap(true, Ordering::Relaxed) && self.was_told.load(Ordering::Relaxed) {
+            log::info!("ezdfs: the replica is used again");
+        }
+    }
+
+    fn cannot_be_used(&self, why: &Unusable) {
+        let was_used = self.is_used.swap(false, Ordering::Relaxed);
+        if was_used || !self.was_told.swap(true, Ordering::Relaxed) {
+            log::warn!("ezdfs: the replica is not used: {why}");
+        }
+    }
+}
