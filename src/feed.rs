@@ -1,11 +1,19 @@
-//! What follows the change log of the metadata table.
+//! What keeps the metadata table known on this node: what follows its change log, the
+//! replica, and the agent that keeps it.
 
+#[cfg(feature = "cli")]
+pub(crate) mod agent;
+#[cfg(feature = "cli")]
 mod follower;
+#[cfg(feature = "cli")]
 mod gaps;
+pub(crate) mod replica;
 #[cfg(test)]
 mod tests;
 
+#[cfg(feature = "cli")]
 pub(crate) use follower::{
     Answer, Entry, Fingerprint, Follower, Heard, Loss, MODULUS, Position, Question,
 };
+#[cfg(feature = "cli")]
 pub(crate) use gaps::{KEPT, Range};

@@ -21,8 +21,6 @@
 #[macro_use]
 mod step;
 
-#[cfg(feature = "cli")]
-mod agent;
 mod atfork;
 #[cfg(feature = "capi")]
 pub mod capi;
@@ -32,7 +30,6 @@ pub mod config;
 mod debris;
 mod error;
 mod evicting;
-#[cfg(feature = "cli")]
 mod feed;
 mod files;
 mod forks;
@@ -44,8 +41,6 @@ mod mime;
 mod mount;
 mod name;
 mod random;
-#[allow(dead_code, reason = "the doors do not ask it yet")]
-mod replica;
 mod runtime;
 pub mod serve;
 mod serving;

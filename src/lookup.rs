@@ -14,10 +14,10 @@ use std::sync::Arc;
 
 use crate::config::Options;
 use crate::error::Result;
+use crate::feed::replica::Known;
+pub(crate) use crate::feed::replica::Version;
 use crate::index::Index;
 use crate::name::{FileName, Key};
-use crate::replica::Known;
-pub(crate) use crate::replica::Version;
 
 use batch::Batch;
 pub(crate) use batch::MOST_WAITING;

@@ -118,6 +118,7 @@ impl Store {
         &self.options.url_prefix
     }
 
+    #[cfg(feature = "cli")]
     pub(crate) fn options(&self) -> &Options {
         &self.options
     }

@@ -10,8 +10,8 @@ use signal_hook::flag;
 
 use super::arguments::flag_value;
 use super::{settings, tell};
-use crate::agent::{Agent, End, Report, Settings, Wishes};
 use crate::error::{Error, ErrorKind, Result};
+use crate::feed::agent::{Agent, End, Report, Settings, Wishes};
 use crate::store::Store;
 
 const ABOUT: &str = "\
@@ -58,6 +58,7 @@ pub(super) fn run(store: &Store, options: &ArgMatches, matches: &ArgMatches) -> 
     loop {
         match Agent::open(&store, &settings).and_then(|agent| agent.run(&wishes, &mut report)) {
             Ok(End::Stop) => return Ok(ExitCode::SUCCESS),
+            Ok(End::MakeAnew) => {}
             Ok(End::Reload) => match settings::store(options) {
                 Ok(new) => store = new,
                 Err(error) => report.say(&format!("goes on with what it had: {error:#}")),

@@ -173,7 +173,7 @@ impl Follower {
     }
 
     /// The highest number that was seen.
-    pub(crate) fn number(&self) -> u64 {
+    fn number(&self) -> u64 {
         self.highest.as_ref().map_or(self.floor, |highest| highest.number)
     }
 
@@ -265,7 +265,7 @@ impl Follower {
 
     /// Those that had not been seen, in the order of their numbers.
     fn take(&mut self, entries: &[Entry], now: Duration) -> Vec<u64> {
-        let highest = self.highest.as_ref().map_or(self.floor, |highest| highest.number);
+        let highest = self.number();
         let is_new = |entry: &&Entry| entry.number > highest || self.gaps.contains(entry.number);
         let mut new: Vec<_> = entries.iter().filter(is_new).collect();
         new.sort_unstable_by_key(|entry| entry.number);
@@ -281,7 +281,7 @@ impl Follower {
     }
 
     fn see(&mut self, entry: &Entry, now: Duration) {
-        let highest = self.highest.as_ref().map_or(self.floor, |highest| highest.number);
+        let highest = self.number();
         if entry.number <= highest {
             return self.gaps.remove(entry.number);
         }

@@ -8,7 +8,7 @@ use super::connect::Purpose;
 use super::guard::Authority;
 use super::query::Query;
 use super::sql::Sql;
-use super::{BATCH, Index, Keyed, bind_all, bind_keys, decode, fault, found_key, keyed};
+use super::{BATCH, Index, bind_all, decode, fault, found_key};
 use crate::error::{Error, ErrorKind, Result};
 use crate::metadata::Row;
 use crate::name::FileName;
@@ -58,16 +58,6 @@ impl Index {
             }
         }
         Ok(rows)
-    }
-
-    /// The rows of these keys that exist, live or not.
-    pub(crate) async fn find_keys(&self, keys: &[String]) -> Result<Vec<Keyed>> {
-        debug_assert!(keys.len() <= BATCH);
-        if keys.is_empty() {
-            return Ok(Vec::new());
-        }
-        let find = |sql: &Sql| bind_keys(sql.find_many(keys.len()), keys.iter().cloned());
-        keyed(&self.fetch("find", &self.table, find).await?, &self.table)
     }
 
     /// Looks for rows that should be there. Where some are not, says whether the

@@ -12,7 +12,7 @@ use super::database::is_on;
 use super::query::Query;
 use super::sql::Sql;
 use super::sql::follow::Part;
-use super::{Index, decode, fault};
+use super::{BATCH, Index, Keyed, bind_keys, decode, fault, keyed};
 use crate::error::{Error, ErrorKind, Result};
 use crate::feed::{Answer, Entry, Fingerprint, Follower, Heard, KEPT, Loss, Question};
 use crate::metadata::Row;
@@ -41,8 +41,6 @@ const MOST_QUESTIONS: usize = 4;
 pub(crate) struct Change {
     /// The key as it is logged; of no row at the beginning of a log.
     pub(crate) key: String,
-    /// That of its last entry.
-    pub(crate) number: u64,
     /// The row that has this key, live or not, at the moment when the log was read.
     pub(crate) row: Option<Row>,
 }
@@ -105,6 +103,16 @@ impl Index {
         }
         let reason = "each time another server answers";
         Err(Error::new(ErrorKind::Unavailable, "follow", &*self.table, reason))
+    }
+
+    /// The rows of these keys that exist, live or not.
+    pub(crate) async fn find_keys(&self, keys: &[String]) -> Result<Vec<Keyed>> {
+        debug_assert!(keys.len() <= BATCH);
+        if keys.is_empty() {
+            return Ok(Vec::new());
+        }
+        let find = |sql: &Sql| bind_keys(sql.find_many(keys.len()), keys.iter().cloned());
+        keyed(&self.fetch("find", &self.table, find).await?, &self.table)
     }
 
     /// Deletes old entries, some at a time; says how many.
@@ -220,6 +228,6 @@ fn changes(joined: Vec<Joined>, numbers: &[u64]) -> Vec<Change> {
     new.sort_unstable_by_key(|it| Reverse(it.entry.number));
     let mut keys = HashSet::new();
     new.retain(|it| keys.insert(it.entry.key.clone()));
-    let change = |it: Joined| Change { key: it.entry.key, number: it.entry.number, row: it.row };
+    let change = |it: Joined| Change { key: it.entry.key, row: it.row };
     new.into_iter().rev().map(change).collect()
 }

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::confirms::Confirms;
 use super::written::Written;
 use crate::config::Options;
+use crate::feed::replica::{Answer, Known, Replica, Unusable};
 use crate::name::Key;
-use crate::replica::{Answer, Identity, Known, Replica, Unusable};
 
 /// What counts of a replica's answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,7 +39,7 @@ impl Consulted {
     pub(super) fn new(options: &Options) -> Option<Self> {
         let path = options.replica.as_ref()?;
         Some(Consulted {
-            replica: Replica::new(path, Identity::of(options), options.replica_max_lag),
+            replica: Replica::of(path, options),
             confirms: Confirms::new(options.replica_confirms),
             own: Written::default(),
             others: Written::default(),

@@ -7,7 +7,6 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use super::Found;
 use super::facts::{Facts, Kinds};
 use super::{Found, Hit, Stamp};
 use crate::config::Options;

@@ -4,8 +4,8 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
+use crate::feed::replica;
 use crate::name::Key;
-use crate::replica;
 
 /// So many names are remembered one by one.
 const MOST_NAMES: usize = 1024;

@@ -4,10 +4,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::feed::replica::{Answer, Part, Replica, Unusable, agent_of, now, request_rebuild};
 use crate::index::{Index, Keyed, PAGE};
 use crate::metadata::Row;
 use crate::name::Key;
-use crate::replica::{Answer, Part, Replica, Unusable, agent_of, now, request_rebuild};
 use crate::runtime;
 use crate::store::Store;
 
@@ -123,7 +123,7 @@ fn replica_of(store: &Store) -> Result<(&Path, Replica)> {
 /// Live rows with a key that a name can have, in its order.
 fn live(page: Vec<Keyed>) -> Vec<(Key, Row)> {
     let rows = page.into_iter().filter(|keyed| keyed.row.is_live());
-    rows.filter_map(|keyed| Some((crate::replica::key_of(&keyed.key)?, keyed.row))).collect()
+    rows.filter_map(|keyed| Some((crate::feed::replica::key_of(&keyed.key)?, keyed.row))).collect()
 }
 
 fn is_same(row: Option<&Row>, said: &Answer) -> bool {

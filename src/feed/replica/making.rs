@@ -89,24 +89,24 @@ pub(crate) fn request_rebuild(path: &Path) -> Result<()> {
     File::create(&request).map(drop).map_err(|error| failed("request", &request, error))
 }
 
-/// Whether that was asked for, once.
-pub(super) fn take_request(path: &Path) -> bool {
-    fs::remove_file(path.join(REBUILD)).is_ok()
+/// Whether that was asked for.
+pub(super) fn is_requested(path: &Path) -> bool {
+    path.join(REBUILD).exists()
 }
 
-/// The one that is there, where that is of this table and of this start of the machine;
-/// else another.
+/// The one that is there, where that is of this table and of this start of the machine, and
+/// nobody asks for another; else another.
 pub(super) fn find_or_make(path: &Path, identity: &Identity) -> Result<PathBuf> {
     let directory = directory(path)?;
     remove_others(path, &directory).map_err(|error| failed("clear", path, error))?;
-    if is_usable(path, &directory, identity)? {
+    if !is_requested(path) && is_usable(path, &directory, identity)? {
         return Ok(directory);
     }
     make(path, identity)
 }
 
 /// Makes an empty one, complete in itself before it gets its name.
-pub(super) fn make(path: &Path, identity: &Identity) -> Result<PathBuf> {
+fn make(path: &Path, identity: &Identity) -> Result<PathBuf> {
     let directory = directory(path)?;
     let new = path.join(NEW);
     let failed = |error: heed::Error| of_lmdb("create", path, error);
@@ -138,7 +138,10 @@ pub(super) fn make(path: &Path, identity: &Identity) -> Result<PathBuf> {
         return Err(no_files(error));
     }
     fs::rename(&new, &directory).map_err(no_files)?;
-    remove(&old).and_then(|()| or_gone(fs::remove_file(path.join(DOUBTED)))).map_err(no_files)?;
+    remove(&old).map_err(no_files)?;
+    for done in [DOUBTED, REBUILD] {
+        or_gone(fs::remove_file(path.join(done))).map_err(no_files)?;
+    }
     Ok(directory)
 }
 

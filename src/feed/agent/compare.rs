@@ -5,10 +5,10 @@ use std::collections::{HashMap, HashSet};
 
 use super::pace::Pace;
 use crate::error::Result;
+use crate::feed::replica::{Part, Writer, key_of};
 use crate::index::{Change, Index};
 use crate::metadata::Row;
 use crate::name::Key;
-use crate::replica::{Part, Writer, key_of};
 use crate::runtime;
 use crate::store::Process;
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use sd_notify::NotifyState;
 
 use crate::error::Error;
-use crate::replica::State;
+use crate::feed::replica::State;
 
 const TELL_STATUS: Duration = Duration::from_secs(1);
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::{State, complete, key, now, replica, row, writer};
 use crate::error::ErrorKind;
-use crate::replica::{Answer, Part, bucket, environment, place};
+use crate::feed::replica::{Answer, Part, bucket, environment, place};
 
 /// The version with which a reader that follows is content.
 pub(super) const LAST: u64 = 1_000_000_007;
@@ -98,7 +98,7 @@ fn write(path: &Path) {
         let mut rows: Vec<_> = (0..ROWS).map(|it| (key(it), row(state.changes))).collect();
         rows.sort_by_key(|(key, _)| *key);
         let mut batch = writer.begin().unwrap();
-        batch.put_part(&Part::default(), &rows, state.changes).unwrap();
+        batch.put_part(&Part::default(), &rows).unwrap();
         batch.commit(&mut state, Some(now())).unwrap();
     }
 }
@@ -160,13 +160,13 @@ fn look(path: &Path) {
 /// Writes until there is no room, and then as much as there is.
 fn fill(path: &Path) {
     let mut writer = writer(path);
-    complete(&mut writer, &[(key(0), row(1))], 1);
+    complete(&mut writer, &[(key(0), row(1))]);
     let mut state = writer.state().unwrap();
     let mut written = 1;
     let error = loop {
         let mut batch = writer.begin().unwrap();
         for number in 0..5000 {
-            batch.put(&key(written + number), Some(&row(1)), 1).unwrap();
+            batch.put(&key(written + number), Some(&row(1))).unwrap();
         }
         match batch.commit(&mut state, Some(now())) {
             Ok(()) => written += 5000,
@@ -179,9 +179,9 @@ fn fill(path: &Path) {
     assert!((0..written).all(|it| matches!(replica.look_up(&key(it)), Answer::Known(_))));
     assert_eq!(replica.look_up(&key(written)), Answer::Unknown);
     // What makes room is written.
-    complete(&mut writer, &[], 2);
+    complete(&mut writer, &[]);
     assert_eq!(writer.state().unwrap().rows, 0);
-    complete(&mut writer, &[(key(0), row(2))], 3);
+    complete(&mut writer, &[(key(0), row(2))]);
     has_begun(path);
 }
 

@@ -14,10 +14,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::feed::replica::{Identity, Part, State, Writer, key_of, now};
 use crate::feed::{Follower, Position};
 use crate::index::{BATCH, Change, FeedState, Index, MOST_GAPS, PAGE, Polled};
 use crate::random;
-use crate::replica::{Identity, Part, State, Writer, key_of, now};
 use crate::runtime;
 use crate::store::{Process, Store};
 
@@ -30,9 +30,6 @@ const LOOK_AFTER_READERS: Duration = Duration::from_secs(5);
 
 /// How often entries are taken out of the change log.
 const TRIM: Duration = Duration::from_secs(60);
-
-/// Numbers of what was repaired, which are no entry's.
-const REPAIRED: u64 = 1 << 47;
 
 /// How the agent works.
 #[derive(Debug, Clone)]
@@ -59,6 +56,7 @@ pub(crate) struct Wishes {
 pub(crate) enum End {
     Stop,
     Reload,
+    MakeAnew,
 }
 
 impl Wishes {
@@ -155,6 +153,11 @@ impl<'a> Agent<'a> {
             if let Some(end) = wishes.end() {
                 return Ok(end);
             }
+            if self.writer.is_to_be_made_anew() {
+                report.say("makes the replica anew, as was asked for");
+                self.writer.give_up()?;
+                return Ok(End::MakeAnew);
+            }
             let start = Instant::now();
             match self.turn(report) {
                 Ok(()) => report.heard(),
@@ -173,10 +176,6 @@ impl<'a> Agent<'a> {
     /// One question to the change log, and what there is time for besides.
     fn turn(&mut self, report: &mut Report) -> Result<()> {
         let until = Instant::now() + self.settings.poll_interval;
-        if self.writer.is_to_be_made_anew() {
-            report.say("the table is to be read anew, as was asked for");
-            self.follower = None;
-        }
         self.poll(report)?;
         while self.scan.as_mut().is_some_and(|scan| scan.pace.is_due()) {
             self.scan_page(report)?;
@@ -184,7 +183,7 @@ impl<'a> Agent<'a> {
                 break;
             }
         }
-        if self.scan.is_none() {
+        if self.state.is_complete {
             self.compare(report)?;
         }
         if self.readers.is_due() {
@@ -278,7 +277,7 @@ impl<'a> Agent<'a> {
             for change in changes {
                 // The first entry of a log is of no row.
                 if let Some(key) = key_of(&change.key) {
-                    batch.put(&key, change.row.as_ref(), change.number)?;
+                    batch.put(&key, change.row.as_ref())?;
                     state.changes += 1;
                 }
             }
@@ -287,6 +286,8 @@ impl<'a> Agent<'a> {
         }
         let position = follower.position();
         let mut state = self.state.clone();
+        // What was read is the table's only when the same server has told what came since.
+        state.is_complete |= heard_at.is_some() && self.scan.is_none();
         let mut batch = self.writer.begin()?;
         if self.stored.as_ref() != Some(&position) {
             batch.set_position(&position)?;
@@ -303,11 +304,11 @@ impl<'a> Agent<'a> {
         let (rows, last) = compare::page(&self.process, scan.after.as_deref(), PAGE)?;
         scan.pace.took(rows.len() as u64);
         follower.read_ahead();
-        let mut state = State { is_complete: last.is_none(), ..self.state.clone() };
+        let mut state = self.state.clone();
         let mut batch = self.writer.begin()?;
         scan.part.to = last.as_ref().and_then(|_| rows.last().map(|(key, _)| *key));
         if last.is_none() || scan.part.to.is_some() {
-            batch.put_part(&scan.part, &rows, follower.number())?;
+            batch.put_part(&scan.part, &rows)?;
             scan.part.after = scan.part.to;
         }
         let position = follower.position();
@@ -315,7 +316,7 @@ impl<'a> Agent<'a> {
         batch.commit(&mut state, None)?;
         (self.state, self.stored) = (state, Some(position));
         scan.after = last;
-        if self.state.is_complete {
+        if scan.after.is_none() {
             self.scan = None;
             report.say(&format!("has read the table: {} rows", self.state.rows));
         }
@@ -333,7 +334,7 @@ impl<'a> Agent<'a> {
         let mut batch = self.writer.begin()?;
         for (key, row) in &repairs {
             state.repaired += 1;
-            batch.put(key, row.as_ref(), REPAIRED | state.repaired)?;
+            batch.put(key, row.as_ref())?;
         }
         let position = follower.position();
         batch.set_position(&position)?;

@@ -8,7 +8,7 @@ use std::process::Command;
 
 use super::helper::Helper;
 use super::{Answer, Unusable, complete, directory, key, replica, row, writer};
-use crate::replica::place;
+use crate::feed::replica::place;
 
 fn file(path: &Path, name: &str) -> PathBuf {
     place::directory(path).unwrap().join(name)
@@ -19,7 +19,7 @@ fn made() -> tempfile::TempDir {
     let directory = directory();
     let mut writer = writer(directory.path());
     let rows: Vec<_> = (0..20_000).map(|it| (key(it), row(it))).collect();
-    complete(&mut writer, &rows, 1);
+    complete(&mut writer, &rows);
     directory
 }
 
@@ -39,7 +39,7 @@ fn what_is_cut_short_is_not_used() {
         let mut writer = writer(path);
         assert!(!writer.state().unwrap().is_complete, "{length}: it is made anew");
         let rows: Vec<_> = (0..20_000).map(|it| (key(it), row(it))).collect();
-        complete(&mut writer, &rows, 1);
+        complete(&mut writer, &rows);
     }
     assert!(matches!(replica(path).look_up(&key(1)), Answer::Known(_)));
     File::options().write(true).open(file(path, place::LOCK)).unwrap().set_len(100).unwrap();

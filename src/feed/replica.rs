@@ -11,6 +11,8 @@
 //! says. A file that somebody damages in its middle, or cuts while it is in use,
 //! ends the processes that read it: only the agent's user may write to it.
 
+#[cfg(feature = "cli")]
+mod batch;
 mod bucket;
 mod environment;
 mod header;
@@ -31,6 +33,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::{Dialect, Options};
 use crate::lookup::Facts;
+#[cfg(feature = "cli")]
 use crate::name::Key;
 
 #[cfg(feature = "cli")]
@@ -119,9 +122,9 @@ pub(crate) fn key_of(text: &str) -> Option<Key> {
 /// same. Of two that are equal the file is the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Version {
-    /// The scan that the replica was made or checked by, as a random number.
+    /// The reading of the whole table that it belongs to, as a random number.
     pub(crate) scan: u64,
-    /// The number of the row's last change, or of the last one before the scan.
+    /// That of the agent's last write of this row.
     pub(crate) number: u64,
 }
 

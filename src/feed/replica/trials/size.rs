@@ -4,7 +4,7 @@ use std::fs;
 use std::time::Instant;
 
 use super::helper::{Random, rounds};
-use super::{Answer, Part, State, Writer, directory, key, now, replica, row, writer};
+use super::{Answer, Part, State, Writer, bytes, directory, key, now, replica, row, writer};
 use crate::name::Key;
 
 /// Bytes of the file for each row, at most.
@@ -23,7 +23,7 @@ fn load(writer: &mut Writer, count: u64) {
         let rows: Vec<_> = page.iter().map(|key| (*key, row(100_000))).collect();
         let part = Part { after, to: page.last().copied() };
         let mut batch = writer.begin().unwrap();
-        batch.put_part(&part, &rows, 1 << 40).unwrap();
+        batch.put_part(&part, &rows).unwrap();
         batch.commit(&mut state, Some(now())).unwrap();
         after = part.to;
     }
@@ -38,10 +38,10 @@ fn churn(writer: &mut Writer, live: &mut [u64], changes: u64) {
         let mut batch = writer.begin().unwrap();
         for _ in 0..BATCH / 2 {
             let place = &mut live[random.below(1 << 40) as usize % live.len()];
-            batch.put(&key(*place), None, 1 << 41).unwrap();
+            batch.put(&key(*place), None).unwrap();
             *place = next;
             next += 1;
-            batch.put(&key(*place), Some(&row(200_000)), 1 << 41).unwrap();
+            batch.put(&key(*place), Some(&row(200_000))).unwrap();
         }
         batch.commit(&mut state, Some(now())).unwrap();
     }
@@ -53,12 +53,12 @@ fn a_row_costs_little_loaded_and_after_many_changes() {
     let directory = directory();
     let mut writer = writer(directory.path());
     load(&mut writer, rows);
-    let mut costs = vec![writer.bytes().unwrap() as f64 / rows as f64];
+    let mut costs = vec![bytes(directory.path()) as f64 / rows as f64];
     let mut live: Vec<_> = (0..rows).collect();
     for _ in 0..3 {
         churn(&mut writer, &mut live, rows);
         assert_eq!(writer.state().unwrap().rows, rows);
-        costs.push(writer.bytes().unwrap() as f64 / rows as f64);
+        costs.push(bytes(directory.path()) as f64 / rows as f64);
     }
     println!("{rows} rows, bytes each: {costs:.1?}");
     assert!(costs.iter().all(|cost| *cost <= MOST as f64), "{costs:.1?}");
@@ -74,7 +74,7 @@ fn measures() {
         load(&mut writer, rows);
         println!(
             "{rows} rows: {:.1} bytes each, loaded in {:?}",
-            writer.bytes().unwrap() as f64 / rows as f64,
+            bytes(directory.path()) as f64 / rows as f64,
             start.elapsed()
         );
         drop(writer);
