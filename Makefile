@@ -116,6 +116,7 @@ install: build
 	    $(DESTDIR)$(NGINX_MODULES)/ngx_http_ezdfs_module.so
 	install -D -m 644 build/ezdfs.so $(DESTDIR)$(PHP_MODULES)/ezdfs.so
 	install -D -m 644 php/ezdfs.ini $(DESTDIR)$(PHP_INI_DIR)/ezdfs.ini
+	install -D -m 644 LICENSE-LMDB $(DESTDIR)$(PREFIX)/share/doc/ezdfs/LICENSE-LMDB
 
 deps:
 	@tests/deps.sh test

@@ -7,7 +7,7 @@ import subprocess
 import time
 
 import doors
-from doors import HERE, MOUNT, TTL
+from doors import HERE, MAX_LAG, MOUNT, REPLICA, TTL
 
 # What must be seen is seen within so many seconds: guests are slow. Well below the
 # 28 for which an NFS client goes on by its caches.
@@ -116,20 +116,31 @@ class Cluster:
         self.lab, self.database = lab, database
         self.is_nfs3 = "NFS 3" in title
         dsn = database.dsn(host)
-        database.sql("DROP TABLE IF EXISTS ezdfs.ezdfsfile")
-        self.command = {node: doors.Command(lab, node, dsn) for node in "AB"}
+        self.has_replica = "replica" in title
+        replica = {"replica": REPLICA, "replica_max_lag": f"{MAX_LAG}s"} if self.has_replica else {}
+        database.sql("DROP TABLE IF EXISTS ezdfs.ezdfsfile, ezdfs.ezdfsfile_changes")
+        self.command = {node: doors.Command(lab, node, dsn, replica) for node in "AB"}
         # Goes on when a server is back, however long that takes.
-        self.patient = {node: doors.Command(lab, node, dsn, patience=120) for node in "AB"}
+        self.patient = {node: doors.Command(lab, node, dsn, replica, patience=120) for node in "AB"}
         self.php = {node: doors.Php(lab, node) for node in "AB"}
         self.nginx = {name: doors.Nginx(lab, "B", name) for name in doors.Nginx.PORTS}
         self.writers = [self.command["A"], self.php["A"]]
         self.readers = [self.command["B"], self.php["B"], self.nginx["nginx"], self.nginx["nginx without threads"]]
         self.succeeds(self.command["A"].run("schema --create"))
+        self.servers = self.start_agents() if self.has_replica else []
         self.stores_in_time(self.command["A"], "images/first", "first")
-        self.servers = [doors.Nginx.start(lab, "B", dsn)] + [doors.Php.start(lab, node, dsn) for node in "AB"]
+        self.servers.append(doors.Nginx.start(lab, "B", dsn, replica))
+        self.servers += [doors.Php.start(lab, node, dsn, replica) for node in "AB"]
         self.polls = []
         for reader in self.readers + [self.php["A"]]:
             self.becomes(reader, "images/first", "ok", "first", 60)
+
+    def start_agents(self):
+        self.succeeds(self.command["A"].run("schema --create-feed"))
+        agents = [self.lab.start(node, f"exec {self.command[node].base} agent") for node in "AB"]
+        for node in "AB":
+            wait("a replica", lambda: self.command[node].run("replica status").kind == "ok", 60)
+        return agents
 
     def stop(self):
         for server in self.servers:
@@ -169,9 +180,9 @@ class Cluster:
             raise Failure(f"{reader.name}: {id}: wanted {kind} {text!r}, last saw {seen[-1]}") from None
 
     def everyone_sees(self, id, kind, text=None, seconds=None):
-        """Without `seconds` the command at once, those that remember rows soon."""
+        """Without `seconds` at once by the command that asks the table, else soon."""
         for reader in self.readers:
-            usual = 0 if reader is self.command["B"] else SOON
+            usual = 0 if reader is self.command["B"] and not self.has_replica else SOON
             self.becomes(reader, id, kind, text, usual if seconds is None else seconds)
 
     def hold_open(self, node, path):

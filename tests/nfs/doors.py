@@ -18,6 +18,10 @@ TTL = 2
 # Longest wait for the mount, in seconds: guests are slow, and so may their machine be.
 PATIENCE = 10
 
+# Where a node's agent keeps its replica, and how long that counts, in seconds: guests are slow.
+REPLICA = "/tmp/replica"
+MAX_LAG = 5
+
 Answer = collections.namedtuple("Answer", "kind text")
 
 EXIT_CODES = {0: "ok", 1: "not found", 3: "unavailable", 5: "storage"}
@@ -27,9 +31,11 @@ STATUSES = {200: "ok", 404: "not found", 503: "unavailable", 507: "storage"}
 class Command:
     """The command: a process for each call, which remembers nothing."""
 
-    def __init__(self, lab, node, dsn, patience=PATIENCE):
+    def __init__(self, lab, node, dsn, replica, patience=PATIENCE):
         self.lab, self.node, self.name = lab, node, f"command on {node}"
-        self.base = f"env EZDFS_ROOT={MOUNT} EZDFS_MOUNT_TIMEOUT={patience}s EZDFS_DSN='{dsn}' {BUILD}/ezdfs"
+        options = {"root": MOUNT, "mount_timeout": f"{patience}s", "dsn": f"'{dsn}'", **replica}
+        words = [f"EZDFS_{key.upper()}={value}" for key, value in options.items()]
+        self.base = f"env {' '.join(words)} {BUILD}/ezdfs"
 
     def run(self, arguments, stdin="", timeout=90):
         result = self.lab.run(self.node, f"{self.base} {arguments}", stdin=stdin, timeout=timeout)
@@ -92,14 +98,15 @@ class Nginx(Http):
         super().__init__(lab, node, name, self.PORTS[name])
 
     @classmethod
-    def configuration(cls, dsn):
+    def configuration(cls, dsn, replica):
+        replica = " ".join(f"{key} {value};" for key, value in replica.items())
         blocks = []
         for name, port in cls.PORTS.items():
             store = name.replace(" ", "_")
             ttl = 120 if "patient" in name else TTL
             threads = "ezdfs_threads off;" if "threads" in name else ""
             blocks.append(f"""
-    ezdfs_store {store} {{ dsn {dsn}; root {MOUNT}; cache_ttl {ttl}s; cache_negative_ttl 1s; mount_timeout {PATIENCE}s; }}
+    ezdfs_store {store} {{ dsn {dsn}; root {MOUNT}; cache_ttl {ttl}s; cache_negative_ttl 1s; mount_timeout {PATIENCE}s; {replica} }}
     server {{
         listen 127.0.0.1:{port} reuseport;
         location /images/ {{ ezdfs {store}; {threads} }}
@@ -118,10 +125,10 @@ http {{
 """
 
     @classmethod
-    def start(cls, lab, node, dsn):
+    def start(cls, lab, node, dsn, replica):
         program = shutil.which("nginx") or "/usr/sbin/nginx"
         lab.run(node, "mkdir -p /tmp/n/t", check=True)
-        lab.put(node, "/tmp/n/nginx.conf", cls.configuration(dsn).encode())
+        lab.put(node, "/tmp/n/nginx.conf", cls.configuration(dsn, replica).encode())
         return lab.start(node, f"exec {program} -p /tmp/n -c /tmp/n/nginx.conf -e stderr")
 
 
@@ -134,8 +141,8 @@ class Php(Http):
         super().__init__(lab, node, "PHP", self.PORT)
 
     @classmethod
-    def start(cls, lab, node, dsn):
-        options = {"dsn": dsn, "root": MOUNT, "cache_ttl": f"{TTL}s", "cache_negative_ttl": "1s"}
+    def start(cls, lab, node, dsn, replica):
+        options = {"dsn": dsn, "root": MOUNT, "cache_ttl": f"{TTL}s", "cache_negative_ttl": "1s", **replica}
         options["mount_timeout"] = f"{PATIENCE}s"
         words = ["php", "-n", "-d", f"extension={BUILD}/ezdfs.so"]
         for key, value in options.items():

@@ -50,7 +50,7 @@ def main():
     while True:
         answer = from_http(sys.argv[1]) if is_url else from_command(sys.argv[1:])
         if answer != last:
-            print(f"{time.time():.1f}", *answer.split(), flush=True)
+            print(f"{time.time():.3f}", *answer.split(), flush=True)
             last = answer
 
 

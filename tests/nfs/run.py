@@ -20,6 +20,7 @@ import traceback
 
 import descriptors
 import faults
+import replica
 import restarts
 import visibility
 from cluster import Cluster, Failure, MariaDb
@@ -28,8 +29,11 @@ SETUPS = [
     ("NFS 4.2", dict(version="4.2")),
     ("NFS 4.2, no delegations", dict(version="4.2", delegations=False)),
     ("NFS 3", dict(version="3")),
+    ("NFS 4.2, replica", dict(version="4.2")),
 ]
-SCENARIOS = visibility.SCENARIOS + descriptors.SCENARIOS + faults.SCENARIOS + restarts.SCENARIOS
+SCENARIOS = (
+    visibility.SCENARIOS + descriptors.SCENARIOS + replica.SCENARIOS + faults.SCENARIOS + restarts.SCENARIOS
+)
 
 
 class Tally:
@@ -97,6 +101,8 @@ def main():
                 try:
                     cluster = Cluster(lab, database, HOST, title)
                     for scenario in scenarios:
+                        if scenario in replica.SCENARIOS and not cluster.has_replica:
+                            continue
                         tally.play(cluster, title, scenario)
                     cluster.stop()
                 finally:
