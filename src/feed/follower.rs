@@ -40,6 +40,13 @@ pub(crate) struct Question {
     pub(crate) compared: Option<Vec<Range>>,
 }
 
+impl Question {
+    /// Whether nothing but entries is asked for.
+    pub(crate) fn is_of_entries(&self) -> bool {
+        self.counted.is_none() && self.compared.is_none()
+    }
+}
+
 /// What was found out.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct Answer {

@@ -91,7 +91,7 @@ impl Index {
                 follower.found(&self.decoded(&rows, |row| number(row, 0))?);
             }
             let question = follower.question();
-            let (rows, connection) = self.ask_log(|sql| sql.poll(&question, PAGE)).await?;
+            let (rows, connection) = self.ask(&question).await?;
             let (answer, rows) = self.answer(&rows, connection, &question)?;
             match follower.hear(&question, &answer, now) {
                 Heard::Again => {}
@@ -147,6 +147,16 @@ impl Index {
         self.attempts().repeat(ask).await
     }
 
+    async fn ask(&self, question: &Question) -> Result<(Vec<AnyRow>, Option<u64>)> {
+        if question.is_of_entries() {
+            let asked = self.ask_log(|sql| sql.poll_entries(question, PAGE)).await?;
+            if !asked.0.is_empty() {
+                return Ok(asked);
+            }
+        }
+        self.ask_log(|sql| sql.poll(question, PAGE)).await
+    }
+
     fn answer(
         &self,
         rows: &[AnyRow],
@@ -155,28 +165,35 @@ impl Index {
     ) -> Result<(Answer, Vec<Joined>)> {
         let mut found = Vec::new();
         let (mut count, mut compared) = (0, Fingerprint::default());
-        let mut session = String::new();
-        for (part, row) in rows.iter().zip(self.decoded(rows, part)?).map(|(row, it)| (it, row)) {
-            let Read { part, entry, entries } = part;
+        let session = format!("{connection:?} {}", self.said(rows.first())?);
+        for (read, row) in self.decoded(rows, read)?.into_iter().zip(rows) {
+            let Read { part, entry, entries } = read;
             match part {
                 Part::Entry => found.push(Joined { entry, row: self.joined(row)? }),
                 Part::Count => count = entries,
                 Part::Compared => {
                     compared = Fingerprint { count: entries, sum: entry.changed_at };
                 }
-                Part::Incarnation => session = format!("{connection:?} {}", entry.key),
-                Part::ReadOnly if entry.key.split(' ').any(is_on) => {
-                    let reason = "the server takes no writes: another one may have more";
-                    let kind = ErrorKind::Unavailable;
-                    return Err(Error::new(kind, "follow", &*self.table, reason));
-                }
-                Part::ReadOnly => {}
+                Part::Nothing => {}
             }
         }
         let in_page = found.iter().filter(|it| it.entry.number >= question.from).count();
         let entries = found.iter().map(|it| it.entry.clone()).collect();
         let is_whole = in_page < PAGE;
         Ok((Answer { session, entries, is_whole, count, compared }, found))
+    }
+
+    /// By what the server can be told from others, where it takes writes.
+    fn said(&self, row: Option<&AnyRow>) -> Result<String> {
+        let said = |row: &AnyRow| Ok((row.try_get(12)?, row.try_get(13)?));
+        let said: Vec<(String, String)> =
+            self.decoded(row.map_or(&[], std::slice::from_ref), said)?;
+        let (incarnation, read_only) = said.into_iter().next().unwrap_or_default();
+        if read_only.split(' ').any(is_on) {
+            let reason = "the server takes no writes: another one may have more";
+            return Err(Error::new(ErrorKind::Unavailable, "follow", &*self.table, reason));
+        }
+        Ok(incarnation)
     }
 
     fn joined(&self, row: &AnyRow) -> Result<Option<Row>> {
@@ -204,7 +221,7 @@ struct Read {
     entries: u64,
 }
 
-fn part(row: &AnyRow) -> Result<Read, sqlx::Error> {
+fn read(row: &AnyRow) -> Result<Read, sqlx::Error> {
     let part = Part::of(row.try_get(7)?).ok_or(sqlx::Error::RowNotFound)?;
     let key: String = row.try_get(9)?;
     let entry = Entry { number: number(row, 8)?, key, changed_at: row.try_get(10)? };

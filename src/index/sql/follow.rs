@@ -12,13 +12,11 @@ pub(in crate::index) enum Part {
     Entry,
     Count,
     Compared,
-    Incarnation,
-    ReadOnly,
+    Nothing,
 }
 
 impl Part {
-    const ALL: [Part; 5] =
-        [Part::Entry, Part::Count, Part::Compared, Part::Incarnation, Part::ReadOnly];
+    const ALL: [Part; 4] = [Part::Entry, Part::Count, Part::Compared, Part::Nothing];
 
     pub(in crate::index) fn of(number: i64) -> Option<Self> {
         Part::ALL.get(usize::try_from(number).ok()?).copied()
@@ -36,11 +34,10 @@ impl Sql {
 
     /// All that is asked at one moment, in one statement, with the rows of the entries as they
     /// are at that moment: a row that is newer than its entry may be one that a failover takes
-    /// back, and nobody would know. The columns of a row, then those of [`Part`]: which, number,
-    /// key or text, time or sum, and how many.
+    /// back, and nobody would know. The columns of a row, those of [`Part`] (which, number,
+    /// key or text, time or sum, and how many), and what the server says of itself.
     pub(in crate::index) fn poll(&self, question: &Question, limit: usize) -> String {
-        let Sql { database, table, columns, .. } = self;
-        let (text, integer, log) = (database.text(), database.integer(), &self.log());
+        let (integer, log) = (self.database.integer(), &self.log());
         let entries = |after: &str| {
             let part = Part::Entry.number();
             format!(
@@ -65,17 +62,38 @@ impl Sql {
         parts.extend(question.counted.map(|range| counted(Part::Count, &[range])));
         let compared = question.compared.as_ref().filter(|ranges| !ranges.is_empty());
         parts.extend(compared.map(|ranges| counted(Part::Compared, ranges)));
-        for (part, said) in [
-            (Part::Incarnation, database.incarnation()),
-            (Part::ReadOnly, database.read_only_settings()),
-        ] {
-            parts.push(format!("SELECT {}, 0, {said}, 0, 0", part.number()));
-        }
-        let (parts, key) = (parts.join(" UNION ALL "), self.logged_key("asked.logged"));
+        // So that there is an answer, whatever there is.
+        parts.push(format!("SELECT {}, 0, '', 0, 0", Part::Nothing.number()));
+        self.with_rows("part", "entries", &format!("({}) asked", parts.join(" UNION ALL ")))
+    }
+
+    /// The same where only entries are asked for, which is most of the time: it costs the
+    /// server a fourth of the other. No answer where there are none, which that one tells apart.
+    pub(in crate::index) fn poll_entries(&self, question: &Question, limit: usize) -> String {
+        let Question { from, ranges, .. } = question;
+        let passed_over: u64 = ranges.iter().map(|range| range.width()).sum();
+        let (part, most) = (Part::Entry.number().to_string(), limit as u64 + passed_over);
+        let asked =
+            format!("(SELECT number, name_hash AS logged, changed_at FROM {}) asked", self.log());
+        let entries = self.with_rows(&part, "0", &asked);
+        let passed_over = match ranges.is_empty() {
+            true => String::new(),
+            false => format!(" OR {}", within(ranges)),
+        };
+        format!("{entries} WHERE number >= {from}{passed_over} ORDER BY number LIMIT {most}")
+    }
+
+    /// What was asked, with the rows of the keys that were logged.
+    fn with_rows(&self, part: &str, entries: &str, asked: &str) -> String {
+        let Sql { database, table, columns, .. } = self;
+        let (text, integer) = (database.text(), database.integer());
+        let key = self.logged_key("asked.logged");
+        let (incarnation, read_only) = (database.incarnation(), database.read_only_settings());
         format!(
-            "SELECT {columns}, CAST(part AS {integer}), CAST(number AS {integer}), \
-             CAST(logged AS {text}), CAST(changed_at AS {integer}), CAST(entries AS {integer}) \
-             FROM ({parts}) asked LEFT JOIN {table} ON {table}.name_hash = {key}"
+            "SELECT {columns}, CAST({part} AS {integer}), CAST(number AS {integer}), \
+             CAST(logged AS {text}), CAST(changed_at AS {integer}), CAST({entries} AS {integer}), \
+             {incarnation}, {read_only} \
+             FROM {asked} LEFT JOIN {table} ON {table}.name_hash = {key}"
         )
     }
 

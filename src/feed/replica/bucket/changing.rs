@@ -67,6 +67,7 @@ pub(crate) fn remove(bucket: &mut Vec<u8>, key: &Key) -> Option<Entry> {
 
 #[cfg(all(test, feature = "cli"))]
 mod tests {
+    use super::super::find;
     use super::*;
 
     #[test]
