@@ -317,11 +317,11 @@ fn created_columns(text: &str, boolean: &str, size: &str, falsehood: &str) -> St
     )
 }
 
-/// A table and its indexes, where an index may have whole names.
-fn created_with_indexes(table: &str, columns: &str) -> Vec<String> {
-    let local = table.rsplit('.').next().unwrap_or(table);
-    let index = |name: &str, on: &str| {
-        format!("CREATE INDEX IF NOT EXISTS {local}_{name} ON {table} ({on})")
+/// A table and its indexes, where an index may have whole names. Theirs begin with one of these
+/// names of the table, and are made on the other.
+fn created_with_indexes(table: &str, columns: &str, begin: &str, on: &str) -> Vec<String> {
+    let index = |name: &str, columns: &str| {
+        format!("CREATE INDEX IF NOT EXISTS {begin}_{name} ON {on} ({columns})")
     };
     vec![
         format!("CREATE TABLE IF NOT EXISTS {table} ({columns})"),

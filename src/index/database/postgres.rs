@@ -216,7 +216,8 @@ impl Database for Postgres {
 
     fn create(&self, table: &str) -> Vec<String> {
         let columns = created_columns("text COLLATE \"C\"", "boolean", "bigint", "FALSE");
-        created_with_indexes(table, &columns)
+        let local = table.rsplit('.').next().unwrap_or(table);
+        created_with_indexes(table, &columns, local, table)
     }
 
     fn schema_of(&self) -> Option<&'static str> {

@@ -120,9 +120,12 @@ impl Database for Sqlite {
         // Readers are not stopped by a writer in this mode.
         let mut statements = vec!["PRAGMA journal_mode = WAL".to_owned()];
         let columns = created_columns("text", "boolean", "bigint", "0");
-        statements.extend(created_with_indexes(table, &columns));
+        // An index is in its table's schema by its own name, and there alone.
+        let local = table.rsplit('.').next().unwrap_or(table);
+        statements.extend(created_with_indexes(table, &columns, table, local));
         statements
     }
+
     /// AUTOINCREMENT gives no number twice, even if the last rows are deleted.
     fn create_log(&self, log: &str) -> String {
         format!(
