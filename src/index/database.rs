@@ -224,6 +224,12 @@ pub(super) trait Database: Debug + Send + Sync {
     #[cfg(feature = "cli")]
     fn read_only_settings(&self) -> &'static str;
 
+    /// Joins the rows of a table to others, by their keys.
+    #[cfg(feature = "cli")]
+    fn beside(&self, table: &str, key: &str) -> String {
+        format!("LEFT JOIN {table} ON {table}.name_hash = {key}")
+    }
+
     /// A key from a log, to be compared with those of a table.
     #[cfg(feature = "cli")]
     fn logged_key(&self, key: &str, collation: &str) -> String {

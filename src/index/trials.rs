@@ -8,6 +8,7 @@ mod support;
 mod follow;
 mod locked;
 mod locks;
+mod plans;
 mod record;
 mod survey;
 
@@ -35,7 +36,7 @@ const TRIALS: [(&str, Trial); 14] = [
     ("another_server_without_the_last_commits", follow::another_server_without_the_last_commits),
     ("a_server_that_takes_no_writes_is_not_followed", follow::read_only),
     ("old_entries_go_but_not_the_last", follow::old_entries_go_but_not_the_last),
-    ("polls_go_by_key", follow::polls_go_by_key),
+    ("polls_go_by_key", plans::polls_go_by_key),
 ];
 
 /// As the ezpostgresqlcluster extension made it.

@@ -291,6 +291,15 @@ impl Database for Postgres {
         "current_setting('transaction_read_only')"
     }
 
+    /// Key by key: while it has no statistics of the others, it would rather read the whole table.
+    #[cfg(feature = "cli")]
+    fn beside(&self, table: &str, key: &str) -> String {
+        format!(
+            "LEFT JOIN LATERAL (SELECT * FROM {table} WHERE name_hash = {key} OFFSET 0) found \
+             ON TRUE"
+        )
+    }
+
     fn spell_out(&self, query: &Query) -> Option<String> {
         Some(spell_out(query))
     }

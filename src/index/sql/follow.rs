@@ -92,8 +92,8 @@ impl Sql {
         format!(
             "SELECT {columns}, CAST({part} AS {integer}), CAST(number AS {integer}), \
              CAST(logged AS {text}), CAST(changed_at AS {integer}), CAST({entries} AS {integer}), \
-             {incarnation}, {read_only} \
-             FROM {asked} LEFT JOIN {table} ON {table}.name_hash = {key}"
+             {incarnation}, {read_only} FROM {asked} {}",
+            database.beside(table, &key)
         )
     }
 
@@ -122,14 +122,15 @@ impl Sql {
         )
     }
 
-    /// The last of the first so many entries, if it is as old and as far from the end.
+    /// The last of the first so many entries that is as old and as far from the end. What is of
+    /// a time that far ahead is old as well: the clock was wrong.
     pub(in crate::index) fn trimmed(&self, age: Duration, last: u64, batch: usize) -> String {
         let (integer, log) = (self.database.integer(), &self.log());
         let (now, age) = (self.database.microseconds(), age.as_micros());
         format!(
             "SELECT CAST(MAX(number) AS {integer}) FROM \
              (SELECT number, changed_at FROM {log} ORDER BY number LIMIT {batch}) oldest \
-             WHERE changed_at < {now} - {age} \
+             WHERE (changed_at < {now} - {age} OR changed_at > {now} + {age}) \
              AND number <= (SELECT MAX(number) FROM {log}) - {last}"
         )
     }
