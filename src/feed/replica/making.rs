@@ -41,8 +41,10 @@ pub(super) fn lock(path: &Path) -> Result<Flock<File>> {
     let file = options.open(&name).map_err(failed)?;
     match lock_file(file) {
         Ok(mut only) => {
-            only.set_len(0).map_err(failed)?;
-            write!(only, "{}", std::process::id()).map_err(failed)?;
+            // Over what is there, for which a disk that is full has room.
+            let own = std::process::id().to_string();
+            only.write_all(own.as_bytes()).map_err(failed)?;
+            only.set_len(own.len() as u64).map_err(failed)?;
             Ok(only)
         }
         Err((_, Errno::EWOULDBLOCK)) => {
@@ -153,7 +155,7 @@ const AGENT: &str = "agent.lock";
 const REBUILD: &str = "rebuild";
 
 /// Agents that may end while they look at what is there; somebody may have killed them.
-const MOST_ENDED: usize = 3;
+const MOST_ENDED: u64 = 3;
 
 /// Letters of what the system calls its start by.
 const BOOT_ID: usize = 36;
@@ -195,11 +197,15 @@ fn or_gone<T: Default>(outcome: io::Result<T>) -> io::Result<T> {
 fn is_usable(path: &Path, directory: &Path, identity: &Identity) -> Result<bool> {
     let mark = path.join(DOUBTED);
     let failed = |error| failed("doubt", &mark, error);
-    let ended = or_gone(fs::read_to_string(&mark)).map_err(failed)?.len();
+    let mut options = File::options();
+    let marked = options.create(true).write(true).truncate(false).mode(DATA_MODE).open(&mark);
+    let marked = marked.map_err(failed)?;
+    let ended = marked.metadata().map_err(failed)?.len();
     if ended >= MOST_ENDED {
         return Ok(false);
     }
-    fs::write(&mark, ".".repeat(ended + 1)).map_err(failed)?;
+    // Counts by its length, for which a disk that is full has room.
+    marked.set_len(ended + 1).map_err(failed)?;
     let is_usable = reader::about(directory).is_ok_and(|it| it.is_of(identity))
         && walk(directory).is_ok_and(|rows| rows.is_some());
     if is_usable {
