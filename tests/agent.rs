@@ -1,5 +1,10 @@
 //! The agent, while others change the table by plain SQL.
 
+mod accounts;
+mod failover;
+mod faults;
+mod logs;
+mod numbers;
 mod readers;
 
 use std::io::Read;
@@ -10,12 +15,13 @@ use std::sync::Arc;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use ezdfs::{ErrorKind, Store};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
 
 use crate::command::{Cli, stderr};
-use crate::store::md5;
+use crate::store::{id, md5, store};
 use crate::support::db::{Backend, TestDb};
 use crate::support::{Need, Servers, Trials, mariadb};
 
@@ -31,8 +37,17 @@ pub(crate) fn register(trials: &mut Trials) {
     group.add("there_is_one", second);
     group.add("systemd_hears_of_it", systemd);
     readers::register(&mut group);
+    numbers::register(&mut group);
+    logs::register(&mut group);
+    faults::register(&mut group);
+    accounts::register(&mut group);
     let mut group = trials.group("agent", &[Need::COMMAND, Need::MARIADB]);
     group.add("it_outlasts_a_database_that_is_away", away);
+    failover::register(&mut group);
+    let mut group = trials.group("agent", &[Need::COMMAND, Need::MARIADB, Need::Galera]);
+    numbers::register_galera(&mut group);
+    let mut group = trials.group("agent", &[Need::COMMAND, Need::PGBOUNCER]);
+    accounts::register_pooler(&mut group);
 }
 
 /// An agent that runs.
@@ -51,6 +66,18 @@ impl Running {
 
     fn signal(&self, signal: Signal) {
         kill(Pid::from_raw(self.child.id().cast_signed()), signal).unwrap();
+    }
+
+    /// Waits until it tells something; gives all that it has told so far.
+    fn until_told(&mut self, wanted: &str) -> String {
+        let stderr = self.child.stderr.as_mut().unwrap();
+        let mut told = Vec::new();
+        let mut byte = [0];
+        while !String::from_utf8_lossy(&told).contains(wanted) || told.last() != Some(&b'\n') {
+            assert_eq!(stderr.read(&mut byte).unwrap(), 1, "{}", String::from_utf8_lossy(&told));
+            told.push(byte[0]);
+        }
+        String::from_utf8(told).unwrap()
     }
 
     /// What it has told, when it has ended by a signal, and how.
@@ -82,6 +109,10 @@ fn command(cli: &Cli, arguments: &[&str]) -> Command {
 
 fn site(db: Option<TestDb>) -> Cli {
     let cli = Cli::new(db);
+    // A root without files would pass for one where nothing is mounted.
+    let images = cli.root().join("images");
+    std::fs::create_dir_all(&images).unwrap();
+    std::fs::write(images.join("0.png"), "").unwrap();
     cli.text(&["schema", "--create-feed"]);
     cli
 }
@@ -129,6 +160,31 @@ fn insert(number: usize, size: usize) -> String {
 
 fn of(number: usize) -> String {
     format!("WHERE name_hash = '{}'", md5(&format!("var/site/storage/images/{number}.png")))
+}
+
+/// Another process, which asks nobody to confirm that there is no row.
+fn reader(cli: &Cli) -> Store {
+    reader_with(cli, &[])
+}
+
+fn reader_with(cli: &Cli, options: &[(&str, &str)]) -> Store {
+    let replica = at(cli, "replica");
+    let usual = [
+        ("replica", replica.to_str().unwrap()),
+        ("replica_max_lag", "5s"),
+        ("replica_confirms", "0"),
+        ("cache_ttl", "0"),
+    ];
+    store(&cli.dsn, &cli.root(), &[&usual[..], options].concat())
+}
+
+/// What a reader says of the size of a row.
+fn size(reader: &Store, number: usize) -> Option<u64> {
+    match reader.stat(&id(&format!("images/{number}.png"))) {
+        Ok(info) => Some(info.size),
+        Err(error) if error.kind() == ErrorKind::NotFound => None,
+        Err(error) => panic!("{error:#}"),
+    }
 }
 
 /// Some rows, at first without an agent.

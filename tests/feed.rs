@@ -72,7 +72,7 @@ fn made_once(db: TestDb) {
 }
 
 /// A trigger of the backend's, and how it is dropped.
-fn a_trigger(db: &TestDb) -> (&'static str, &'static str) {
+pub(crate) fn a_trigger(db: &TestDb) -> (&'static str, &'static str) {
     match db.backend {
         Backend::Postgres => ("ezdfsfile_feed", "DROP TRIGGER ezdfsfile_feed ON ezdfsfile"),
         _ => ("ezdfsfile_feed_update", "DROP TRIGGER ezdfsfile_feed_update"),

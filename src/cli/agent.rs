@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clap::{Arg, ArgMatches, Command, value_parser};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -19,8 +19,10 @@ Keeps the replica that the option replica names, for all processes of this node:
 once and follows its change log (schema --create-feed). Runs in the foreground; SIGTERM ends it,
 SIGHUP has it read its configuration again. With systemd: Type=notify, WatchdogSec=10s.";
 
-/// Before what failed in the replica's file system is tried again.
-const PAUSE: Duration = Duration::from_secs(1);
+/// Before what failed in the replica's file system is tried again; doubled with each time that it
+/// fails soon, since the whole table may be read for that.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 
 pub(super) fn command() -> Command {
     let time = |text: &str| humantime::parse_duration(text);
@@ -55,17 +57,31 @@ pub(super) fn run(store: &Store, options: &ArgMatches, matches: &ArgMatches) -> 
     catch_signals(&wishes)?;
     let mut report = Report::new(tell);
     let mut store = store.clone();
+    // What it had before it read its configuration again.
+    let mut before = None;
+    let mut pause = FIRST_PAUSE;
     loop {
-        match Agent::open(&store, &settings).and_then(|agent| agent.run(&wishes, &mut report)) {
+        let began = Instant::now();
+        let done = match (Agent::open(&store, &settings), before.take()) {
+            (Err(error), Some(before)) => {
+                report.goes_on(&error);
+                store = before;
+                continue;
+            }
+            (opened, _) => opened.and_then(|agent| agent.run(&wishes, &mut report)),
+        };
+        match done {
             Ok(End::Stop) => return Ok(ExitCode::SUCCESS),
             Ok(End::MakeAnew) => {}
             Ok(End::Reload) => match settings::store(options) {
-                Ok(new) => store = new,
-                Err(error) => report.say(&format!("goes on with what it had: {error:#}")),
+                Ok(new) => before = Some(std::mem::replace(&mut store, new)),
+                Err(error) => report.goes_on(&error),
             },
             Err(error) if error.kind().is_of_storage() => {
-                report.failed(&error, Duration::MAX, Duration::ZERO);
-                wishes.sleep(PAUSE);
+                report.unwritable(&error);
+                pause = if began.elapsed() > LONGEST_PAUSE { FIRST_PAUSE } else { pause };
+                wishes.sleep(pause);
+                pause = (2 * pause).min(LONGEST_PAUSE);
             }
             Err(error) => return Err(error),
         }

@@ -31,6 +31,9 @@ const LOOK_AFTER_READERS: Duration = Duration::from_secs(5);
 /// How often entries are taken out of the change log.
 const TRIM: Duration = Duration::from_secs(60);
 
+/// How often it is looked whether changes are written to the log still.
+const LOOK_AT_FEED: Duration = Duration::from_secs(1);
+
 /// How the agent works.
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
@@ -99,6 +102,7 @@ pub(crate) struct Agent<'a> {
     comparison: Comparison,
     readers: Pace,
     trim: Pace,
+    feed: Pace,
     heard: Instant,
     /// Whether the database was heard since the table was read.
     is_current: bool,
@@ -135,6 +139,7 @@ impl<'a> Agent<'a> {
             comparison: Comparison::new(settings.compare_rate),
             readers: Pace::every(LOOK_AFTER_READERS),
             trim: Pace::every(TRIM),
+            feed: Pace::every(LOOK_AT_FEED),
             heard: Instant::now(),
             is_current: false,
             writer,
@@ -160,13 +165,25 @@ impl<'a> Agent<'a> {
             }
             let start = Instant::now();
             match self.turn(report) {
-                Ok(()) => report.heard(),
+                Ok(()) if self.is_behind() => report.behind(),
+                Ok(()) if self.is_current => report.heard(),
+                Ok(()) => {}
                 Err(error) if error.kind().is_of_storage() => return Err(error),
-                Err(error) => report.failed(&error, self.heard.elapsed(), self.max_lag),
+                Err(error) => {
+                    report.failed(&error);
+                    if self.is_behind() {
+                        report.behind();
+                    }
+                }
             }
             report.turn(&self.state, self.is_current);
             wishes.sleep(self.settings.poll_interval.saturating_sub(start.elapsed()));
         }
+    }
+
+    /// Whether readers have given the replica up.
+    fn is_behind(&self) -> bool {
+        self.state.is_complete && self.heard.elapsed() > self.max_lag
     }
 
     fn index(&self) -> &Index {
@@ -176,6 +193,9 @@ impl<'a> Agent<'a> {
     /// One question to the change log, and what there is time for besides.
     fn turn(&mut self, report: &mut Report) -> Result<()> {
         let until = Instant::now() + self.settings.poll_interval;
+        if self.feed.is_due() {
+            self.look_at_feed(report)?;
+        }
         self.poll(report)?;
         while self.scan.as_mut().is_some_and(|scan| scan.pace.is_due()) {
             self.scan_page(report)?;
@@ -190,10 +210,6 @@ impl<'a> Agent<'a> {
             self.writer.forget_the_dead()?;
         }
         if self.trim.is_due() {
-            if let Err(error) = self.require_feed() {
-                self.follower = None;
-                return Err(error);
-            }
             let trimmed = runtime::block_on(self.index().trim_feed(self.settings.keep));
             report.trimmed(trimmed.err().as_ref());
         }
@@ -204,16 +220,19 @@ impl<'a> Agent<'a> {
         let heard_at = now();
         let asked = Instant::now();
         let Some(mut follower) = self.follower.take() else {
-            return self.begin(report);
+            return self.begin("reads the table", report);
         };
         match runtime::block_on(self.process.index().poll_feed(&mut follower, clock())) {
             Err(error) => {
+                if error.kind() == ErrorKind::Schema {
+                    // Says what there is to do where there is no log any more.
+                    self.require_feed()?;
+                }
                 self.follower = Some(follower);
                 Err(error)
             }
             Ok(Polled::Lost(reason)) => {
-                report.say(&format!("reads the table anew: {reason}"));
-                self.begin(report)
+                self.begin(&format!("reads the table anew: {reason}"), report)
             }
             Ok(Polled::Changes { changes, is_whole }) => {
                 self.apply(&changes, &follower, is_whole.then_some(heard_at))?;
@@ -228,14 +247,27 @@ impl<'a> Agent<'a> {
         }
     }
 
+    /// Whether all that changed is in the log that is followed: a trigger that was missing for a
+    /// while has told nothing of it.
+    fn look_at_feed(&mut self, report: &mut Report) -> Result<()> {
+        if self.follower.is_none()
+            || runtime::block_on(self.index().feed_mark())? == self.state.feed
+        {
+            return Ok(());
+        }
+        self.follower = None;
+        self.distrust()?;
+        self.begin("reads the table anew: the triggers of the change log are others", report)
+    }
+
     /// Notes where the log stands, and reads the whole table from then on.
-    fn begin(&mut self, report: &mut Report) -> Result<()> {
-        self.require_feed()?;
+    fn begin(&mut self, what: &str, report: &mut Report) -> Result<()> {
+        let feed = self.require_feed()?;
         let follower = runtime::block_on(self.index().begin_feed(clock()))?;
         let scan = random::number().map_err(|error| {
             Error::new(ErrorKind::Internal, "scan", "table", "no random numbers").with_source(error)
         })?;
-        let mut state = State { is_complete: false, scan, ..self.state.clone() };
+        let mut state = State { is_complete: false, feed, scan, ..self.state.clone() };
         let mut batch = self.writer.begin()?;
         let position = follower.position();
         batch.set_position(&position)?;
@@ -249,19 +281,34 @@ impl<'a> Agent<'a> {
             part: Part::default(),
             pace: Pace::of_rows(self.settings.scan_rate),
         });
-        report.say("reads the table");
+        report.does(what);
         Ok(())
     }
 
-    /// A log that not all changes are written to would be followed in vain.
-    fn require_feed(&self) -> Result<()> {
-        let reason = match runtime::block_on(self.index().feed_state())? {
-            FeedState::There => return Ok(()),
+    /// A log that not all changes are written to would be followed in vain. Gives the mark of
+    /// its triggers.
+    fn require_feed(&mut self) -> Result<u64> {
+        let (state, mark) = runtime::block_on(self.index().marked_feed_state())?;
+        let reason = match state {
+            FeedState::There => return Ok(mark),
             FeedState::Absent => "there is no change log".to_owned(),
             FeedState::Broken(faults) => format!("the change log is broken: {}", faults.join("; ")),
         };
+        self.distrust()?;
         let reason = format!("{reason}; `ezdfs schema --create-feed` makes it");
         Err(Error::new(ErrorKind::Schema, "follow", self.index().table(), reason))
+    }
+
+    /// Has no reader use it until the table has been read again.
+    fn distrust(&mut self) -> Result<()> {
+        if !self.state.is_complete {
+            return Ok(());
+        }
+        let mut state = State { is_complete: false, ..self.state.clone() };
+        self.writer.begin()?.commit(&mut state, None)?;
+        self.state = state;
+        self.is_current = false;
+        Ok(())
     }
 
     /// Has the rows that changed as they are now.
@@ -318,7 +365,7 @@ impl<'a> Agent<'a> {
         scan.after = last;
         if scan.after.is_none() {
             self.scan = None;
-            report.say(&format!("has read the table: {} rows", self.state.rows));
+            report.does(&format!("has read the table: {} rows", self.state.rows));
         }
         Ok(())
     }

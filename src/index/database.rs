@@ -209,8 +209,8 @@ pub(super) trait Database: Debug + Send + Sync {
     /// What logs the changes.
     fn triggers(&self, feed: &Feed) -> Vec<Trigger>;
 
-    /// Names of triggers, and what ends with their definitions if they are as they should be. Two
-    /// places, as above.
+    /// Names of triggers, and what ends with their definitions if they are as they should be, and
+    /// is another where they were made again. Two places, as above.
     fn found_triggers(&self) -> &'static str;
 
     /// Microseconds since the epoch.

@@ -1,6 +1,7 @@
 //! The change log: a table beside the metadata table, and triggers that tell it the key of each
 //! row that anybody inserts, updates or deletes.
 
+use md5::{Digest, Md5};
 use sqlx::Row as _;
 
 use super::connect::Purpose;
@@ -75,11 +76,17 @@ impl Found {
 impl Index {
     /// What there is of the change log.
     pub(crate) async fn feed_state(&self) -> Result<FeedState> {
+        Ok(self.marked_feed_state().await?.0)
+    }
+
+    /// The same, with the mark of the triggers that were looked at.
+    pub(crate) async fn marked_feed_state(&self) -> Result<(FeedState, u64)> {
         let look = || async {
             let mut connection = self.pool.get(Purpose::Read).await?;
             let feed = self.feed(&mut connection).await?;
             let found = self.find_feed(&mut connection, &feed).await?;
-            Ok(found.state(&feed, &self.pool.database().triggers(&feed)))
+            let mark = self.mark(&found.triggers);
+            Ok((found.state(&feed, &self.pool.database().triggers(&feed)), mark))
         };
         self.attempts().repeat(look).await
     }
@@ -190,15 +197,39 @@ impl Index {
     }
 
     async fn find_feed(&self, connection: &mut Guard, feed: &Feed) -> Result<Found> {
-        let database = self.pool.database();
         // What is bound is not quoted.
         let log = feed.log.replace('"', "");
-        let log = schema::column_names(connection, database, &log).await?;
-        let query = schema::about(database.found_triggers(), &self.table);
-        let rows = connection.fetch_all("inspect", &feed.log, query).await?;
+        let log = schema::column_names(connection, self.pool.database(), &log).await?;
+        Ok(Found { log, triggers: self.find_triggers(connection).await? })
+    }
+
+    /// Names and definitions.
+    async fn find_triggers(&self, connection: &mut Guard) -> Result<Vec<(String, String)>> {
+        let query = schema::about(self.pool.database().found_triggers(), &self.table);
+        let rows = connection.fetch_all("inspect", &self.table, query).await?;
         let pair = |row: &sqlx::any::AnyRow| Ok((row.try_get(0)?, row.try_get(1)?));
         let triggers: Result<_, sqlx::Error> = rows.iter().map(pair).collect();
-        let triggers = triggers.map_err(|error| fault::convert(error, "inspect", &feed.log))?;
-        Ok(Found { log, triggers })
+        triggers.map_err(|error| fault::convert(error, "inspect", &self.table))
+    }
+
+    /// What tells the triggers of the change log from others, and from the same that were made
+    /// again: changes may have been missed in between.
+    #[cfg(feature = "cli")]
+    pub(crate) async fn feed_mark(&self) -> Result<u64> {
+        let look = || async {
+            let mut connection = self.pool.get(Purpose::Follow).await?;
+            Ok(self.mark(&self.find_triggers(&mut connection).await?))
+        };
+        self.attempts().repeat(look).await
+    }
+
+    fn mark(&self, triggers: &[(String, String)]) -> u64 {
+        let local = self.table.rsplit('.').next().unwrap_or_default().to_ascii_lowercase();
+        let own = format!("{local}_feed");
+        let is_own = |(name, _): &&(String, String)| name.to_ascii_lowercase().starts_with(&own);
+        let mut triggers: Vec<_> = triggers.iter().filter(is_own).collect();
+        triggers.sort();
+        let digest = Md5::digest(format!("{triggers:?}"));
+        digest.iter().take(8).fold(0, |mark, byte| mark << 8 | u64::from(*byte))
     }
 }

@@ -9,6 +9,7 @@ use sqlx::any::AnyRow;
 
 use super::connect::Purpose;
 use super::database::is_on;
+use super::guard::Guard;
 use super::query::Query;
 use super::sql::Sql;
 use super::sql::follow::Part;
@@ -92,7 +93,15 @@ impl Index {
             }
             let question = follower.question();
             let (rows, connection) = self.ask(&question).await?;
-            let (answer, rows) = self.answer(&rows, connection, &question)?;
+            let (answer, rows) = self.answer(&rows, connection.number(), &question)?;
+            let Some(answer) = answer else {
+                // Another server may take them by now.
+                if !connection.is_of_one_server() {
+                    connection.reconsider();
+                }
+                let reason = "the server takes no writes: another one may have more";
+                return Err(Error::new(ErrorKind::Unavailable, "follow", &*self.table, reason));
+            };
             match follower.hear(&question, &answer, now) {
                 Heard::Again => {}
                 Heard::Lost(loss) => return Ok(Polled::Lost(loss)),
@@ -133,21 +142,21 @@ impl Index {
         Ok(self.decoded(&rows, number)?.pop().flatten())
     }
 
-    /// Gives the rows, and the number of the connection if it has one.
+    /// Gives the rows, and the connection by which they came.
     pub(super) async fn ask_log(
         &self,
         statement: impl Fn(&Sql) -> String,
-    ) -> Result<(Vec<AnyRow>, Option<u64>)> {
+    ) -> Result<(Vec<AnyRow>, Guard)> {
         let ask = || async {
             let sql = self.sql().await?;
             let mut connection = self.pool.get(Purpose::Follow).await?;
             let rows = connection.command("follow", &self.table, statement(&sql)).await?;
-            Ok((rows, connection.number()))
+            Ok((rows, connection))
         };
         self.attempts().repeat(ask).await
     }
 
-    async fn ask(&self, question: &Question) -> Result<(Vec<AnyRow>, Option<u64>)> {
+    async fn ask(&self, question: &Question) -> Result<(Vec<AnyRow>, Guard)> {
         if question.is_of_entries() {
             let asked = self.ask_log(|sql| sql.poll_entries(question, PAGE)).await?;
             if !asked.0.is_empty() {
@@ -157,15 +166,19 @@ impl Index {
         self.ask_log(|sql| sql.poll(question, PAGE)).await
     }
 
+    /// No answer is that of a server that takes no writes.
     fn answer(
         &self,
         rows: &[AnyRow],
         connection: Option<u64>,
         question: &Question,
-    ) -> Result<(Answer, Vec<Joined>)> {
+    ) -> Result<(Option<Answer>, Vec<Joined>)> {
         let mut found = Vec::new();
         let (mut count, mut compared) = (0, Fingerprint::default());
-        let session = format!("{connection:?} {}", self.said(rows.first())?);
+        let Some(incarnation) = self.incarnation(rows.first())? else {
+            return Ok((None, found));
+        };
+        let session = format!("{connection:?} {incarnation}");
         for (read, row) in self.decoded(rows, read)?.into_iter().zip(rows) {
             let Read { part, entry, entries } = read;
             match part {
@@ -180,20 +193,16 @@ impl Index {
         let in_page = found.iter().filter(|it| it.entry.number >= question.from).count();
         let entries = found.iter().map(|it| it.entry.clone()).collect();
         let is_whole = in_page < PAGE;
-        Ok((Answer { session, entries, is_whole, count, compared }, found))
+        Ok((Some(Answer { session, entries, is_whole, count, compared }), found))
     }
 
-    /// By what the server can be told from others, where it takes writes.
-    fn said(&self, row: Option<&AnyRow>) -> Result<String> {
+    /// What tells the server from others, where it takes writes.
+    fn incarnation(&self, row: Option<&AnyRow>) -> Result<Option<String>> {
         let said = |row: &AnyRow| Ok((row.try_get(12)?, row.try_get(13)?));
         let said: Vec<(String, String)> =
             self.decoded(row.map_or(&[], std::slice::from_ref), said)?;
         let (incarnation, read_only) = said.into_iter().next().unwrap_or_default();
-        if read_only.split(' ').any(is_on) {
-            let reason = "the server takes no writes: another one may have more";
-            return Err(Error::new(ErrorKind::Unavailable, "follow", &*self.table, reason));
-        }
-        Ok(incarnation)
+        Ok((!read_only.split(' ').any(is_on)).then_some(incarnation))
     }
 
     fn joined(&self, row: &AnyRow) -> Result<Option<Row>> {

@@ -19,24 +19,25 @@ pub(super) fn register(group: &mut Group) {
 }
 
 /// A site with ten rows, whose database is reached by a proxy, and its agent.
-struct Watched {
-    agent: Running,
-    cli: Cli,
-    proxy: Proxy,
+pub(super) struct Watched {
+    pub(super) agent: Running,
+    pub(super) cli: Cli,
+    pub(super) proxy: Proxy,
 }
 
 impl Watched {
     fn new(db: TestDb) -> Result<Self> {
+        Self::with(db, &[])
+    }
+
+    /// With these arguments of the agent's.
+    pub(super) fn with(db: TestDb, arguments: &[&str]) -> Result<Self> {
         let port = db.dsn.split("127.0.0.1:").nth(1).and_then(|rest| rest.split('/').next());
         let proxy = Proxy::start(port.ok_or("a server on the loopback")?.parse()?)?;
         let mut cli = site(Some(db));
         cli.dsn = proxy.through(&cli.dsn);
         fill(&cli, 0..10);
-        // A root without files would pass for one where nothing is mounted.
-        let images = cli.root().join("images");
-        std::fs::create_dir_all(&images)?;
-        std::fs::write(images.join("0.png"), "")?;
-        let agent = Running::start(&cli, &[]);
+        let agent = Running::start(&cli, arguments);
         is_usable(&cli);
         Ok(Watched { agent, cli, proxy })
     }

@@ -119,14 +119,7 @@ impl TestDb {
     /// Runs statements in a transaction that keeps its locks.
     #[track_caller]
     pub fn hold(&self, statements: &str) -> Held {
-        sqlx::any::install_default_drivers();
-        let begun = RUNTIME.block_on(async {
-            let mut connection = AnyConnection::connect(&self.dsn).await?;
-            connection.execute("BEGIN").await?;
-            connection.execute(sqlx::raw_sql(AssertSqlSafe(statements.to_owned()))).await?;
-            Ok::<_, sqlx::Error>(Held(connection))
-        });
-        begun.unwrap_or_else(|e| panic!("{statements}: {e}"))
+        hold(&self.dsn, statements)
     }
 }
 
@@ -149,6 +142,19 @@ impl Held {
     pub fn commit(mut self) {
         RUNTIME.block_on(self.0.execute("COMMIT")).expect("commit");
     }
+}
+
+/// Runs statements in a transaction on the database behind a DSN.
+#[track_caller]
+pub fn hold(dsn: &str, statements: &str) -> Held {
+    sqlx::any::install_default_drivers();
+    let begun = RUNTIME.block_on(async {
+        let mut connection = AnyConnection::connect(dsn).await?;
+        connection.execute("BEGIN").await?;
+        connection.execute(sqlx::raw_sql(AssertSqlSafe(statements.to_owned()))).await?;
+        Ok::<_, sqlx::Error>(Held(connection))
+    });
+    begun.unwrap_or_else(|e| panic!("{statements}: {e}"))
 }
 
 static RUNTIME: LazyLock<tokio::runtime::Runtime> = LazyLock::new(|| {

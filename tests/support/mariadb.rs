@@ -134,6 +134,15 @@ impl Server {
         Ok(copy)
     }
 
+    /// A second server with what this one has now, for which this one is stopped for a moment.
+    pub fn fork(&self) -> Result<Self> {
+        self.stop();
+        let second = self.copy(self.besides.clone())?;
+        self.launch()?;
+        second.launch()?;
+        Ok(second)
+    }
+
     fn in_directory(flavour: Flavour, dir: TempDir, besides: Vec<String>) -> Self {
         let (port, databases) = (free_port(), AtomicUsize::new(0));
         Self { daemon: Mutex::default(), flavour, dir, port, besides, databases }

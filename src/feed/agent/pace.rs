@@ -10,8 +10,9 @@ pub(super) struct Pace {
 }
 
 impl Pace {
+    /// Due at once, and then so often.
     pub(super) fn every(every: Duration) -> Self {
-        Pace { due: Instant::now() + every, every, rows: None }
+        Pace { due: Instant::now(), every, rows: None }
     }
 
     /// So many rows a second, 0 for none, or as many as there are; due at once.

@@ -33,6 +33,9 @@ impl About {
 pub(crate) struct State {
     /// Whether every row of the table is in it.
     pub(crate) is_complete: bool,
+    /// What tells the triggers whose log it was made by from any others.
+    #[serde(default)]
+    pub(crate) feed: u64,
     /// A random number for each time that the whole table is read.
     pub(crate) scan: u64,
     pub(crate) rows: u64,

@@ -230,7 +230,8 @@ impl Database for MySql {
     }
 
     fn found_triggers(&self) -> &'static str {
-        "SELECT CAST(trigger_name AS CHAR), CAST(action_statement AS CHAR) \
+        "SELECT CAST(trigger_name AS CHAR), \
+         CAST(CONCAT(COALESCE(created, ''), ' ', action_statement) AS CHAR) \
          FROM information_schema.triggers \
          WHERE event_object_schema = COALESCE(?, DATABASE()) AND event_object_table = ? \
          AND action_timing = 'AFTER' \

@@ -267,9 +267,9 @@ impl Database for Postgres {
 
     fn found_triggers(&self) -> &'static str {
         schema!(
-            "SELECT CAST(t.tgname AS text), \
+            "SELECT CAST(t.tgname AS text), concat(t.oid, ' ', t.xmin, ' ', p.oid, ' ', p.xmin, ' ', \
              CASE WHEN t.tgenabled IN ('O', 'A') AND t.tgtype = 29 AND p.prosecdef \
-             THEN p.prosrc ELSE '' END \
+             THEN p.prosrc END) \
              FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid \
              JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_namespace n ON n.oid = c.relnamespace \
              WHERE NOT t.tgisinternal AND n.nspname = ",

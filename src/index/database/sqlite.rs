@@ -159,7 +159,7 @@ impl Database for Sqlite {
     }
 
     fn found_triggers(&self) -> &'static str {
-        "SELECT name, sql FROM sqlite_master \
+        "SELECT name, (SELECT schema_version FROM pragma_schema_version) || ' ' || sql FROM sqlite_master \
          WHERE type = 'trigger' AND LOWER(tbl_name) = LOWER(?2) AND COALESCE(?1, 'main') <> ''"
     }
 

@@ -7,6 +7,7 @@ use super::follow::{NOW, followed, insert, insert_all, poll, restarted};
 use super::support::db::{Backend, TestDb};
 use super::{index, run};
 use crate::feed::Question;
+use crate::index::sql::Sql;
 
 /// With a log that is much longer than what is asked for, and no statistics of it.
 pub(super) fn polls_go_by_key(db: &TestDb) {
@@ -55,7 +56,14 @@ fn assert_by_key(db: &TestDb, question: &Question, charset: &str) {
         _ => "EXPLAIN",
     };
     let fresh = index(db, "ezdfsfile");
-    let (plan, _) = run(fresh.ask_log(|sql| format!("{explain} {}", sql.poll(question, 1000))));
+    for poll in [Sql::poll, Sql::poll_entries] {
+        let plan = |sql: &Sql| format!("{explain} {}", poll(sql, question, 1000));
+        let (plan, _) = run(fresh.ask_log(plan));
+        assert_is_by_key(db, &plan, charset);
+    }
+}
+
+fn assert_is_by_key(db: &TestDb, plan: &[AnyRow], charset: &str) {
     let steps: Vec<_> = plan.iter().map(|row| step(db.backend, row)).collect();
     assert!(steps.iter().any(|step| step.contains("ezdfsfile_changes")), "{steps:#?}");
     let all = |step: &&String| {
