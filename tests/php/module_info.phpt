@@ -36,6 +36,7 @@ ezdfs.mount_timeout => 5s => 5s
 ezdfs.name_prefix => no value => no value
 ezdfs.query_timeout => 5s => 5s
 ezdfs.replica => no value => no value
+ezdfs.replica_confirms => 100 => 100
 ezdfs.replica_max_lag => 1s => 1s
 ezdfs.root => /mnt/nfs => /mnt/nfs
 ezdfs.stale_if_error => 0 => 0

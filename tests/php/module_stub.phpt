@@ -33,7 +33,7 @@ array(0) {
 }
 array(0) {
 }
-int(19)
+int(22)
 array(0) {
 }
 array(0) {
