@@ -4,7 +4,7 @@
 //! on a person's machine; an hour finds more.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
@@ -13,8 +13,9 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 
 use crate::support::db::TestDb;
+use crate::support::fpm::Fpm;
 use crate::support::nginx::Nginx;
-use crate::support::process::{Daemon, children_of, program, run, scratch, wait_for};
+use crate::support::process::{children_of, run, scratch, wait_for};
 use crate::support::{Need, Result, Servers, Trials, built, http};
 
 const CLIENTS: usize = 32;
@@ -150,7 +151,7 @@ impl Load {
 /// nginx in front of php-fpm in front of a store.
 struct Site {
     nginx: Nginx,
-    fpm: Daemon,
+    fpm: Fpm,
     db: TestDb,
     _dir: tempfile::TempDir,
 }
@@ -159,27 +160,18 @@ impl Site {
     fn start(servers: &Servers, max_requests: usize) -> Result<Self> {
         let dir = scratch();
         let db = TestDb::mariadb(servers, "utf8mb4", "utf8mb4_bin")?;
-        let socket = dir.path().join("fpm.sock");
-        fs::create_dir(dir.path().join("root"))?;
-        fs::write(dir.path().join("index.php"), PAGE)?;
-        fs::write(dir.path().join("fpm.conf"), config(dir.path(), &db.dsn, max_requests))?;
-        prepare(dir.path(), &db.dsn)?;
-
-        let mut command = Command::new(fpm_program()?);
-        command.args(["--nodaemonize", "--allow-to-run-as-root", "--no-php-ini", "--fpm-config"]);
-        command.arg(dir.path().join("fpm.conf"));
-        command.arg("-d").arg(format!("extension={}", built("ezdfs.so").display()));
-        let log = dir.path().join("fpm.log");
-        let mut fpm = Daemon::start(&command, None, Signal::SIGTERM, &log)?;
-        fpm.wait_until_ready(|| socket.exists())?;
-        let nginx = Nginx::builder().server(&format!(
-            "location / {{ fastcgi_pass unix:{}; fastcgi_param SCRIPT_FILENAME {}/index.php; \
-             fastcgi_param REQUEST_METHOD $request_method; \
-             fastcgi_param QUERY_STRING $query_string; }}",
-            socket.display(),
-            dir.path().display()
-        ));
-        Ok(Site { nginx: nginx.start()?, fpm, db, _dir: dir })
+        let root = dir.path().join("root");
+        fs::create_dir(&root)?;
+        prepare(&root, &db.dsn)?;
+        let pool = format!("pm.max_children = {WORKERS}\npm.max_requests = {max_requests}");
+        let settings = [
+            ("ezdfs.dsn", &*db.dsn),
+            ("ezdfs.root", &*root.to_string_lossy()),
+            ("ezdfs.durability", "rename"),
+        ];
+        let fpm = Fpm::start(PAGE, &pool, &settings)?;
+        let nginx = Nginx::builder().server(&fpm.location()).start()?;
+        Ok(Site { nginx, fpm, db, _dir: dir })
     }
 
     /// The connections that the store has.
@@ -227,32 +219,13 @@ fn resident(pid: u32) -> Option<u64> {
     Some(pages * 4096)
 }
 
-fn config(dir: &Path, dsn: &str, max_requests: usize) -> String {
-    let dir = dir.display();
-    format!(
-        "[global]\nerror_log = {dir}/error.log\nprocess_control_timeout = 30s\n\
-         [www]\nuser = root\ngroup = root\nlisten = {dir}/fpm.sock\nlisten.backlog = 256\n\
-         pm = static\npm.max_children = {WORKERS}\npm.max_requests = {max_requests}\n\
-         php_admin_value[ezdfs.dsn] = \"{dsn}\"\nphp_admin_value[ezdfs.root] = {dir}/root\n\
-         php_admin_value[ezdfs.durability] = rename\n"
-    )
-}
-
 /// Creates the table.
-fn prepare(dir: &Path, dsn: &str) -> Result {
+fn prepare(root: &Path, dsn: &str) -> Result {
     let mut php = Command::new("php");
     php.arg("-n").arg("-d").arg(format!("extension={}", built("ezdfs.so").display()));
     php.args([
         "-r",
         "(new Ezdfs\\Store(['dsn' => $argv[1], 'root' => $argv[2]]))->createSchema();",
     ]);
-    run(php.arg("--").arg(dsn).arg(dir.join("root"))).map(drop)
-}
-
-/// Debian has the version in the program's name.
-fn fpm_program() -> Result<PathBuf> {
-    let version = run(Command::new("php-config").arg("--version"))?;
-    let short: Vec<&str> = version.trim().split('.').take(2).collect();
-    let name = format!("php-fpm{}", short.join("."));
-    program(&name).or_else(|| program("php-fpm")).ok_or_else(|| format!("{name} is missing").into())
+    run(php.arg("--").arg(dsn).arg(root)).map(drop)
 }

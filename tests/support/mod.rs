@@ -9,6 +9,7 @@ use libtest_mimic::{Failed, Trial};
 
 pub mod db;
 pub mod faults;
+pub mod fpm;
 pub mod galera;
 pub mod http;
 pub mod mariadb;
