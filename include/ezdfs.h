@@ -47,6 +47,35 @@
 #define EZDFS_SERVE_BLOCKING 16
 
 /**
+ * How much it matters what is told.
+ */
+enum ezdfs_log_level
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : uint32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+  /**
+   * Something is lost, or somebody has to look after it.
+   */
+  EZDFS_LOG_LEVEL_ERROR = 1,
+  /**
+   * It goes on, but not as it should.
+   */
+  EZDFS_LOG_LEVEL_WARN = 2,
+  /**
+   * It is as it should be again.
+   */
+  EZDFS_LOG_LEVEL_INFO = 3,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum ezdfs_log_level ezdfs_log_level;
+#else
+typedef uint32_t ezdfs_log_level;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
  * What a call came to. Codes are stable: never renumbered, never reused.
  */
 enum ezdfs_result
@@ -199,6 +228,15 @@ typedef struct ezdfs_http {
    */
   size_t headers_len;
 } ezdfs_http;
+
+/**
+ * Takes what is told: one line, NUL-terminated UTF-8 without control characters,
+ * borrowed for the call. It begins with `ezdfs: ` and never holds a password.
+ *
+ * Called on any thread, on several at a time, and while locks are held: it must not
+ * call the library, nor wait.
+ */
+typedef void (*ezdfs_log_handler)(ezdfs_log_level level, const char *message);
 
 /**
  * Filled in on failure. Owned by the caller; nothing in it needs freeing, and
@@ -396,6 +434,17 @@ void ezdfs_file_distrust(const struct ezdfs_file *file);
  * `file` is a live handle and is not used again.
  */
 void ezdfs_file_free(struct ezdfs_file *file);
+
+/**
+ * Has the library tell of what no call returns: a replica that is not used, and used
+ * again; a file that could not be removed. Of the whole process; NULL, the default, for
+ * nobody.
+ *
+ * Safety:
+ *
+ * `handler` may be called as its type says until the process ends.
+ */
+void ezdfs_set_log_handler(ezdfs_log_handler handler);
 
 /**
  * Starts with the defaults. Release it with `ezdfs_options_free`. NULL only

@@ -14,6 +14,7 @@
 
 static ngx_int_t ngx_http_ezdfs_init_module(ngx_cycle_t *cycle);
 static ngx_int_t ngx_http_ezdfs_init_process(ngx_cycle_t *cycle);
+static void ngx_http_ezdfs_log(ezdfs_log_level level, const char *message);
 static void ngx_http_ezdfs_exit_process(ngx_cycle_t *cycle);
 
 static ngx_int_t ngx_http_ezdfs_header_filter(ngx_http_request_t *r);
@@ -116,6 +117,8 @@ ngx_http_ezdfs_init_process(ngx_cycle_t *cycle)
         return NGX_OK;
     }
 
+    ezdfs_set_log_handler(ngx_http_ezdfs_log);
+
     stores = emcf->stores.elts;
 
     for (i = 0; i < emcf->stores.nelts; i++) {
@@ -133,6 +136,34 @@ ngx_http_ezdfs_init_process(ngx_cycle_t *cycle)
     }
 
     return ngx_http_ezdfs_open_queue(cycle);
+}
+
+
+/*
+ * What ezdfs tells of itself comes on threads of its own, too.  Like nginx's
+ * thread pools, they log to the cycle's log: a message goes out by one write().
+ */
+
+static void
+ngx_http_ezdfs_log(ezdfs_log_level level, const char *message)
+{
+    ngx_uint_t  ngx_level;
+
+    switch (level) {
+
+    case EZDFS_LOG_LEVEL_ERROR:
+        ngx_level = NGX_LOG_ERR;
+        break;
+
+    case EZDFS_LOG_LEVEL_WARN:
+        ngx_level = NGX_LOG_WARN;
+        break;
+
+    default:
+        ngx_level = NGX_LOG_NOTICE;
+    }
+
+    ngx_log_error(ngx_level, ngx_cycle->log, 0, "%s", message);
 }
 
 
@@ -161,6 +192,8 @@ ngx_http_ezdfs_exit_process(ngx_cycle_t *cycle)
         ezdfs_store_free(stores[i]->store);
         stores[i]->store = NULL;
     }
+
+    ezdfs_set_log_handler(NULL);
 }
 
 

@@ -8,6 +8,7 @@
 #![allow(unsafe_code, non_camel_case_types, missing_debug_implementations)]
 
 mod file;
+mod log;
 mod options;
 mod queue;
 mod read;
@@ -16,6 +17,7 @@ mod store;
 mod write;
 
 pub use file::*;
+pub use log::*;
 pub use options::*;
 pub use queue::*;
 pub use read::*;

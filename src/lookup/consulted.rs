@@ -29,9 +29,8 @@ pub(super) struct Consulted {
     own: Written,
     /// By other stores of this process, on this table or another one.
     others: Written,
-    /// Whether it was usable when it was last asked; who cannot use it says so once.
-    is_used: AtomicBool,
-    was_told: AtomicBool,
+    /// Whether it could not be used when it was last asked, which has been told.
+    is_unused: AtomicBool,
 }
 
 impl Consulted {
@@ -43,8 +42,7 @@ impl Consulted {
             confirms: Confirms::new(options.replica_confirms),
             own: Written::default(),
             others: Written::default(),
-            is_used: AtomicBool::new(false),
-            was_told: AtomicBool::new(false),
+            is_unused: AtomicBool::new(false),
         })
     }
 
@@ -104,15 +102,20 @@ impl Consulted {
     }
 
     fn can_be_used(&self) {
-        if !self.is_used.swap(true, Ordering::Relaxed) && self.was_told.load(Ordering::Relaxed) {
-            log::info!("ezdfs: the replica is used again");
+        if self.becomes(false) {
+            log::info!("ezdfs: the replica {:?} is used again", self.replica.path());
         }
     }
 
     fn cannot_be_used(&self, why: &Unusable) {
-        let was_used = self.is_used.swap(false, Ordering::Relaxed);
-        if was_used || !self.was_told.swap(true, Ordering::Relaxed) {
-            log::warn!("ezdfs: the replica is not used: {why}");
+        if self.becomes(true) {
+            log::warn!("ezdfs: the replica {:?} is not used: {why}", self.replica.path());
         }
+    }
+
+    /// Whether that is news. Each look-up asks: nothing is written where it is not.
+    fn becomes(&self, is_unused: bool) -> bool {
+        self.is_unused.load(Ordering::Relaxed) != is_unused
+            && self.is_unused.swap(is_unused, Ordering::Relaxed) != is_unused
     }
 }

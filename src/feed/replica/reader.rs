@@ -58,6 +58,11 @@ impl Replica {
         Replica { path: path.to_owned(), identity, max_lag, session: Mutex::default() }
     }
 
+    /// As the option names it.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// That of a store.
     pub(crate) fn of(path: &Path, options: &Options) -> Self {
         Replica::new(path, Identity::of(options), options.replica_max_lag)
