@@ -144,6 +144,11 @@ impl Lookup {
         (replica.ask(key) == Word::Unconfirmed && !replica.may_confirm()).then(|| self.absent())
     }
 
+    /// Whether the table may be asked, once, whether what the replica says is so still.
+    pub(crate) fn may_confirm(&self) -> bool {
+        self.replica.as_ref().is_some_and(Consulted::may_confirm)
+    }
+
     /// What there is to go on with while the table cannot be asked. An absence only as the
     /// replica's, which knows all rows: else it would be a guess.
     fn fallen_back_on(&self, key: &Key) -> Option<Found> {

@@ -49,6 +49,16 @@ impl Version {
         Version { state: status.into(), may_be_asked }
     }
 
+    /// In whole seconds, by the file server's clock: what a row has, where the writer was ezdfs.
+    pub(crate) fn modified_at(&self) -> i64 {
+        self.state.modified.0
+    }
+
+    /// The same, of the last change, which nobody else can set.
+    pub(crate) fn changed_at(&self) -> i64 {
+        self.state.changed.0
+    }
+
     pub(super) fn is_state(&self, status: &FileStat) -> bool {
         self.state == status.into()
     }

@@ -117,11 +117,16 @@ impl Process {
             }
             outcome => outcome?,
         };
-        if opened.size != row.0.size {
+        if opened.size != row.0.size || self.is_ahead(&opened, &row) {
             // Written meanwhile, here or elsewhere: the row, once more.
             let again = Box::pin(self.lookup.find_again(name));
             if let Ok((found, stamp)) = again.await {
-                row = (found.ok_or_else(missing)?, stamp);
+                let found = found.ok_or_else(missing)?;
+                // Of the row that was known the file is as good as of the one that was read:
+                // it stays open by what is known.
+                if found != row.0 {
+                    row = (found, stamp);
+                }
             }
         }
         let (facts, stamp) = row;
@@ -130,6 +135,17 @@ impl Process {
             log::warn!("ezdfs: {name:?} has {} bytes, its row says {}", opened.size, facts.size);
         }
         Ok((OpenFile::new(opened, facts.info(id.clone()), name.clone()), stamp))
+    }
+
+    /// Whether a file may be that of a later row than the replica has: it has changed lately,
+    /// and has another time than the row, which is so for what PHP kernels write, too. Length
+    /// alone does not tell versions apart.
+    fn is_ahead(&self, opened: &Opened, (facts, stamp): &(Facts, Stamp)) -> bool {
+        let version = &opened.version;
+        matches!(stamp, Stamp::Replicated(_))
+            && version.modified_at() != facts.mtime
+            && now().abs_diff(version.changed_at()) <= FRESH
+            && self.lookup.may_confirm()
     }
 
     /// Opens a file that was not there although it has a row. Another node may
