@@ -1,11 +1,18 @@
 //! The agent, while others change the table by plain SQL.
 
 mod accounts;
+mod c;
+mod changes;
+mod conversation;
 mod failover;
 mod faults;
 mod logs;
+mod nginx;
 mod numbers;
+mod outage;
+mod php;
 mod readers;
+mod watched;
 
 use std::io::Read;
 use std::os::unix::net::UnixDatagram;
@@ -48,6 +55,11 @@ pub(crate) fn register(trials: &mut Trials) {
     numbers::register_galera(&mut group);
     let mut group = trials.group("agent", &[Need::COMMAND, Need::PGBOUNCER]);
     accounts::register_pooler(&mut group);
+    c::register(trials);
+    changes::register(trials);
+    nginx::register(trials);
+    outage::register(trials);
+    php::register(trials);
 }
 
 /// An agent that runs.

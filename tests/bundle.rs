@@ -38,7 +38,7 @@ const EXTENSIONS: &[&str] = &[
 ];
 
 pub(crate) fn register(trials: &mut Trials) {
-    let mut group = trials.group("bundle", &[PROGRAMS, EXTENSION]);
+    let mut group = trials.group("bundle", &[PROGRAMS, EXTENSION, Need::COMMAND]);
     for family in FAMILIES {
         group.per_database(family, move |db| phpunit(family, &db.dsn));
     }
@@ -60,6 +60,7 @@ fn phpunit(family: &str, dsn: &str) -> Result {
     php.arg(phpunit).arg("--configuration").arg(bundle.join("phpunit.xml.dist"));
     php.env("TMPDIR", temporary.path());
     php.env("EZDFS_TEST_FAMILY", family).env("EZDFS_TEST_DSN", dsn);
+    php.env("EZDFS_TEST_COMMAND", built("ezdfs"));
     run(&mut php)?;
     Ok(())
 }

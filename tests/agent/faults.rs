@@ -10,7 +10,7 @@ use std::time::Duration;
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
-use super::readers::Watched;
+use super::watched::Watched;
 use super::{
     Running, at, command, fill, insert, is_true, is_usable, of, reader, reader_with, site, size,
     status, until,
@@ -200,20 +200,23 @@ fn clock_of_the_database(db: TestDb) {
 }
 
 fn slow(db: TestDb) -> Result {
-    let direct = db.dsn.clone();
-    let Watched { agent, cli, proxy } = Watched::with(db, &["--replica-max-lag", "500ms"])?;
-    let reader = reader_with(&cli, &[("replica_max_lag", "500ms"), ("replica_confirms", "100")]);
+    let mut watched = Watched::without_agent(db, 10)?;
+    watched.start_agent(&["--replica-max-lag", "500ms"]);
+    is_usable(&watched.cli);
+    let agent = watched.agent.take().expect("an agent");
+    let Watched { cli, proxy, .. } = &watched;
+    let reader = reader_with(cli, &[("replica_max_lag", "500ms"), ("replica_confirms", "100")]);
     assert_eq!(size(&reader, 77), None, "it has a connection");
     // Each question takes longer than news may be old.
     proxy.set(Mode::Delay(Duration::from_millis(300)));
     let is_usable = || {
         let mut command =
-            command(&cli, &["replica", "status", "--json", "--replica-max-lag", "500ms"]);
+            command(cli, &["replica", "status", "--json", "--replica-max-lag", "500ms"]);
         let output = command.output().unwrap();
         serde_json::from_slice::<Value>(&output.stdout).unwrap()["usable"] == true
     };
     until("it is old", || !is_usable());
-    db::sql(&direct, &format!("UPDATE ezdfsfile SET size = 300 {}", of(3)))?;
+    watched.sql(&format!("UPDATE ezdfsfile SET size = 300 {}", of(3)));
     assert_eq!(size(&reader, 3), Some(300));
     thread::sleep(Duration::from_secs(3));
     proxy.set(Mode::Pass);

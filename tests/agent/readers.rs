@@ -3,11 +3,11 @@
 use ezdfs::{ErrorKind, FileId, Store};
 use nix::sys::signal::Signal;
 
-use super::{Running, fill, insert, is_usable, of, site, status, until};
-use crate::command::Cli;
-use crate::store::{id, refused, store};
+use super::watched::{PICTURES, Version, Watched};
+use super::{fill, insert, of, status, until};
+use crate::store::{id, refused};
 use crate::support::db::TestDb;
-use crate::support::proxy::{Mode, Proxy};
+use crate::support::proxy::Mode;
 use crate::support::{Group, Result};
 
 const BYTES: &[u8] = b"bytes";
@@ -18,47 +18,14 @@ pub(super) fn register(group: &mut Group) {
     group.per_server("readers_go_on_without_a_database", away);
 }
 
-/// A site with ten rows, whose database is reached by a proxy, and its agent.
-pub(super) struct Watched {
-    pub(super) agent: Running,
-    pub(super) cli: Cli,
-    pub(super) proxy: Proxy,
-}
-
-impl Watched {
-    fn new(db: TestDb) -> Result<Self> {
-        Self::with(db, &[])
-    }
-
-    /// With these arguments of the agent's.
-    pub(super) fn with(db: TestDb, arguments: &[&str]) -> Result<Self> {
-        let port = db.dsn.split("127.0.0.1:").nth(1).and_then(|rest| rest.split('/').next());
-        let proxy = Proxy::start(port.ok_or("a server on the loopback")?.parse()?)?;
-        let mut cli = site(Some(db));
-        cli.dsn = proxy.through(&cli.dsn);
-        fill(&cli, 0..10);
-        let agent = Running::start(&cli, arguments);
-        is_usable(&cli);
-        Ok(Watched { agent, cli, proxy })
-    }
-
-    fn store(&self, max_lag: &str, confirms: &str) -> Store {
-        let replica = super::at(&self.cli, "replica");
-        let options = [
-            ("replica", replica.to_str().unwrap()),
-            ("replica_max_lag", max_lag),
-            ("replica_confirms", confirms),
-        ];
-        store(&self.cli.dsn, &self.cli.root(), &options)
-    }
-
-    /// What it does, without a new connection.
-    fn unasked<T>(&self, work: impl FnOnce() -> T) -> T {
-        let before = self.proxy.accepted();
-        let done = work();
-        assert_eq!(self.proxy.accepted(), before, "somebody connected");
-        done
-    }
+fn store(watched: &Watched, max_lag: &str, confirms: &str) -> Store {
+    let replica = watched.replica();
+    let options = [
+        ("replica", replica.to_str().unwrap()),
+        ("replica_max_lag", max_lag),
+        ("replica_confirms", confirms),
+    ];
+    crate::store::store(&watched.cli.dsn, &watched.cli.root(), &options)
 }
 
 fn image(number: usize) -> FileId {
@@ -67,26 +34,27 @@ fn image(number: usize) -> FileId {
 
 fn known(db: TestDb) -> Result {
     let watched = Watched::new(db)?;
-    let store = watched.store("1h", "100");
+    let store = store(&watched, "1h", "100");
     watched.unasked(|| -> Result {
-        for number in 0..10 {
-            assert_eq!(store.stat(&image(number))?.size, number as u64);
+        for picture in 0..PICTURES {
+            let bytes = Version { picture, number: 0 }.bytes();
+            assert_eq!(store.stat(&image(picture))?.size, bytes.len() as u64);
         }
         Ok(())
     })?;
-    watched.cli.sql(&format!("UPDATE ezdfsfile SET size = 100 {}", of(3)));
-    until("an overwrite", || watched.unasked(|| store.stat(&image(3))).unwrap().size == 100);
-    watched.cli.sql(&format!("DELETE FROM ezdfsfile {}", of(4)));
+    watched.sql(&format!("UPDATE ezdfsfile SET size = 7 {}", of(3)));
+    until("an overwrite", || watched.unasked(|| store.stat(&image(3))).unwrap().size == 7);
+    watched.sql(&format!("DELETE FROM ezdfsfile {}", of(4)));
     until("a deletion", || !store.exists(&image(4)).unwrap());
     Ok(())
 }
 
 fn unknown(db: TestDb) -> Result {
     let watched = Watched::new(db)?;
-    let (asking, silent) = (watched.store("1h", "100"), watched.store("1h", "0"));
+    let (asking, silent) = (store(&watched, "1h", "100"), store(&watched, "1h", "0"));
     // It hears of nothing any more, and its word counts for an hour.
-    watched.agent.signal(Signal::SIGSTOP);
-    watched.cli.sql(&insert(11, 11));
+    watched.agent.as_ref().ok_or("an agent")?.signal(Signal::SIGSTOP);
+    watched.sql(&insert(11, 11));
     assert_eq!(asking.stat(&image(11))?.size, 11);
     watched.unasked(|| refused(silent.stat(&image(11)), ErrorKind::NotFound));
     // What a process writes itself it knows at once, through each of its stores.
@@ -94,7 +62,7 @@ fn unknown(db: TestDb) -> Result {
     for store in [&silent, &asking] {
         assert_eq!(store.stat(&image(5))?.size, BYTES.len() as u64);
     }
-    watched.agent.signal(Signal::SIGCONT);
+    watched.agent.as_ref().ok_or("an agent")?.signal(Signal::SIGCONT);
     until("its own write", || {
         let before = watched.proxy.accepted();
         silent.stat(&image(5)).unwrap().size == 5 && watched.proxy.accepted() == before
@@ -104,19 +72,19 @@ fn unknown(db: TestDb) -> Result {
 
 fn away(db: TestDb) -> Result {
     let watched = Watched::new(db)?;
-    let store = watched.store("1s", "100");
+    let store = store(&watched, "1s", "100");
     store.create(&image(5), &mut &*BYTES, &Default::default())?;
     // What comes later is heard of: so is that.
-    fill(&watched.cli, 10..11);
-    until("it is heard of", || status(&watched.cli)["rows"] == 11);
+    fill(&watched.cli, PICTURES..PICTURES + 1);
+    until("it is heard of", || status(&watched.cli)["rows"] == PICTURES + 1);
     watched.proxy.set(Mode::Refuse);
     watched.proxy.cut();
     until("it is old", || status(&watched.cli)["usable"] == false);
     assert_eq!(store.open(&image(5))?.size, BYTES.len() as u64);
-    assert_eq!(store.stat(&image(6))?.size, 6);
+    assert_eq!(store.stat(&image(6))?.size, Version { picture: 6, number: 0 }.bytes().len() as u64);
     refused(store.stat(&image(77)), ErrorKind::NotFound);
     watched.proxy.set(Mode::Pass);
-    watched.cli.sql(&insert(77, 77));
+    watched.sql(&insert(77, 77));
     until("the new row", || store.exists(&image(77)).is_ok_and(|exists| exists));
     Ok(())
 }

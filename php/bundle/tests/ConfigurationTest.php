@@ -143,6 +143,7 @@ final class ConfigurationTest extends SiteTestCase
             'an unknown option' => ['binarydata', $directory . 'options: { durabilty: full }', 'options.durabilty', 'unknown option'],
             'a list in place of options' => ['binarydata', $directory . 'options: [ full ]', 'options.0', 'unknown option'],
             'a time that is none' => ['metadata', $connection . 'options: { query_timeout: soon }', 'options.query_timeout', '"soon"'],
+            'a replica that is nowhere' => ['metadata', $connection . 'options: { replica: run/ezdfs }', 'options.replica', 'absolute'],
             'neither text nor number' => ['metadata', $connection . 'options: { max_connections: true }', 'options.max_connections', 'string or an integer'],
             'an option with a key of its own' => ['metadata', $connection . 'options: { root: /mnt }', 'options.root', '"directory"'],
             'a prefix that is the kernel\'s' => ['binarydata', $directory . 'options: { name_prefix: a }', 'options.name_prefix', 'io.legacy_url_prefix'],
