@@ -117,7 +117,7 @@ impl Process {
             }
             outcome => outcome?,
         };
-        if opened.size != row.0.size || self.is_ahead(&opened, &row) {
+        if opened.size != row.0.size || self.is_ahead(name, &opened, &row) {
             // Written meanwhile, here or elsewhere: the row, once more.
             let again = Box::pin(self.lookup.find_again(name));
             if let Ok((found, stamp)) = again.await {
@@ -140,11 +140,13 @@ impl Process {
     /// Whether a file may be that of a later row than the replica has: it has changed lately,
     /// and has another time than the row, which is so for what PHP kernels write, too. Length
     /// alone does not tell versions apart.
-    fn is_ahead(&self, opened: &Opened, (facts, stamp): &(Facts, Stamp)) -> bool {
-        let version = &opened.version;
+    fn is_ahead(&self, name: &FileName, opened: &Opened, row: &(Facts, Stamp)) -> bool {
+        let (version, (facts, stamp)) = (&opened.version, row);
         matches!(stamp, Stamp::Replicated(_))
             && version.modified_at() != facts.mtime
             && now().abs_diff(version.changed_at()) <= FRESH
+            // Else it is the last word of a replica whose database is away.
+            && self.lookup.is_current(&name.digest(), *stamp)
             && self.lookup.may_confirm()
     }
 
