@@ -9,7 +9,7 @@ use nix::errno::Errno;
 use super::write::now;
 use super::{Process, Store};
 use crate::error::{Error, ErrorKind, Result};
-use crate::files::{Ahead, Opened};
+use crate::files::{Ahead, Opened, Version};
 use crate::lookup::{Facts, Found, Hit, Stamp};
 use crate::metadata::FileInfo;
 use crate::name::{FileId, FileName};
@@ -19,6 +19,10 @@ use crate::serving::OpenFile;
 /// How old a row may be, in seconds, and still be news to this node's NFS client,
 /// whose caches last so long by default. Clocks differ, so the future counts too.
 const FRESH: u64 = 60;
+
+/// How long it may take, in seconds, from when a writer has put a file in place until its row is
+/// committed.
+const SETTLED: u64 = 2;
 
 /// How long a file with a fresh row is waited for.
 const VISIBLE_WITHIN: Duration = Duration::from_secs(1);
@@ -122,9 +126,10 @@ impl Process {
             let again = Box::pin(self.lookup.find_again(name));
             if let Ok((found, stamp)) = again.await {
                 let found = found.ok_or_else(missing)?;
-                // Of the row that was known the file is as good as of the one that was read:
-                // it stays open by what is known.
-                if found != row.0 {
+                // Where the replica is right the file stays open by that; but not while its row
+                // may be about to be written.
+                let is_confirmed = matches!(row.1, Stamp::Replicated(_)) && found == row.0;
+                if !is_confirmed || !is_older(&opened.version, SETTLED) {
                     row = (found, stamp);
                 }
             }
@@ -144,7 +149,7 @@ impl Process {
         let (version, (facts, stamp)) = (&opened.version, row);
         matches!(stamp, Stamp::Replicated(_))
             && version.modified_at() != facts.mtime
-            && now().abs_diff(version.changed_at()) <= FRESH
+            && !is_older(version, FRESH)
             // Else it is the last word of a replica whose database is away.
             && self.lookup.is_current(&name.digest(), *stamp)
             && self.lookup.may_confirm()
@@ -209,6 +214,11 @@ impl Process {
 /// Whether there is no file where a row says that there is one: the row may be outdated.
 fn is_no_file(error: &Error) -> bool {
     error.kind() == ErrorKind::NotFound || error.is_of_no_file()
+}
+
+/// Whether a file has changed longer ago, by clocks that may differ.
+fn is_older(version: &Version, seconds: u64) -> bool {
+    now().abs_diff(version.changed_at()) > seconds
 }
 
 fn is_fresh(facts: &Facts) -> bool {
