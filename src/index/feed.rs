@@ -56,7 +56,9 @@ impl Found {
         let mut faults = Vec::new();
         match (self.log.is_empty(), there) {
             (true, 0) => return FeedState::Absent,
-            (true, _) => faults.push(format!("there is no table {log}, and writers fail")),
+            (true, _) => faults.push(format!(
+                "there is no table {log}, and writers fail, or the user may not see it (SELECT)"
+            )),
             (false, 0) => faults.push(format!(
                 "{table} has no trigger that writes {log}, or the user may not see it (TRIGGER)"
             )),

@@ -51,7 +51,9 @@ impl Shape {
     /// Refuses a table that ezdfs cannot use, naming what is wrong.
     pub(super) fn check(self, table: &str) -> Result<Self> {
         let reason = if !self.exists {
-            "there is no such table; `ezdfs schema --create` makes one".to_owned()
+            "there is no such table, or the user may not see it (SELECT); \
+             `ezdfs schema --create` makes one"
+                .to_owned()
         } else if !self.missing.is_empty() {
             format!("wrong shape: no column {}", self.missing.join(", "))
         } else if !self.unique {
