@@ -144,9 +144,10 @@ impl Lookup {
         (replica.ask(key) == Word::Unconfirmed && !replica.may_confirm()).then(|| self.absent())
     }
 
-    /// Whether the table may be asked, once, whether what the replica says is so still.
+    /// Whether the table may be asked, once, whether what the replica says is so still. Not
+    /// what it said last, while its database is away.
     pub(crate) fn may_confirm(&self) -> bool {
-        self.replica.as_ref().is_some_and(Consulted::may_confirm)
+        self.replica.as_ref().is_some_and(|replica| replica.is_usable() && replica.may_confirm())
     }
 
     /// What there is to go on with while the table cannot be asked. An absence only as the

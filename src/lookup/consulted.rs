@@ -68,7 +68,11 @@ impl Consulted {
         }
     }
 
-    /// Whether the table may be asked to confirm an absence, once.
+    pub(super) fn is_usable(&self) -> bool {
+        self.replica.header().is_ok_and(|header| self.replica.is_usable(&header).is_ok())
+    }
+
+    /// Whether the table may be asked to confirm what it says, once.
     pub(super) fn may_confirm(&self) -> bool {
         self.confirms.take()
     }

@@ -121,19 +121,13 @@ impl Process {
             }
             outcome => outcome?,
         };
-        if opened.size != row.0.size || self.is_ahead(name, &opened, &row) {
-            // Written meanwhile, here or elsewhere: the row, once more.
-            let again = Box::pin(self.lookup.find_again(name));
-            if let Ok((found, stamp)) = again.await {
-                let found = found.ok_or_else(missing)?;
-                // Where the replica is right the file stays open by that; but not while its row
-                // may be about to be written.
-                let is_confirmed = matches!(row.1, Stamp::Replicated(_)) && found == row.0;
-                if !is_confirmed || !is_older(&opened.version, SETTLED) {
-                    row = (found, stamp);
-                }
-            }
-        }
+        let opened = if self.may_disagree(&opened, &row) {
+            let agreed = Box::pin(self.open_by_table(id, name, row, opened, ahead)).await?;
+            row = agreed.0;
+            agreed.1
+        } else {
+            opened
+        };
         let (facts, stamp) = row;
         if opened.size != facts.size {
             self.size_mismatches.fetch_add(1, Ordering::Relaxed);
@@ -142,16 +136,49 @@ impl Process {
         Ok((OpenFile::new(opened, facts.info(id.clone()), name.clone()), stamp))
     }
 
+    /// Written meanwhile, here or elsewhere: the row, once more, and if it is another one the
+    /// file as well. One that was opened before may be older than that row, and would be taken
+    /// for it by whoever remembers its validator.
+    async fn open_by_table(
+        &self,
+        id: &FileId,
+        name: &FileName,
+        row: (Facts, Stamp),
+        opened: Opened,
+        ahead: Ahead,
+    ) -> Result<((Facts, Stamp), Opened)> {
+        let Ok((found, stamp)) = self.lookup.find_again(name).await else {
+            return Ok((row, opened));
+        };
+        let found = found.ok_or_else(|| Error::not_found("open", id.as_str()))?;
+        if found != row.0 {
+            let row = (found, stamp);
+            return match self.open_file(id, true, ahead).await {
+                Err(error) if is_no_file(&error) => {
+                    self.open_once_visible(id, name, row, ahead, error).await
+                }
+                opened => Ok((row, opened?)),
+            };
+        }
+        // Where the replica is right the file stays open by that; but not while its row may be
+        // about to be written.
+        let is_confirmed = matches!(row.1, Stamp::Replicated(_));
+        let stays = is_confirmed && is_older(&opened.version, SETTLED);
+        Ok(((found, if stays { row.1 } else { stamp }), opened))
+    }
+
+    fn may_disagree(&self, opened: &Opened, row: &(Facts, Stamp)) -> bool {
+        opened.size != row.0.size || self.is_ahead(opened, row)
+    }
+
     /// Whether a file may be that of a later row than the replica has: it has changed lately,
     /// and has another time than the row, which is so for what PHP kernels write, too. Length
     /// alone does not tell versions apart.
-    fn is_ahead(&self, name: &FileName, opened: &Opened, row: &(Facts, Stamp)) -> bool {
+    fn is_ahead(&self, opened: &Opened, row: &(Facts, Stamp)) -> bool {
         let (version, (facts, stamp)) = (&opened.version, row);
         matches!(stamp, Stamp::Replicated(_))
             && version.modified_at() != facts.mtime
             && !is_older(version, FRESH)
-            // Else it is the last word of a replica whose database is away.
-            && self.lookup.is_current(&name.digest(), *stamp)
             && self.lookup.may_confirm()
     }
 
