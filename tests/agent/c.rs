@@ -1,6 +1,5 @@
 //! A host in C with a replica.
 
-use std::io::Read;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -53,10 +52,9 @@ fn host(db: TestDb) -> Result {
         host.ask(&id(2)).unwrap();
         watched.proxy.accepted() > before
     });
-    let mut told = String::new();
-    let mut child = host.end();
-    child.stderr.take().ok_or("no messages")?.read_to_string(&mut told)?;
-    assert!(child.wait()?.success());
+    let output = host.end().wait_with_output()?;
+    let told = String::from_utf8(output.stderr)?;
+    assert!(output.status.success(), "{told}");
     assert!(told.contains("2 ezdfs: the replica \"") && told.contains("heard nothing"), "{told}");
     Ok(())
 }

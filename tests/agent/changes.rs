@@ -133,12 +133,15 @@ struct Reader<'a> {
     /// So many at a time.
     most: usize,
     seen: Vec<Duration>,
+    /// What the longest answer took.
+    slowest: Duration,
 }
 
 impl<'a> Reader<'a> {
     fn new(door: &'static str, most: usize, ask: Ask<'a>) -> (Self, Sender<Change>) {
         let (sender, changes) = channel();
-        (Reader { door, ask, changes, most, seen: Vec::new() }, sender)
+        let reader = Reader { door, ask, changes, most, seen: Vec::new(), slowest: Duration::ZERO };
+        (reader, sender)
     }
 
     /// Asks for what has changed until that is seen, and ends with the changes.
@@ -155,6 +158,7 @@ impl<'a> Reader<'a> {
             }
             for change in std::mem::take(&mut awaited) {
                 let answer = (self.ask)(&change.id)?;
+                self.slowest = self.slowest.max(answer.asked.elapsed());
                 match history.judge(&change.id, &answer)? >= change.event {
                     true => self.seen.push(change.committed.elapsed()),
                     false => awaited.push(change),
@@ -165,16 +169,14 @@ impl<'a> Reader<'a> {
 
     fn report(&mut self) {
         self.seen.sort();
-        let part = |percent: usize| self.seen.get(self.seen.len() * percent / 100);
+        let count = self.seen.len();
+        assert!(count > 0, "{} saw nothing", self.door);
+        let [half, most, last] = [count / 2, count * 99 / 100, count - 1].map(|at| self.seen[at]);
         eprintln!(
-            "{}: {} changes seen, p50 {:?}, p99 {:?}, the last after {:?}",
-            self.door,
-            self.seen.len(),
-            part(50),
-            part(99),
-            self.seen.last()
+            "{}: {count} changes seen, p50 {half:?}, p99 {most:?}, the last after {last:?}; the \
+             slowest answer took {:?}",
+            self.door, self.slowest
         );
-        assert!(!self.seen.is_empty());
     }
 }
 
