@@ -27,7 +27,7 @@ CHECK    = @PHP_CONFIG='$(PHP_CONFIG)' tests/deps.sh --check $(or $(NEEDS),$(1))
 .DELETE_ON_ERROR:
 # What is there stays where a check says no; a new one takes its place as a whole.
 .PRECIOUS: build/ezdfs build/libezdfs.so build/libezdfs.a build/ezdfs.so build/ngx_http_ezdfs_module.so build/test-hooks/ezdfs.so
-.PHONY: help build install deps demo test faults test-nginx test-mysql test-trixie test-nfs lint audit header bench bench-quick bench-scale bench-fsck bench-writes clean
+.PHONY: help build install deps demo test faults test-nginx test-mysql test-trixie test-nfs lint audit header bench bench-quick bench-scale bench-feed bench-fsck bench-writes clean
 
 help:
 	@echo 'make demo      show and upload pictures, private nginx and php-fpm; Ctrl-C stops it (DEMO_PORT=8080)'
@@ -44,6 +44,7 @@ help:
 	@echo 'make header    regenerate include/ezdfs.h'
 	@echo 'make bench     measure against nginx, PHP and Varnish, write docs/benchmarks.md; 15 minutes'
 	@echo 'make bench-quick, bench-scale   the targets alone; tables of many rows (SIZES=...)'
+	@echo 'make bench-feed   the agent, and what triggers cost, on tables of many rows (SIZES=...)'
 	@echo 'make bench-fsck   the time and memory of a whole check (BUILDS="new old" in turn)'
 	@echo 'make bench-writes BUILDS="new old"   two builds of the example `writes` in turn, single files'
 	@echo 'make deps      install the Debian packages that the other targets need'
@@ -206,6 +207,12 @@ bench-scale:
 	@tests/deps.sh bench
 	@$(MAKE) --no-print-directory build
 	benches/scale.py $(SIZES)
+
+# What a change log and its agent cost on such tables.
+bench-feed:
+	@tests/deps.sh bench
+	@$(MAKE) --no-print-directory build
+	benches/feed.py $(SIZES)
 
 # A whole store, 300,000 files and rows on SQLite; BUILDS="new old" compares builds of the command.
 BUILDS ?= build/ezdfs

@@ -7,17 +7,23 @@ CACHED_FILES = DESCRIPTORS // 2
 STATIC = "nginx static"
 OPEN_FILE_CACHE = "nginx static, open_file_cache"
 EZDFS = "ezdfs"
+REPLICA = "ezdfs with a replica"
 UNCACHED = "ezdfs, cache_ttl 0"
 PHP = "PHP"
 PERSISTENT = "PHP, persistent connections"
 VARNISH = "Varnish before PHP"
-ALL = [STATIC, OPEN_FILE_CACHE, EZDFS, UNCACHED, PHP, PERSISTENT, VARNISH]
+ALL = [STATIC, OPEN_FILE_CACHE, EZDFS, REPLICA, UNCACHED, PHP, PERSISTENT, VARNISH]
+# Those between whom less than a factor of two has to be told.
+NEAR = [STATIC, OPEN_FILE_CACHE, EZDFS, REPLICA]
+# As much as the largest set of files takes.
+LARGE = "cache_files 32768; cache_content 256m;"
 # One sentence each, for the report.
 ABOUT = {
     STATIC: "`root`; knows nothing of the table",
     OPEN_FILE_CACHE: f"the same with `open_file_cache max={CACHED_FILES}`, other settings at their defaults",
     EZDFS: "`ezdfs main;`, all options at their defaults",
-    UNCACHED: "the same with `cache_ttl 0`: a query and an open for each request",
+    REPLICA: f"the same with `replica`, and `{LARGE}`; its agent runs during the whole run, and counts as one that serves",
+    UNCACHED: "`ezdfs main;` with `cache_ttl 0`: a query and an open for each request",
     PHP: "[`lean.php`](../benches/php/lean.php) through php-fpm: connect, one query, `fpassthru()`",
     PERSISTENT: "the same with `PDO::ATTR_PERSISTENT`",
     VARNISH: "Varnish with its default parameters, 1 GB of memory, before \"PHP\"",
@@ -27,7 +33,7 @@ ABOUT = {
 class Fleet:
     """All contestants over one root. Each has its own nginx."""
 
-    def __init__(self, directory, root, database, stack):
+    def __init__(self, directory, root, database, agent, stack):
         directory.mkdir()
         self.members = {}
 
@@ -45,8 +51,12 @@ class Fleet:
 
         nginx(STATIC, f"root {root};")
         nginx(OPEN_FILE_CACHE, f"root {root}; open_file_cache max={CACHED_FILES};")
-        for name, options in ((EZDFS, ""), (UNCACHED, "cache_ttl 0;")):
-            nginx(name, "location / { ezdfs main; }", http=store(options), module=True, backends=[database.pid])
+        for name, options, backends in (
+            (EZDFS, "", [database.pid]),
+            (REPLICA, f"replica {agent.replica}; {LARGE}", [database.pid, agent.pid]),
+            (UNCACHED, "cache_ttl 0;", [database.pid]),
+        ):
+            nginx(name, "location / { ezdfs main; }", http=store(options), module=True, backends=backends)
         for name, persistent in ((PHP, 0), (PERSISTENT, 1)):
             fpm = Fpm(directory / f"fpm-{persistent}", {**database.env, "BENCH_ROOT": str(root)})
             stack.callback(fpm.stop)

@@ -10,10 +10,10 @@ import random
 import subprocess
 import sys
 
-from contestants import ALL
+from contestants import ALL, NEAR
 from processes import Daemon, cpu_seconds, program
 from servers import PHP_FLAGS, PHP_SCRIPTS, TOP
-from tree import MTIME, STORAGE
+from tree import MTIME, SMALL_FILES, STORAGE
 
 CONNECTIONS = 32
 OVERWRITES = 0.05
@@ -36,18 +36,37 @@ class Load:
     # Transfers are so long that bytes are counted, not answers.
     by_bytes: bool = False
     slow_mount: bool = False
+    # How many files of the set, each asked for so often before anything is measured.
+    most: int | None = None
+    warm_up: int = 0
+    # Files are asked for by Zipf's law, so many a second.
+    a_second: int | None = None
+    seconds: int = 0
+    who: list = dataclasses.field(default_factory=lambda: ALL)
 
     def paths(self, sets):
         if self.missing:
             return [f"{STORAGE}/_missing/{i // 100}/{i}.jpg" for i in range(MISSING)]
-        paths = list(sets[self.files].paths)
+        paths = sets[self.files].paths[: self.most]
         random.Random(1).shuffle(paths)
         return paths
+
+    def asked(self, paths):
+        """The order in which they are asked for."""
+        if not self.a_second:
+            return paths
+        weights = [1 / rank for rank in range(1, len(paths) + 1)]
+        return random.Random(2).choices(paths, weights, k=10 * len(paths))
 
 
 DATE = email.utils.formatdate(MTIME, usegmt=True)
 LOADS = {
     "hot": Load("20 KB pictures, hot"),
+    "hot-10000": Load("4 KB files, 10,000 of them, hot", files="small", most=10_000, warm_up=6, who=NEAR),
+    "spread": Load(
+        f"4 KB files, {SMALL_FILES:,} of them, each asked for once in half a minute",
+        files="small", warm_up=6, a_second=SMALL_FILES // 30, seconds=15, who=NEAR,
+    ),
     "latency": Load("20 KB pictures, hot, 0.5 ms for each call of the file system", slow_mount=True),
     "scan": Load("4 KB files, each once, caches cold", files="scan", once=True),
     "304": Load("304 Not Modified", status=304, headers=[{"If-None-Match": "ETAG"}, {"If-Modified-Since": DATE}]),
@@ -68,12 +87,13 @@ def get(port, path, headers):
     return answer, len(body)
 
 
-def wrk(port, requests, once, seconds, connections=CONNECTIONS):
-    """Plays a list of requests, see wrk.lua."""
+def wrk(port, requests, once, seconds, connections=CONNECTIONS, a_second=None):
+    """Plays a list of requests, see wrk.lua; as fast as it can, or so many a second."""
+    pause = [1000 * connections // a_second] if a_second else []
     command = [program("wrk"), "-t1", f"-c{connections}", f"-d{seconds}s", "--timeout", "20s"]
     command += ["-s", TOP / "benches/wrk.lua", f"http://127.0.0.1:{port}/"]
-    command += ["--", requests, "once" if once else "loop"]
-    text = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    command += ["--", requests, "once" if once else "loop", *pause]
+    text = subprocess.run(list(map(str, command)), check=True, capture_output=True, text=True).stdout
     return json.loads(text.splitlines()[-1])
 
 
@@ -88,11 +108,12 @@ class Play:
         self.load = load
         self.paths = load.paths(sets)
         self.size = sets[load.files].size
-        self.members = fleet.members
+        self.members = {name: fleet.members[name] for name in load.who}
         self.lists = {}
         for number, (name, member) in enumerate(self.members.items()):
             etag = self.check(name, member)
             self.lists[name] = directory / f"{key}-{number}.list"
+            self.warm_up(member, self.lists[name])
             self.lists[name].write_text("".join(self.lines(etag)))
 
     def check(self, name, member):
@@ -107,10 +128,15 @@ class Play:
                     sys.exit(f"{name}: {load.title}: {path}: {answer.status} with {length} bytes")
         return etag
 
+    def warm_up(self, member, place):
+        if self.load.warm_up:
+            place.write_text("".join(f"/{path}\n" for path in self.paths) * self.load.warm_up)
+            wrk(member.port, place, once=True, seconds=600)
+
     def lines(self, etag):
         for headers in self.load.headers:
             fields = "".join(f"\t{key}: {value}" for key, value in filled_in(headers, etag).items())
-            yield from (f"/{path}{fields}\n" for path in self.paths)
+            yield from (f"/{path}{fields}\n" for path in self.load.asked(self.paths))
 
     def play(self, name, seconds):
         """One measurement: requests a second, CPU seconds of the servers for one, latencies."""
@@ -118,7 +144,8 @@ class Play:
         if load.once:
             member.forget()
         before = cpu_seconds(member.pids)
-        seen = wrk(member.port, self.lists[name], load.once, seconds, load.connections)
+        seconds = max(seconds, load.seconds)
+        seen = wrk(member.port, self.lists[name], load.once, seconds, load.connections, load.a_second)
         cpu = cpu_seconds(member.pids) - before
         expected = seen["requests"] if load.status >= 400 else 0
         if seen["broken"] or seen["refused"] != expected or not seen["bytes"]:
@@ -154,12 +181,13 @@ def measure(key, sets, fleet, root, database, directory, rounds, seconds, say):
     """Rounds in which the contestants take turns. Returns the figures of each."""
     load = LOADS[key]
     play = Play(key, load, sets, fleet, directory)
-    figures = {name: [] for name in ALL}
+    who = load.who
+    figures = {name: [] for name in who}
     with writing(load, sets, root, database, directory):
         for number in range(rounds):
             say(f"{key}: round {number + 1} of {rounds}")
             # Another order in each round, so that nobody always follows the same one.
-            for name in ALL[number % len(ALL) :] + ALL[: number % len(ALL)]:
+            for name in who[number % len(who) :] + who[: number % len(who)]:
                 figures[name].append(play.play(name, seconds))
     for each in play.lists.values():
         pathlib.Path(each).unlink()

@@ -16,6 +16,7 @@ WHO = {
     "plain": "PDO and file functions",
     "persistent": "the same, persistent connection",
     "ezdfs": "ezdfs",
+    "replica": "ezdfs with a replica",
     "uncached": "ezdfs, cache_ttl 0",
 }
 OPERATIONS = ["load", "exists", "read", "create"]
@@ -31,15 +32,15 @@ COSTS = {
 }
 
 
-def environment(root, database):
+def environment(root, database, agent):
     (root / "images").mkdir(parents=True)
     tree.ezdfs(database.url, root, "schema", "--create")
-    return {**database.env, "BENCH_ROOT": str(root)}
+    return {**database.env, "BENCH_ROOT": str(root), "BENCH_REPLICA": str(agent.replica)}
 
 
-def loops(root, database, rounds, operations=()):
+def loops(root, database, agent, rounds, operations=()):
     """Microseconds of each operation in a process that goes on, and what they are spent on."""
-    env = environment(root, database)
+    env = environment(root, database, agent)
     env["BENCH_DATABASE"] = str(database.pid)
     command = [program("php"), *PHP_FLAGS, PHP_SCRIPTS / "loops.php", rounds, *operations]
     env["PATH"] = "/usr/bin:/bin"
@@ -55,10 +56,10 @@ def loops(root, database, rounds, operations=()):
     return of_rounds("us"), {key: of_rounds(key, statistics.median) for key in COSTS}
 
 
-def first_use(directory, database, rounds, stack, say):
+def first_use(directory, database, agent, rounds, stack, say):
     """Microseconds of the first operation of a request; one php-fpm process, so that it is always the same."""
     place = directory / "php-first"
-    env = environment(place, database)
+    env = environment(place, database, agent)
     picture = directory / "picture.jpg"
     picture.write_bytes(tree.contents(20 * tree.KB))
     fpm = Fpm(directory / "fpm-first", env, children=1)

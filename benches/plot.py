@@ -4,7 +4,7 @@ from html import escape
 
 PANEL_WIDTH, BAR, GAP, MARGIN, COLUMNS = 450, 16, 4, 16, 2
 LABEL, VALUE = 190, 60
-COLOURS = {"ezdfs": "#c2410c", "ezdfs, cache_ttl 0": "#fdba74"}
+COLOURS = {"ezdfs": "#c2410c", "ezdfs with a replica": "#c2410c", "ezdfs, cache_ttl 0": "#fdba74"}
 OTHER = "#64748b"
 
 

@@ -17,6 +17,7 @@ import load
 import memory
 import phpbench
 import plot
+import replica
 import targets
 from processes import program
 from servers import BUILD, PHP_VERSION, TOP
@@ -122,12 +123,20 @@ def memory_table(part):
     return table(["MB", "resident", "added", "of that anonymous", "added"], rows, 4)
 
 
+def statements_table(part):
+    rows = [(name, f"{each['all']:,.0f}", f"{each['agent']:,.0f}") for name, each in part.items()]
+    return table(["", "statements", "of the agent, in as much time"], rows, 2)
+
+
 def sections(results):
     yield "### Targets\n"
     yield from table(["what", "target", "measured", ""], targets.rows(results), 2)
     for key, figures in results["http"].items():
         yield f"\n### {load.LOADS[key].title}\n"
         yield from http_table(figures)
+    if "statements" in results:
+        yield f"\n### Statements for {replica.REQUESTS:,} requests, {replica.PICTURES:,} files, caches cold\n"
+        yield from statements_table(results["statements"])
     for part, title in (
         ("php", "PHP, in a process that goes on"),
         ("php-latency", "The same with 0.5 ms for each call of the file system"),

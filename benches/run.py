@@ -27,6 +27,7 @@ import core
 import load
 import memory
 import phpbench
+import replica
 import report
 import tree
 import ways_in
@@ -37,9 +38,9 @@ from servers import AS_ROOT, BUILD, TOP, MariaDb, Mounter
 RESULTS = BUILD / "bench/results.json"
 # Their targets are nearest to what one run differs from another by, and they take little time.
 PHP_ROUNDS = 15
-OTHERS = ["php", "php-latency", "first-use", "memory", "ways-in", "core"]
+OTHERS = ["statements", "php", "php-latency", "first-use", "memory", "ways-in", "core"]
 PARTS = [*load.LOADS, *OTHERS]
-QUICK = ["hot", "latency", "php", "first-use", "memory"]
+QUICK = ["hot", "hot-10000", "latency", "statements", "php", "first-use", "memory"]
 LATENCY = "500us"
 # Names and attributes are trusted for as long as Linux trusts those of a file that has just changed.
 NFS_CLIENT = TOP / os.environ.get("CARGO_TARGET_DIR", "target") / "release/examples/nfs_client"
@@ -90,7 +91,7 @@ def slow_mount(given, source, directory):
         mount.stop()
 
 
-def serving(given, directory, root, database, sets, stack):
+def serving(given, directory, root, database, agent, sets, stack):
     """The loads that go over HTTP. The slow mount has contestants of its own."""
     results = {}
     fleets = {}
@@ -101,7 +102,7 @@ def serving(given, directory, root, database, sets, stack):
         if slow not in fleets:
             say("starting nginx, php-fpm, Varnish" + (" on a slow mount" if slow else ""))
             served = stack.enter_context(slow_mount(given, root, directory)) if slow else root
-            fleets[slow] = Fleet(directory / ("on-slow" if slow else "on-disk"), served, database, stack)
+            fleets[slow] = Fleet(directory / ("on-slow" if slow else "on-disk"), served, database, agent, stack)
         rounds = given.rounds or (5 if key in ("hot", "latency") else 3)
         results[key] = load.measure(
             key, sets, fleets[slow], root, database, directory, rounds, given.seconds, say
@@ -116,29 +117,39 @@ def measure(given, directory, stack):
     wanted = {load.LOADS[key].files for key in given.parts if key in load.LOADS} | {"hot"}
     if "memory" in given.parts:
         wanted.add("scan")
+    if "statements" in given.parts:
+        wanted.add("small")
     say("starting MariaDB")
     database = MariaDb(directory / "mariadb")
     stack.callback(database.stop)
     say("writing files and rows")
     tree.make(root, [sets[key] for key in sorted(wanted)])
     tree.register(database.url, root)
+    agent = replica.Agent(directory / "agent", database.url, root)
+    stack.callback(agent.stop)
+    results = {"versions": report.versions()}
     with contextlib.ExitStack() as servers:
-        results = {"versions": report.versions(), "http": serving(given, directory, root, database, sets, servers)}
+        results["http"] = serving(given, directory, root, database, agent, sets, servers)
     rounds = given.rounds or 5
+    if "statements" in given.parts:
+        paths = sets["small"].paths
+        results["statements"] = replica.measure(directory, root, database, agent, paths, given.rounds or 3, say)
     if "memory" in given.parts:
         results["memory"] = memory.measure(directory, root, database, sets["scan"].paths, say)
     if "php" in given.parts:
         say("PHP: loops")
         loops = given.rounds or PHP_ROUNDS
-        results["php"], results["php-costs"] = phpbench.loops(directory / "php-loops", database, loops)
+        results["php"], results["php-costs"] = phpbench.loops(directory / "php-loops", database, agent, loops)
     if "php-latency" in given.parts and can_mount(given, "php-latency"):
         say("PHP: loops on a slow mount")
         with slow_mount(given, directory / "php-slow", directory) as mounted:
             results["php-latency"], _ = phpbench.loops(
-                mounted / "php", database, given.rounds or 3, phpbench.ON_SLOW_MOUNT
+                mounted / "php", database, agent, given.rounds or 3, phpbench.ON_SLOW_MOUNT
             )
     if "first-use" in given.parts:
-        results["first-use"] = phpbench.first_use(directory, database, rounds, stack, say)
+        results["first-use"] = phpbench.first_use(
+            directory, database, agent, rounds, stack, say
+        )
     if "ways-in" in given.parts:
         results["ways-in"] = ways_in.measure(directory, database.url, root, sets["hot"].paths[0], say)
     if "core" in given.parts:

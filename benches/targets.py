@@ -3,12 +3,14 @@
 import contestants
 import memory
 import phpbench
+import replica
 from statistics import median
 
 MB = 1 << 20
 ENTRIES = 100_000
 PLAIN = phpbench.WHO["plain"]
 EZDFS = phpbench.WHO["ezdfs"]
+REPLICA = phpbench.WHO["replica"]
 UNCACHED = phpbench.WHO["uncached"]
 
 
@@ -34,6 +36,16 @@ def times_faster(part, operation, slow, fast):
     return ratio
 
 
+def microseconds(part, operation, who):
+    return lambda results: median(results[part][operation][who])
+
+
+def statements_left(results):
+    """Beside those of the agent."""
+    counts = results["statements"][replica.WITH]
+    return counts["all"] - counts["agent"]
+
+
 class NotMeasured(Exception):
     """Why a run says nothing about a target."""
 
@@ -55,6 +67,19 @@ TARGETS = [
      http("hot", "rate", contestants.EZDFS, contestants.PHP)),
     ("the same with caches off, against PHP with persistent connections", "at least", 5, "×",
      http("hot", "rate", contestants.UNCACHED, contestants.PERSISTENT)),
+    ("with a replica: 10,000 files of 4 KB, hot, CPU per request, against nginx static", "at most", 0.90, "",
+     http("hot-10000", "cpu", contestants.REPLICA, contestants.STATIC)),
+    ("20,000 files, each asked for once in half a minute, CPU per request", "at most", 0.90, "",
+     http("spread", "cpu", contestants.REPLICA, contestants.STATIC)),
+    ("4 KB files, each once, caches cold, CPU per request", "at most", 1.6, "",
+     http("scan", "cpu", contestants.REPLICA, contestants.STATIC)),
+    ("404, CPU per request", "at most", 1.00, "",
+     http("404", "cpu", contestants.REPLICA, contestants.STATIC)),
+    ("statements for 100,000 requests, beside the agent's", "at most", 10, "", statements_left),
+    ("PHP `load()`, first use in a request, with a replica", "at most", 8, " µs",
+     microseconds("first-use", "load", REPLICA)),
+    ("PHP `load()`, in a process that goes on, with a replica", "at most", 2, " µs",
+     microseconds("php", "load", REPLICA)),
     ("PHP `load()`, cached, against bare PDO", "at least", 50, "×",
      times_faster("php", "load", PLAIN, EZDFS)),
     ("PHP `load()`, uncached, against bare PDO", "at least", 1, "×",

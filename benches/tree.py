@@ -9,6 +9,7 @@ from servers import BUILD
 STORAGE = "var/site/storage/images"
 KB = 1 << 10
 MB = 1 << 20
+SMALL_FILES = 20_000
 JPEG = b"\xff\xd8\xff\xe0\0\x10JFIF\0"
 # Equal for all files, so that one validator fits a whole set.
 MTIME = 1_700_000_000
@@ -30,6 +31,7 @@ def file_sets(scan_files):
     return {
         "hot": FileSet([kernel_path(number) for number in range(1000, 1100)], 20 * KB),
         "mix": FileSet([kernel_path(number) for number in range(2000, 3000)], 20 * KB),
+        "small": FileSet([f"{STORAGE}/_small/{i // 100}/{i}.jpg" for i in range(SMALL_FILES)], 4 * KB),
         "scan": FileSet([f"{STORAGE}/_scan/{i // 100}/{i}.jpg" for i in range(scan_files)], 4 * KB),
         "2mb": FileSet([kernel_path(number) for number in range(3000, 3010)], 2 * MB),
         "50mb": FileSet([kernel_path(number) for number in range(4000, 4002)], 50 * MB),

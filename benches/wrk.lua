@@ -1,6 +1,7 @@
--- Plays the requests of a list: wrk ... -- LIST loop|once
+-- Plays the requests of a list: wrk ... -- LIST loop|once [PAUSE]
 --
 -- A line of the list is a path and, separated by tabs, header lines. `once` stops at its end.
+-- Each connection waits for PAUSE milliseconds between two requests.
 -- Prints what happened as one line of JSON.
 
 local ffi = require("ffi")
@@ -10,6 +11,10 @@ local requests, last, once, ended = {}, 0, false, false
 
 function init(args)
     once = args[2] == "once"
+    local pause = tonumber(args[3])
+    if pause then
+        function delay() return pause end
+    end
     for line in io.lines(args[1]) do
         local path, headers = nil, {}
         for field in line:gmatch("[^\t]+") do

@@ -11,6 +11,7 @@ require __DIR__ . '/stores.php';
 $start = hrtime(true);
 $store = match ($who) {
     'ezdfs' => store(),
+    'replica' => store(['replica' => getenv('BENCH_REPLICA')]),
     'uncached' => store(['cache_ttl' => '0']),
     'plain' => Plain::connect(),
     'persistent' => Plain::connect(true),

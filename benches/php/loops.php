@@ -12,13 +12,14 @@ require __DIR__ . '/stores.php';
 const FILES = 1000;
 const PLAIN = 'PDO and file functions';
 const EZDFS = 'ezdfs';
+const REPLICA = 'ezdfs with a replica';
 const UNCACHED = 'ezdfs, cache_ttl 0';
 const PICTURE = 20 * 1024;
 
 $rounds = (int) $argv[1];
 $plain = Plain::connect();
 $status = new PDO(getenv('BENCH_PDO'), 'ezdfs', 'secret');
-$who = [PLAIN => $plain, EZDFS => store(), UNCACHED => store(['cache_ttl' => '0'])];
+$who = [PLAIN => $plain, EZDFS => store(), REPLICA => store(['replica' => getenv('BENCH_REPLICA')]), UNCACHED => store(['cache_ttl' => '0'])];
 $local = tempnam(sys_get_temp_dir(), 'picture');
 file_put_contents($local, "\xff\xd8\xff\xe0\0\x10JFIF\0" . random_bytes(PICTURE - 10));
 register_shutdown_function('unlink', $local);
@@ -87,6 +88,8 @@ function clocked(callable $work, int $count): array
 
 $kept = ids('_loop', true);
 create($plain, $kept);
+// Until the agent has heard of them.
+sleep(1);
 $each = fn (string $method) => function (object $store) use ($method, $kept): array {
     $loop = function () use ($store, $method, $kept): void {
         foreach ($kept as $id) {
@@ -132,7 +135,7 @@ foreach ($operations as $name => $operation) {
     fprintf(STDERR, "%s\n", $name);
     for ($round = 0; $round < $rounds; $round++) {
         foreach ($who as $contestant => $store) {
-            if ($contestant !== UNCACHED || in_array($name, ['load', 'exists', 'read'], true)) {
+            if (!in_array($contestant, [REPLICA, UNCACHED], true) || in_array($name, ['load', 'exists', 'read'], true)) {
                 $times[$name][$contestant][] = $operation($store);
             }
         }
