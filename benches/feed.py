@@ -2,6 +2,7 @@
 """Measures what a change log and its agent cost, on tables of many rows; MariaDB.
 
     benches/feed.py 100000 1000000
+    benches/feed.py --only agent 10000000            takes 14 GB of memory, and of the temporary directory
 
 For each size: how long the agent takes until its replica is complete, its own
 memory at most, bytes of the replica, look-ups of one PHP process and its own
@@ -59,7 +60,7 @@ def of_agent(directory, database, root, rows):
     finally:
         agent.stop()
     return {
-        "rows": rows, "seconds": seconds, "agent": peak, "bytes": data / rows,
+        "seconds": seconds, "agent": peak, "bytes": data / rows,
         "load": reader["load"], "reader": reader["own"],
     }  # fmt: skip
 
@@ -78,12 +79,12 @@ def of_triggers(database, root, first):
     return rounds
 
 
-def measure(sizes, directory, stack):
+def measure(sizes, parts, directory, stack):
     root = directory / "root"
     root.mkdir()
     # An empty root under a table with rows looks like a share that is not mounted.
     (root / "there").touch()
-    database = OnMariaDb(directory, 2 * max(sizes))
+    database = OnMariaDb(directory, len(parts) * max(sizes))
     stack.callback(database.stop)
     tree.ezdfs(database.url, root, "schema", "--create")
     done = 0
@@ -92,11 +93,15 @@ def measure(sizes, directory, stack):
         for first in range(done, rows, CHUNK):
             database.insert(first, min(first + CHUNK, rows) - 1)
         done = rows
-        say("the agent reads the table")
-        figures = of_agent(directory / f"agent-{rows}", database, root, rows)
-        tree.ezdfs(database.url, root, "schema", "--drop-feed")
-        say("creates, with and without a change log")
-        yield figures | {"triggers": of_triggers(database, root, rows)}
+        figures = {"rows": rows}
+        if "agent" in parts:
+            say("the agent reads the table")
+            figures |= of_agent(directory / f"agent-{rows}", database, root, rows)
+            tree.ezdfs(database.url, root, "schema", "--drop-feed")
+        if "triggers" in parts:
+            say("creates, with and without a change log")
+            figures["triggers"] = of_triggers(database, root, rows)
+        yield figures
 
 
 def ratio(rounds, key):
@@ -116,32 +121,34 @@ def triggers_table(results):
     return report.table(head, rows, len(head) - 1)
 
 
-def text(results):
+def agent_table(results):
     head = ["rows", "complete after s", "rows a second", "agent's own MB at most", "bytes a row",
             "PHP `load()` µs", "PHP's own MB"]  # fmt: skip
-    yield from report.table(
-        head,
-        [
-            (
-                f"{each['rows']:,}", shown(each["seconds"]), shown(each["rows"] / each["seconds"]),
-                shown(each["agent"] / MB), shown(each["bytes"]), shown(each["load"]), shown(each["reader"] / MB),
-            )
-            for each in results
-        ],
-        len(head),
-    )  # fmt: skip
-    yield ""
-    yield from triggers_table(results)
+    rows = [
+        (
+            f"{each['rows']:,}", shown(each["seconds"]), shown(each["rows"] / each["seconds"]),
+            shown(each["agent"] / MB), shown(each["bytes"]), shown(each["load"]), shown(each["reader"] / MB),
+        )
+        for each in results
+    ]  # fmt: skip
+    return report.table(head, rows, len(head))
+
+
+TABLES = {"agent": agent_table, "triggers": triggers_table}
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("sizes", type=int, nargs="+", metavar="ROWS")
+    parser.add_argument("--only", choices=TABLES)
     given = parser.parse_args()
+    parts = [given.only] if given.only else list(TABLES)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM"))
     with contextlib.ExitStack() as stack:
         directory = pathlib.Path(stack.enter_context(scratch()))
-        print("\n".join(text(list(measure(sorted(given.sizes), directory, stack)))))
+        results = list(measure(sorted(given.sizes), parts, directory, stack))
+    for part in parts:
+        print("\n".join(TABLES[part](results)), end="\n\n")
 
 
 if __name__ == "__main__":
