@@ -3,7 +3,7 @@
 from servers import DESCRIPTORS, Fpm, Nginx, Varnish
 
 # Connections and logs need some, too.
-CACHED_FILES = DESCRIPTORS // 2
+CACHED_FILES = min(DESCRIPTORS // 2, 10_000)
 STATIC = "nginx static"
 OPEN_FILE_CACHE = "nginx static, open_file_cache"
 EZDFS = "ezdfs"

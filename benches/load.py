@@ -62,6 +62,7 @@ class Load:
 DATE = email.utils.formatdate(MTIME, usegmt=True)
 LOADS = {
     "hot": Load("20 KB pictures, hot"),
+    "hot-2000": Load("4 KB files, 2,000 of them, hot", files="small", most=2_000, warm_up=6, who=NEAR),
     "hot-10000": Load("4 KB files, 10,000 of them, hot", files="small", most=10_000, warm_up=6, who=NEAR),
     "spread": Load(
         f"4 KB files, {SMALL_FILES:,} of them, each asked for once in half a minute",

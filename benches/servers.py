@@ -14,8 +14,8 @@ TOP = pathlib.Path(__file__).resolve().parent.parent
 BUILD = TOP / "build"
 PHP_SCRIPTS = TOP / "benches/php"
 AS_ROOT = os.getuid() == 0
-# What a process may have here. ezdfs keeps an eighth of them open.
-DESCRIPTORS = 1 << 18 if AS_ROOT else min(resource.getrlimit(resource.RLIMIT_NOFILE)[1], 1 << 18)
+# What a process may have here without more rights than it has. ezdfs keeps an eighth of them open.
+DESCRIPTORS = min(resource.getrlimit(resource.RLIMIT_NOFILE)[1], 1 << 18)
 PHP_VERSION = "8.2"
 FPM_CHILDREN = 8
 # opcache as Debian's php-fpm has it; the rest is what the scripts need.
