@@ -78,7 +78,16 @@ impl Lookup {
 
     /// What is known without waiting.
     pub(crate) fn known(&self, key: &Key) -> Option<Hit> {
-        match self.replica.as_ref().map_or(Word::Nothing, |replica| replica.ask(key)) {
+        self.hit(key, self.word(key))
+    }
+
+    /// What counts of what the replica says.
+    fn word(&self, key: &Key) -> Word {
+        self.replica.as_ref().map_or(Word::Nothing, |replica| replica.ask(key))
+    }
+
+    fn hit(&self, key: &Key, word: Word) -> Option<Hit> {
+        match word {
             Word::Row(known) => Some(Hit::replicated(known)),
             Word::Absent => Some(self.absent()),
             Word::Unconfirmed => None,
@@ -128,7 +137,11 @@ impl Lookup {
         key: &Key,
         find: impl Future<Output = Result<Found>>,
     ) -> Result<Found> {
-        let known = self.known(key).or_else(|| self.unconfirmed(key));
+        let known = match self.word(key) {
+            // The table is to confirm that, but not to be asked too often.
+            Word::Unconfirmed if !self.may_confirm() => Some(self.absent()),
+            word => self.hit(key, word),
+        };
         if let Some(Hit { facts, stamp, .. }) = known {
             return Ok((facts, stamp));
         }
@@ -136,12 +149,6 @@ impl Lookup {
             Err(error) if error.kind().is_temporary() => self.fallen_back_on(key).ok_or(error),
             outcome => outcome,
         }
-    }
-
-    /// That there is no row, where the table is not to be asked whether that is so.
-    fn unconfirmed(&self, key: &Key) -> Option<Hit> {
-        let replica = self.replica.as_ref()?;
-        (replica.ask(key) == Word::Unconfirmed && !replica.may_confirm()).then(|| self.absent())
     }
 
     /// Whether the table may be asked, once, whether what the replica says is so still. Not

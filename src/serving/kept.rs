@@ -69,7 +69,12 @@ impl<F: Clone> Kept<F> {
     /// Drops the files that are not trusted any more; says whether any are left.
     pub(super) fn drop_idle(&self, is_current: impl Fn(&Key, Stamp) -> bool) -> bool {
         let Some(files) = &self.files else { return false };
-        files.retain(|key, kept| is_current(key, kept.stamp) && self.is_young(kept));
+        // One by one: who asks for a file meanwhile does not wait until all have been looked at.
+        for (key, kept) in files.iter() {
+            if !(is_current(&key, kept.stamp) && self.is_young(&kept)) {
+                files.remove_if(&key, |now| now.stamp == kept.stamp);
+            }
+        }
         !files.is_empty()
     }
 

@@ -171,14 +171,12 @@ impl Process {
         opened.size != row.0.size || self.is_ahead(opened, row)
     }
 
-    /// Whether a file may be that of a later row than the replica has: it has changed lately,
-    /// and has another time than the row, which is so for what PHP kernels write, too. Length
-    /// alone does not tell versions apart.
+    /// Whether a file may be that of a later row than the replica has, and the table is to be
+    /// asked.
     fn is_ahead(&self, opened: &Opened, row: &(Facts, Stamp)) -> bool {
-        let (version, (facts, stamp)) = (&opened.version, row);
+        let (facts, stamp) = row;
         matches!(stamp, Stamp::Replicated(_))
-            && version.modified_at() != facts.mtime
-            && !is_older(version, FRESH)
+            && may_be_later(opened, facts)
             && self.lookup.may_confirm()
     }
 
@@ -241,6 +239,12 @@ impl Process {
 /// Whether there is no file where a row says that there is one: the row may be outdated.
 fn is_no_file(error: &Error) -> bool {
     error.kind() == ErrorKind::NotFound || error.is_of_no_file()
+}
+
+/// Whether a file may be that of a later row: it has changed lately, and has another time than
+/// the row, which is so for what PHP kernels write, too. Length alone does not tell versions apart.
+pub(super) fn may_be_later(opened: &Opened, facts: &Facts) -> bool {
+    opened.version.modified_at() != facts.mtime && !is_older(&opened.version, FRESH)
 }
 
 /// Whether a file has changed longer ago, by clocks that may differ.

@@ -3,12 +3,14 @@
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
+use super::read::may_be_later;
 use super::{Process, Store};
 use crate::error::{Error, ErrorKind, Result};
+use crate::lookup::{Facts, Hit};
 use crate::name::{FileId, FileName, Key};
 use crate::runtime;
 use crate::serve::{self, Request};
-use crate::serving::{READ_AHEAD, SharedFile};
+use crate::serving::{OpenFile, READ_AHEAD, SharedFile};
 
 /// How often it is looked what can be closed, at most.
 const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
@@ -59,7 +61,9 @@ impl Process {
             if hit.facts.is_none() {
                 continue;
             }
-            let kept = self.serving.kept(&key, hit.stamp)?;
+            let Some(kept) = self.serving.kept(&key, hit.stamp) else {
+                return self.open_at_once(id, key, hit).map(Ok);
+            };
             let is_good = match trial {
                 _ if kept.is_in_memory() => true,
                 Trial::None => true,
@@ -75,6 +79,21 @@ impl Process {
             return Some(Ok(kept.into()));
         }
         ids.first().map(|id| Err(Error::not_found("open", id.as_str())))
+    }
+
+    /// Opens the file of a row that is known, where that waits for nothing.
+    fn open_at_once(self: &Arc<Self>, id: &FileId, key: Key, hit: Hit) -> Option<SharedFile> {
+        self.serving.keep_only(&key, hit.stamp);
+        let opened_at = Instant::now();
+        let opened = self.mount().open_nowait(id, READ_AHEAD)?;
+        // One that was written meanwhile: its row may have to be read again.
+        let is_of = |facts: &Facts| facts.size == opened.size && !may_be_later(&opened, facts);
+        let facts = hit.facts.filter(is_of)?;
+        let name = self.name_prefix.name(id).ok()?;
+        let file = SharedFile::from(OpenFile::new(opened, facts.info(id.clone()), name));
+        self.serving.keep(key, hit.stamp, opened_at, &file);
+        self.close_idle_files();
+        Some(file)
     }
 
     /// A kept file, read where waiting is allowed; `None` where there is none that
@@ -201,4 +220,32 @@ impl Process {
 /// No live row, as opposed to a row whose file is missing.
 fn is_missing_row(error: &Error) -> bool {
     error.kind() == ErrorKind::NotFound && error.os_errno() == 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::CreateOptions;
+    use crate::mount::tests::store;
+
+    #[test]
+    fn what_nothing_waits_for_is_known_at_once() {
+        let place = tempfile::tempdir().unwrap();
+        let store = store(place.path(), "5s");
+        let id = FileId::parse("images/a").unwrap();
+        store.create(&id, &mut &b"bytes"[..], &CreateOptions::default()).unwrap();
+        let process = store.process().unwrap();
+        let known = || process.serve_known(std::slice::from_ref(&id), Trial::None);
+        assert!(known().is_none(), "neither the row nor what the mount is");
+
+        store.open(&id).unwrap();
+        let is_local = process.mount().open_nowait(&id, READ_AHEAD).is_some();
+        let content = known().map(|file| file.unwrap().content().map(<[u8]>::to_vec));
+        assert_eq!(content, is_local.then(|| Some(b"bytes".to_vec())));
+        assert_eq!(known().is_some(), is_local, "it stays open");
+
+        // As long as its row says.
+        std::fs::write(place.path().join("images/a"), b"more bytes").unwrap();
+        assert!(known().is_none());
+    }
 }
