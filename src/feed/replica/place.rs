@@ -7,8 +7,8 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use nix::time::{ClockId, clock_gettime};
 use rustix::fs::{Access, AtFlags, CWD, accessat};
-use rustix::time::{ClockId, clock_gettime};
 
 use super::header::FORMAT;
 use super::{MOST_READERS, Unusable};
@@ -34,8 +34,9 @@ pub(super) fn directory(path: &Path) -> io::Result<PathBuf> {
 
 /// Nanoseconds since the machine started, sleep included.
 pub(crate) fn now() -> u64 {
-    let now = clock_gettime(ClockId::Boottime);
-    now.tv_sec.unsigned_abs() * 1_000_000_000 + now.tv_nsec.unsigned_abs()
+    // Every kernel that is supported has this clock. 0 is long ago: nobody trusts what was heard then.
+    clock_gettime(ClockId::CLOCK_BOOTTIME)
+        .map_or(0, |now| now.tv_sec().unsigned_abs() * 1_000_000_000 + now.tv_nsec().unsigned_abs())
 }
 
 /// Which file it is, where it can be one that is whole, and its length.
