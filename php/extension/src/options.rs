@@ -1,5 +1,6 @@
 //! Options: php.ini, then the array; and the stores that were made of them.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::ffi::{CStr, CString};
 use std::sync::{Mutex, OnceLock, PoisonError};
@@ -18,19 +19,34 @@ use crate::values::Keyed;
 /// makes them up.
 const MAX_STORES: usize = 64;
 
-type OptionSet = BTreeMap<String, String>;
+/// Most of it is php.ini's, and as it is each time: nothing is copied before it is known that
+/// there is no store of it yet.
+type OptionSet<'a> = BTreeMap<&'a str, Cow<'a, str>>;
+
+/// A store, and the options that it was made of.
+struct Made {
+    of: BTreeMap<String, String>,
+    store: Store,
+}
 
 /// The stores of this process. They outlive the request, and their connections
 /// with them.
-static STORES: Mutex<BTreeMap<OptionSet, Store>> = Mutex::new(BTreeMap::new());
+static STORES: Mutex<Vec<Made>> = Mutex::new(Vec::new());
+
+impl Made {
+    fn is_of(&self, options: &OptionSet<'_>) -> bool {
+        let known = self.of.iter().map(|(key, value)| (key.as_str(), value.as_str()));
+        known.eq(options.iter().map(|(key, value)| (*key, &**value)))
+    }
+}
 
 /// The store for these options and those of php.ini.
 pub(crate) fn store(given: &Keyed) -> Result<Store, Failure> {
     let settings = settings()?;
     let options = merge(&settings, given)?;
     let mut stores = STORES.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(store) = stores.get(&options) {
-        return Ok(store.clone());
+    if let Some(made) = stores.iter().find(|made| made.is_of(&options)) {
+        return Ok(made.store.clone());
     }
     let mut builder = Options::builder();
     for (key, value) in &options {
@@ -40,32 +56,33 @@ pub(crate) fn store(given: &Keyed) -> Result<Store, Failure> {
     if stores.len() >= MAX_STORES {
         stores.clear();
     }
-    stores.insert(options, store.clone());
+    let of = options.into_iter().map(|(key, value)| (key.to_owned(), value.into_owned()));
+    stores.push(Made { of: of.collect(), store: store.clone() });
     Ok(store)
 }
 
-fn merge(settings: &OptionSet, given: &Keyed) -> Result<OptionSet, Failure> {
+fn merge<'a>(settings: &OptionSet<'a>, given: &'a Keyed) -> Result<OptionSet<'a>, Failure> {
     let mut options = settings.clone();
     for (key, value) in given.iter().filter(|(_, value)| !value.is_null()) {
-        options.insert(key.clone(), text(key, value)?);
+        options.insert(key, text(key, value)?);
     }
     Ok(options)
 }
 
 /// An option's value as the text that the core reads.
-fn text(key: &str, value: &Zval) -> Result<String, Failure> {
+fn text<'a>(key: &str, value: &'a Zval) -> Result<Cow<'a, str>, Failure> {
     let shown = shown_key(key);
     let refuse = |reason| Failure::refused(ErrorKind::InvalidConfig, "option", shown, reason);
     if let Some(number) = value.long() {
-        return Ok(text_of_number(key, number)?);
+        return Ok(text_of_number(key, number)?.into());
     }
     let bytes = value.zend_str().ok_or_else(|| refuse("must be a string or an integer"))?;
     let text = std::str::from_utf8(bytes.as_bytes()).map_err(|_| refuse("is not UTF-8"))?;
-    Ok(text.to_owned())
+    Ok(text.into())
 }
 
 /// Says where a refused value stands.
-fn blame(error: ezdfs::Error, settings: &OptionSet, given: &Keyed) -> Failure {
+fn blame(error: ezdfs::Error, settings: &OptionSet<'_>, given: &Keyed) -> Failure {
     let key = error.subject();
     let is_given = given.iter().any(|(name, value)| name == key && !value.is_null());
     if is_given || !settings.contains_key(key) {
@@ -77,20 +94,25 @@ fn blame(error: ezdfs::Error, settings: &OptionSet, given: &Keyed) -> Failure {
 
 /// What php.ini says. Read for every store: a host may be configured by the
 /// pool, the virtual host or the directory that a request belongs to.
-fn settings() -> Result<OptionSet, Failure> {
+fn settings<'a>() -> Result<OptionSet<'a>, Failure> {
     let mut settings = OptionSet::new();
-    for spec in VOCABULARY {
-        let name = format!("ezdfs.{}", spec.key);
+    for (spec, name) in VOCABULARY.iter().zip(names()) {
         let mut value = Text::new("");
         // SAFETY: `value` outlives the call.
-        if unsafe { shim::ezdfs_php_ini(Text::new(&name), &raw mut value) } {
+        if unsafe { shim::ezdfs_php_ini(Text::new(name), &raw mut value) } {
             let text = std::str::from_utf8(value.bytes()).map_err(|_| {
-                Failure::refused(ErrorKind::InvalidConfig, "php.ini", &name, "is not UTF-8")
+                Failure::refused(ErrorKind::InvalidConfig, "php.ini", name, "is not UTF-8")
             })?;
-            settings.insert(spec.key.to_owned(), text.to_owned());
+            settings.insert(spec.key, text.into());
         }
     }
     Ok(settings)
+}
+
+/// `ezdfs.KEY` for each option.
+fn names() -> &'static [String] {
+    static NAMES: OnceLock<Vec<String>> = OnceLock::new();
+    NAMES.get_or_init(|| VOCABULARY.iter().map(|spec| format!("ezdfs.{}", spec.key)).collect())
 }
 
 /// The settings as PHP takes them.
@@ -107,8 +129,8 @@ static SETTINGS: OnceLock<Settings> = OnceLock::new();
 impl Settings {
     /// `ezdfs.KEY` for each option, with the core's default.
     fn new() -> Self {
-        let entries = VOCABULARY.iter().map(|spec| {
-            let name = forever(&format!("ezdfs.{}", spec.key));
+        let entries = VOCABULARY.iter().zip(names()).map(|(spec, name)| {
+            let name = forever(name);
             let default = spec.default.map_or(c"", forever);
             let mut entry = IniEntryDef::new(name, default, IniEntryPermission::System);
             if spec.default.is_none() {
