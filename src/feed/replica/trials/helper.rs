@@ -35,14 +35,16 @@ impl Helper {
     }
 
     pub(super) fn spawn(command: &mut Command, part: &str, path: &Path) -> Self {
-        let here = "replica::trials::helper::plays_a_part";
+        let here = concat!(module_path!(), "::plays_a_part");
+        let here = here.split_once("::").map_or(here, |(_, name)| name);
         command
             .args([here, "--exact", "--ignored", "--test-threads=1", "--nocapture"])
             .env(PART, part);
-        let child = command.env(PATH, path).stdout(Stdio::null()).spawn().unwrap();
+        let mut child = command.env(PATH, path).stdout(Stdio::null()).spawn().unwrap();
         if !matches!(part, "write" | "open" | "fill") {
             let begun = path.join(format!("begun-{}", child.id()));
             while !begun.exists() {
+                assert_eq!(child.try_wait().unwrap(), None, "{part} has ended before it began");
                 std::thread::sleep(PAUSE);
             }
         }
