@@ -42,7 +42,8 @@ class Command:
         return Answer(EXIT_CODES.get(result.rc, f"exit code {result.rc}"), result.out)
 
     def get(self, id):
-        return self.run(f"get {id}")
+        # What it says beside the bytes counts where it fails.
+        return self.run(f"get {id} 2>/tmp/said || {{ code=$?; cat /tmp/said; exit $code; }}")
 
     def put(self, id, text):
         return self.run(f"put {id} -", stdin=text)
