@@ -24,7 +24,7 @@ MAX_LAG = 5
 
 Answer = collections.namedtuple("Answer", "kind text")
 
-EXIT_CODES = {0: "ok", 1: "not found", 3: "unavailable", 5: "storage"}
+EXIT_CODES = {0: "ok", 1: "not found", 3: "unavailable", 5: "storage", 8: "storage"}
 STATUSES = {200: "ok", 404: "not found", 503: "unavailable", 507: "storage"}
 
 

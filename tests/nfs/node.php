@@ -20,7 +20,7 @@ try {
     http_response_code(match (true) {
         $e instanceof Ezdfs\Exception\NotFoundException => 404,
         $e instanceof Ezdfs\Exception\UnavailableException => 503,
-        $e instanceof Ezdfs\Exception\StorageException => 507,
+        $e instanceof Ezdfs\Exception\StorageException, $e instanceof Ezdfs\Exception\NoSpaceException => 507,
         default => 500,
     });
     echo $e->getMessage();
