@@ -25,7 +25,7 @@ import tree
 from plot import shown
 from processes import memory, program, scratch
 from replica import Agent
-from scale import CHUNK, OnMariaDb, say
+from scale import OnMariaDb, grow, say
 from servers import PHP_FLAGS, PHP_SCRIPTS
 
 MB = 1 << 20
@@ -90,8 +90,7 @@ def measure(sizes, parts, directory, stack):
     done = 0
     for rows in sizes:
         say(f"{rows:,} rows")
-        for first in range(done, rows, CHUNK):
-            database.insert(first, min(first + CHUNK, rows) - 1)
+        grow(database, done, rows)
         done = rows
         figures = {"rows": rows}
         if "agent" in parts:

@@ -116,6 +116,12 @@ def measure(database, root, rows):
     return figures | {ALL: each, PEAK: peak}
 
 
+def grow(database, done, rows):
+    """From so many rows to so many."""
+    for first in range(done, rows, CHUNK):
+        database.insert(first, min(first + CHUNK, rows) - 1)
+
+
 def tables(kinds, sizes):
     """Each database with more and more rows."""
     for kind in kinds:
@@ -129,8 +135,7 @@ def tables(kinds, sizes):
             done = 0
             for rows in sizes:
                 say(f"{kind.name}: {rows:,} rows")
-                for first in range(done, rows, CHUNK):
-                    database.insert(first, min(first + CHUNK, rows) - 1)
+                grow(database, done, rows)
                 done = rows
                 yield {"database": kind.name, "rows": rows, **measure(database, root, rows)}
 

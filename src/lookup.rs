@@ -151,10 +151,9 @@ impl Lookup {
         }
     }
 
-    /// Whether the table may be asked, once, whether what the replica says is so still. Not
-    /// what it said last, while its database is away.
+    /// Whether the table may be asked, once, whether what the replica says is so still.
     pub(crate) fn may_confirm(&self) -> bool {
-        self.replica.as_ref().is_some_and(|replica| replica.is_usable() && replica.may_confirm())
+        self.replica.as_ref().is_some_and(Consulted::may_confirm)
     }
 
     /// What there is to go on with while the table cannot be asked. An absence only as the

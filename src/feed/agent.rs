@@ -14,9 +14,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::feed::replica::{Identity, Part, State, Writer, key_of, now};
+use crate::feed::replica::{Batch, Identity, Part, State, Writer, key_of, now};
 use crate::feed::{Follower, Position};
-use crate::index::{BATCH, Change, FeedState, Index, MOST_GAPS, PAGE, Polled};
+use crate::index::{Change, FeedState, Index, MOST_GAPS, PAGE, Polled};
 use crate::random;
 use crate::runtime;
 use crate::store::{Process, Store};
@@ -235,8 +235,8 @@ impl<'a> Agent<'a> {
                 self.begin(&format!("reads the table anew: {reason}"), report)
             }
             Ok(Polled::Changes { changes, is_whole }) => {
-                self.apply(&changes, &follower, is_whole.then_some(heard_at))?;
                 self.follower = Some(follower);
+                self.apply(&changes, is_whole.then_some(heard_at))?;
                 if is_whole {
                     self.heard = asked;
                     self.is_current = self.state.is_complete;
@@ -267,13 +267,11 @@ impl<'a> Agent<'a> {
         let scan = random::number().map_err(|error| {
             Error::new(ErrorKind::Internal, "scan", "table", "no random numbers").with_source(error)
         })?;
-        let mut state = State { is_complete: false, feed, scan, ..self.state.clone() };
-        let mut batch = self.writer.begin()?;
-        let position = follower.position();
-        batch.set_position(&position)?;
-        batch.commit(&mut state, None)?;
-        (self.state, self.stored) = (state, Some(position));
         self.follower = Some(follower);
+        self.write(None, |_, state| {
+            *state = State { is_complete: false, feed, scan, ..state.clone() };
+            Ok(())
+        })?;
         self.is_current = false;
         self.comparison = Comparison::new(self.settings.compare_rate);
         self.scan = Some(Scan {
@@ -304,23 +302,18 @@ impl<'a> Agent<'a> {
         if !self.state.is_complete {
             return Ok(());
         }
-        let mut state = State { is_complete: false, ..self.state.clone() };
-        self.writer.begin()?.commit(&mut state, None)?;
-        self.state = state;
         self.is_current = false;
-        Ok(())
+        self.write(None, |_, state| {
+            state.is_complete = false;
+            Ok(())
+        })
     }
 
     /// Has the rows that changed as they are now.
-    fn apply(
-        &mut self,
-        changes: &[Change],
-        follower: &Follower,
-        heard_at: Option<u64>,
-    ) -> Result<()> {
-        for changes in changes.chunks(BATCH) {
-            let mut state = self.state.clone();
-            let mut batch = self.writer.begin()?;
+    fn apply(&mut self, changes: &[Change], heard_at: Option<u64>) -> Result<()> {
+        // What was read is the table's only when the same server has told what came since.
+        let is_read = heard_at.is_some() && self.scan.is_none();
+        self.write(heard_at, |batch, state| {
             for change in changes {
                 // The first entry of a log is of no row.
                 if let Some(key) = key_of(&change.key) {
@@ -328,19 +321,26 @@ impl<'a> Agent<'a> {
                     state.changes += 1;
                 }
             }
-            batch.commit(&mut state, None)?;
-            self.state = state;
-        }
-        let position = follower.position();
+            state.is_complete |= is_read;
+            Ok(())
+        })
+    }
+
+    /// Shows readers a change of the replica, and notes with it where the follower stands.
+    fn write(
+        &mut self,
+        heard_at: Option<u64>,
+        change: impl FnOnce(&mut Batch<'_>, &mut State) -> Result<()>,
+    ) -> Result<()> {
+        let position = self.follower.as_ref().map(Follower::position);
         let mut state = self.state.clone();
-        // What was read is the table's only when the same server has told what came since.
-        state.is_complete |= heard_at.is_some() && self.scan.is_none();
         let mut batch = self.writer.begin()?;
-        if self.stored.as_ref() != Some(&position) {
-            batch.set_position(&position)?;
+        change(&mut batch, &mut state)?;
+        if let Some(position) = position.as_ref().filter(|it| self.stored.as_ref() != Some(it)) {
+            batch.set_position(position)?;
         }
         batch.commit(&mut state, heard_at)?;
-        (self.state, self.stored) = (state, Some(position));
+        (self.state, self.stored) = (state, position);
         Ok(())
     }
 
@@ -351,19 +351,14 @@ impl<'a> Agent<'a> {
         let (rows, last) = compare::page(&self.process, scan.after.as_deref(), PAGE)?;
         scan.pace.took(rows.len() as u64);
         follower.read_ahead();
-        let mut state = self.state.clone();
-        let mut batch = self.writer.begin()?;
         scan.part.to = last.as_ref().and_then(|_| rows.last().map(|(key, _)| *key));
-        if last.is_none() || scan.part.to.is_some() {
-            batch.put_part(&scan.part, &rows)?;
-            scan.part.after = scan.part.to;
-        }
-        let position = follower.position();
-        batch.set_position(&position)?;
-        batch.commit(&mut state, None)?;
-        (self.state, self.stored) = (state, Some(position));
         scan.after = last;
-        if scan.after.is_none() {
+        let (part, is_last) = (scan.part.clone(), scan.after.is_none());
+        if is_last || part.to.is_some() {
+            scan.part.after = part.to;
+            self.write(None, |batch, _| batch.put_part(&part, &rows).map(drop))?;
+        }
+        if is_last {
             self.scan = None;
             report.does(&format!("has read the table: {} rows", self.state.rows));
         }
@@ -377,16 +372,13 @@ impl<'a> Agent<'a> {
             return Ok(());
         };
         follower.read_ahead();
-        let mut state = self.state.clone();
-        let mut batch = self.writer.begin()?;
-        for (key, row) in &repairs {
-            state.repaired += 1;
-            batch.put(key, row.as_ref())?;
-        }
-        let position = follower.position();
-        batch.set_position(&position)?;
-        batch.commit(&mut state, None)?;
-        (self.state, self.stored) = (state, Some(position));
+        self.write(None, |batch, state| {
+            for (key, row) in &repairs {
+                state.repaired += 1;
+                batch.put(key, row.as_ref())?;
+            }
+            Ok(())
+        })?;
         report.say(&format!("repaired {} rows that no change had told of", repairs.len()));
         Ok(())
     }

@@ -37,6 +37,8 @@ use crate::lookup::Facts;
 use crate::name::Key;
 
 #[cfg(feature = "cli")]
+pub(crate) use batch::Batch;
+#[cfg(feature = "cli")]
 pub(crate) use header::State;
 #[cfg(feature = "cli")]
 pub(crate) use making::{agent_of, request_rebuild};

@@ -68,13 +68,11 @@ impl Consulted {
         }
     }
 
-    pub(super) fn is_usable(&self) -> bool {
-        self.replica.header().is_ok_and(|header| self.replica.is_usable(&header).is_ok())
-    }
-
-    /// Whether the table may be asked to confirm what it says, once.
+    /// Whether the table may be asked, once, whether what it says is so still. Not what it said
+    /// last, while its database is away.
     pub(super) fn may_confirm(&self) -> bool {
-        self.confirms.take()
+        let header = self.replica.header();
+        header.is_ok_and(|it| self.replica.is_usable(&it).is_ok()) && self.confirms.take()
     }
 
     /// What the replica said last, however long ago: while the database is away, nobody
