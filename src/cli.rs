@@ -6,6 +6,7 @@ mod arguments;
 mod commands;
 mod fsck;
 mod import;
+mod info;
 mod output;
 mod printer;
 mod purge;

@@ -5,6 +5,8 @@ mod exclude;
 mod fit;
 mod fsck;
 mod import;
+#[cfg(feature = "cli")]
+pub(crate) mod info;
 mod limit;
 mod progress;
 mod purge;

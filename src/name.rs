@@ -291,6 +291,12 @@ impl UrlPrefix {
         format!("{}{}{}", self.origin, self.path, id.as_str())
     }
 
+    /// The path in the URI of a file, as a client asks for it.
+    #[cfg(feature = "cli")]
+    pub(crate) fn path(&self, id: &FileId) -> String {
+        format!("{}{}", self.path, id.as_str())
+    }
+
     /// The id in a URI that [`UrlPrefix::uri`] made.
     ///
     /// # Errors

@@ -106,6 +106,7 @@ pub(super) fn command() -> Command {
         .subcommand(
             Command::new("stat").about("Show what the table says of a file").arg(file("Which")),
         )
+        .subcommand(super::info::command())
         .subcommand(
             Command::new("ls")
                 .about("List live files in the byte order of their ids")

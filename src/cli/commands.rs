@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use clap::ArgMatches;
 use serde_json::json;
 
-use super::{agent, fsck, import, output, purge, remove, replica, restore, schema, tell};
+use super::{agent, fsck, import, info, output, purge, remove, replica, restore, schema, tell};
 use crate::error::{Error, ErrorKind, Result};
 use crate::maintenance::{Exclude, require_own_file, soft_mounts};
 use crate::name::{DirId, FileId};
@@ -32,6 +32,7 @@ pub(super) fn run(store: &Store, options: &ArgMatches) -> Result<ExitCode> {
         "put" => put,
         "get" => get,
         "stat" => stat,
+        "info" => info::run,
         "ls" => ls,
         "mv" => mv,
         "rm" => remove::run,

@@ -10,9 +10,11 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 use once_cell::sync::Lazy;
 use serde::Serialize;
+use serde_json::{Value, json};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
+use super::secrets;
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::real_path;
 use crate::maintenance::Phase;
@@ -61,6 +63,14 @@ pub(super) fn json(value: &impl Serialize) -> Result<()> {
         Error::new(ErrorKind::Internal, "print", "JSON", "cannot be made").with_source(error)
     })?;
     line(&text)
+}
+
+/// An error in JSON, in the words of the exit codes.
+pub(super) fn error_object(error: &Error) -> Value {
+    let message = secrets::hide(&format!("{error:#}"));
+    json!({ "error": {
+        "kind": error.kind().name(), "message": message, "operation": error.operation(),
+    } })
 }
 
 /// Prints a line.

@@ -7,7 +7,7 @@ use std::time::SystemTime;
 
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags, OFlag, openat};
-use nix::sys::stat::{FchmodatFlags, Mode, fchmodat, fstat, fstatat};
+use nix::sys::stat::{FchmodatFlags, FileStat, Mode, fchmodat, fstat, fstatat};
 
 use super::calls::{Failure, Given, give_free_name, inode, unlink};
 use super::directories::Directories;
@@ -104,12 +104,17 @@ impl Mount {
 
     /// Whether anything has this path, without asking what.
     pub(crate) fn has_entry(&self, path: &str) -> Result<bool> {
+        Ok(self.entry(path)?.is_some())
+    }
+
+    /// What has this path, whatever it is; nothing is followed.
+    pub(crate) fn entry(&self, path: &str) -> Result<Option<FileStat>> {
         let (parent, name) = path.rsplit_once('/').unwrap_or(("", path));
         let status = open_directory(&self.root()?, parent)
             .and_then(|parent| fstatat(&parent, name, AtFlags::AT_SYMLINK_NOFOLLOW));
         match status {
-            Ok(_) => Ok(true),
-            Err(Errno::ENOENT | Errno::ENOTDIR) => Ok(false),
+            Ok(status) => Ok(Some(status)),
+            Err(Errno::ENOENT | Errno::ENOTDIR) => Ok(None),
             Err(errno) => Err(Error::system("look", path, "cannot look for the file", errno)),
         }
     }

@@ -33,6 +33,21 @@ pub struct Record {
     pub status: Option<bool>,
 }
 
+impl Record {
+    /// Why the new kernels and ezdfs see no file; `None` where they see one.
+    #[cfg(feature = "cli")]
+    pub(crate) fn why_not_live(&self) -> Option<&'static str> {
+        match (self.mtime, self.expired) {
+            (..0, _) => Some("soft-deleted: mtime is negative"),
+            (0, _) => Some("hidden: mtime is 0, which legacy nodes take for a file"),
+            (_, true) => {
+                Some("hidden: expired is set, but legacy nodes go by mtime and see a file")
+            }
+            (_, false) => None,
+        }
+    }
+}
+
 impl PendingWrite {
     /// The rows that have these keys, in the order of these. Nobody else can change
     /// them until the transaction ends.
@@ -50,6 +65,15 @@ impl PendingWrite {
 }
 
 impl Index {
+    /// The row that is found by this key, live or not, as it stands.
+    #[cfg(feature = "cli")]
+    pub(crate) async fn record(&self, key: &str) -> Result<Option<Record>> {
+        let rows = self.fetch("find", key, |sql| sql.record().bind(key.to_owned())).await?;
+        let sql = self.sql().await?;
+        let record = rows.first().map(|row| decode(row, &sql)).transpose();
+        record.map_err(|error| fault::convert(error, "decode", key))
+    }
+
     /// Opens a transaction and locks these rows, to be deleted.
     pub(crate) async fn begin_removal(
         &self,

@@ -5,7 +5,7 @@ use nix::sys::signal::Signal;
 
 use super::watched::{PICTURES, Version, Watched};
 use super::{fill, insert, of, status, until};
-use crate::store::{id, refused};
+use crate::store::{PREFIX, id, refused};
 use crate::support::db::TestDb;
 use crate::support::proxy::Mode;
 use crate::support::{Group, Result};
@@ -42,6 +42,11 @@ fn known(db: TestDb) -> Result {
         }
         Ok(())
     })?;
+    let replica = watched.replica();
+    let info = ["info", "images/0.png", "--json", "--name-prefix", PREFIX];
+    let from = ["--replica-max-lag", "1h", "--replica", replica.to_str().unwrap()];
+    let told = watched.cli.json(&[&info[..], &from].concat());
+    assert_eq!(told[0]["replica"]["row"]["size"], told[0]["row"]["size"], "{told:?}");
     watched.sql(&format!("UPDATE ezdfsfile SET size = 7 {}", of(3)));
     until("an overwrite", || watched.unasked(|| store.stat(&image(3))).unwrap().size == 7);
     watched.sql(&format!("DELETE FROM ezdfsfile {}", of(4)));

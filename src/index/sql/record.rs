@@ -1,5 +1,7 @@
 //! Rows with all their columns.
 
+#[cfg(feature = "cli")]
+use super::hash_parameter;
 use super::{Sql, flag, literal, prepared};
 use crate::index::query::Query;
 use crate::index::record::Record;
@@ -7,17 +9,29 @@ use crate::index::record::Record;
 impl Sql {
     /// To bind: so many keys, and as many as [`places`](super::places) says. Gives
     /// the columns of a row, its key, `name_trunk` and, where the table has it,
-    /// `status`.
+    /// `status`, and locks them.
     pub(in crate::index) fn records(&self, count: usize) -> Query {
-        let Sql { database, table, columns, .. } = self;
+        let (columns, table) = (self.record_columns(), &self.table);
+        let (hashes, lock) = (self.hash_parameters(count), self.database.lock());
+        prepared(format!(
+            "SELECT {columns} FROM {table} WHERE name_hash IN ({hashes}) ORDER BY name_hash{lock}"
+        ))
+    }
+
+    /// To bind: a key. The same columns, locked by nobody.
+    #[cfg(feature = "cli")]
+    pub(in crate::index) fn record(&self) -> Query {
+        let (columns, table) = (self.record_columns(), &self.table);
+        let hash = hash_parameter(self.database, self.padded_hash, 1);
+        prepared(format!("SELECT {columns} FROM {table} WHERE name_hash = {hash}"))
+    }
+
+    fn record_columns(&self) -> String {
+        let Sql { database, columns, .. } = self;
         let text = database.text();
         let status = self.status_is_boolean.map(|boolean| flag(*database, boolean, "status"));
         let status = status.map(|status| format!(", {status}")).unwrap_or_default();
-        let (hashes, lock) = (self.hash_parameters(count), database.lock());
-        prepared(format!(
-            "SELECT {columns}, CAST(name_trunk AS {text}){status} FROM {table} \
-             WHERE name_hash IN ({hashes}) ORDER BY name_hash{lock}"
-        ))
+        format!("{columns}, CAST(name_trunk AS {text}){status}")
     }
 
     /// Affects no row where there is one of this key, or, on MySQL, fails.
