@@ -16,6 +16,7 @@ mod restore;
 mod schema;
 mod secrets;
 mod settings;
+mod undelete;
 mod warnings;
 
 use std::io::{self, Write};

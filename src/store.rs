@@ -15,6 +15,8 @@ mod removal;
 mod rowless;
 mod serve;
 mod trash;
+#[cfg(feature = "cli")]
+mod undelete;
 mod withdrawal;
 mod write;
 mod writing;

@@ -20,6 +20,7 @@ mod schema;
 mod telling;
 mod territory;
 mod trash;
+mod undelete;
 mod wrong;
 
 use std::fs;
@@ -51,6 +52,7 @@ pub(crate) fn register(trials: &mut Trials) {
     telling::register(trials);
     restore::register(trials);
     trash::register(trials);
+    undelete::register(trials);
 }
 
 const TRASH: &str = ".ezdfs-trash";

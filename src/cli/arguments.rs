@@ -111,7 +111,11 @@ pub(super) fn command() -> Command {
             Command::new("ls")
                 .about("List live files in the byte order of their ids")
                 .arg(Arg::new("dir").value_name("DIR").help("Only below this directory"))
-                .arg(flag("long", "Size, time and type too").short('l')),
+                .arg(flag("long", "Size, time and type too").short('l'))
+                .arg(flag(
+                    "deleted",
+                    "List rows that no reader sees instead: soft-deleted, or hidden",
+                )),
         )
         .subcommand(
             Command::new("mv")
@@ -121,6 +125,7 @@ pub(super) fn command() -> Command {
                 .arg(flag("dry-run", "Only look, and say what would be done").short('n')),
         )
         .subcommand(super::remove::command())
+        .subcommand(super::undelete::command())
         .subcommand(super::import::command())
         .subcommand(super::fsck::command())
         .subcommand(super::purge::command())

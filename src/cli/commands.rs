@@ -8,7 +8,9 @@ use std::process::ExitCode;
 use clap::ArgMatches;
 use serde_json::json;
 
-use super::{agent, fsck, import, info, output, purge, remove, replica, restore, schema, tell};
+use super::{
+    agent, fsck, import, info, output, purge, remove, replica, restore, schema, tell, undelete,
+};
 use crate::error::{Error, ErrorKind, Result};
 use crate::maintenance::{Exclude, require_own_file, soft_mounts};
 use crate::name::{DirId, FileId};
@@ -36,6 +38,7 @@ pub(super) fn run(store: &Store, options: &ArgMatches) -> Result<ExitCode> {
         "ls" => ls,
         "mv" => mv,
         "rm" => remove::run,
+        "undelete" => undelete::run,
         "fsck" => fsck::run,
         "purge" => purge::run,
         "restore" => restore::run,
@@ -185,7 +188,11 @@ fn stat(store: &Store, arguments: &Arguments<'_>) -> Result<ExitCode> {
 
 fn ls(store: &Store, arguments: &Arguments<'_>) -> Result<ExitCode> {
     let dir = arguments.text("dir").map(DirId::parse).transpose()?;
-    for info in store.list(dir.as_ref())? {
+    let files = match arguments.flag("deleted") {
+        true => store.list_deleted(dir.as_ref())?,
+        false => store.list(dir.as_ref())?,
+    };
+    for info in files {
         let info = info?;
         let id = output::printable(info.id.as_str());
         if arguments.flag("json") {

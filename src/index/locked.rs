@@ -138,6 +138,11 @@ impl Locked {
         self.change(self.sql.unexpire()).await
     }
 
+    #[cfg(feature = "cli")]
+    pub(crate) async fn revive(&mut self, mtime: i64) -> Result<()> {
+        self.change(self.sql.revive().bind(mtime)).await
+    }
+
     pub(crate) async fn set_size(&mut self, size: u64) -> Result<()> {
         self.change(self.sql.set(Column::Size).bind(size.cast_signed())).await
     }

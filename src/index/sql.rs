@@ -203,6 +203,17 @@ impl Sql {
         prepared(format!("UPDATE {} SET expired = {expired} WHERE name_hash = {hash}", self.table))
     }
 
+    /// To bind: the time, the hash. What was soft-deleted, or hidden, is live again.
+    #[cfg(feature = "cli")]
+    pub(super) fn revive(&self) -> Query {
+        let Sql { database, table, .. } = self;
+        let (expired, mtime) = (literal(self.expired_is_boolean, false), database.parameter(1));
+        let hash = hash_parameter(*database, self.padded_hash, 2);
+        prepared(format!(
+            "UPDATE {table} SET expired = {expired}, mtime = {mtime} WHERE name_hash = {hash}"
+        ))
+    }
+
     /// The same for a row that is never committed. Affects no row where there is one of this hash,
     /// after waiting for whoever is writing it.
     pub(super) fn reserve(&self, name: &FileName, row: &Row) -> Query {

@@ -19,6 +19,8 @@ pub struct List {
     /// connections alone.
     store: Store,
     beneath: String,
+    /// Rows that no reader sees, instead of those that are live.
+    hidden: bool,
     rows: Rows,
 }
 
@@ -43,7 +45,13 @@ impl Store {
     /// the iterator.
     pub fn list(&self, dir: Option<&DirId>) -> Result<List> {
         let beneath = self.options.name_prefix.beneath(dir)?;
-        Ok(List { store: self.clone(), beneath, rows: Rows::Unread })
+        Ok(List { store: self.clone(), beneath, hidden: false, rows: Rows::Unread })
+    }
+
+    /// Lists what has a row that no reader sees: soft-deleted, or hidden otherwise.
+    #[cfg(feature = "cli")]
+    pub(crate) fn list_deleted(&self, dir: Option<&DirId>) -> Result<List> {
+        Ok(List { hidden: true, ..self.list(dir)? })
     }
 }
 
@@ -86,7 +94,7 @@ impl Iterator for List {
     fn next(&mut self) -> Option<Self::Item> {
         loop {
             match self.next_row() {
-                Ok(Some(row)) if row.is_live() => {
+                Ok(Some(row)) if row.is_live() != self.hidden => {
                     if let Some(id) = self.store.options.name_prefix.id(&row.name) {
                         return Some(Ok(FileInfo::new(id, &row)));
                     }

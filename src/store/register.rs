@@ -11,7 +11,7 @@ use crate::runtime;
 
 /// Seconds by which a file may seem newer than its row: writers put the file in
 /// place before or after they read the clock.
-const SKEW: i64 = 2;
+pub(super) const SKEW: i64 = 2;
 
 /// A file on the mount, as it was found.
 #[derive(Debug)]

@@ -58,14 +58,17 @@ fn rights(db: TestDb) {
         cli.delete_as_legacy("images/1/due.jpg");
         cli.lay("images/1/new.jpg", b"not imported yet");
     };
-    let tasks: [(&str, &[&[&str]]); 4] = [
+    let tasks: [(&str, &[&[&str]]); 5] = [
         (
             "SELECT",
             &[
                 &["schema"],
                 &["get", "images/1/1.jpg"],
                 &["stat", "images/1/1.jpg"],
+                &["info", "images/1/1.jpg"],
                 &["ls"],
+                &["ls", "--deleted"],
+                &["undelete", "-n", "images/1/due.jpg"],
                 &check,
                 &[&purge[..], &["-n"]].concat(),
                 &["import", "-n", root],
@@ -75,6 +78,7 @@ fn rights(db: TestDb) {
                 &["restore", "-n"],
             ],
         ),
+        ("SELECT, UPDATE", &[&["undelete", "images/1/due.jpg"]]),
         ("SELECT, UPDATE, DELETE", &[&purge, &["purge", "--trash"]]),
         ("SELECT, INSERT", &[&["restore"]]),
         (
