@@ -5,8 +5,10 @@ mod agent;
 mod arguments;
 mod commands;
 mod fsck;
+mod get;
 mod import;
 mod info;
+mod inherited;
 mod output;
 mod printer;
 mod purge;
@@ -28,20 +30,20 @@ use clap::error::ErrorKind as Usage;
 use crate::error::Error;
 use crate::runtime;
 
+pub use inherited::Inherited;
+
 /// Runs the command line of this process.
-pub fn run() -> ExitCode {
+pub fn run(inherited: Inherited) -> ExitCode {
     #[cfg(feature = "failpoints")]
     let _scenario = fail::FailScenario::setup();
+    inherited.note();
     warnings::show();
     let matches = match arguments::command().try_get_matches() {
         Ok(matches) => matches,
         Err(error) => return refuse(&error),
     };
     let outcome = settings::store(&matches).and_then(|store| commands::run(&store, &matches));
-    let code = outcome.unwrap_or_else(|error| {
-        report(&error);
-        ExitCode::from(error.kind().exit_code())
-    });
+    let code = outcome.unwrap_or_else(|error| fail(&error));
     end_what_is_due();
     code
 }
@@ -71,13 +73,21 @@ fn refuse(error: &clap::Error) -> ExitCode {
     };
     let plain = error.render().to_string();
     let shown = secrets::hide_from_usage(&plain);
-    if is_help || shown == plain {
-        // In colour, where there is a terminal.
-        let _ = error.print();
-    } else {
+    if !is_help && shown != plain {
         eprint!("{shown}");
+        return code;
     }
-    code
+    // In colour, where there is a terminal. Nobody may be listening to a complaint.
+    let printed = output::help(error);
+    match printed.err().filter(|_| !error.use_stderr()) {
+        Some(error) => fail(&error),
+        None => code,
+    }
+}
+
+fn fail(error: &Error) -> ExitCode {
+    report(error);
+    ExitCode::from(error.kind().exit_code())
 }
 
 fn report(error: &Error) {

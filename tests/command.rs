@@ -14,6 +14,7 @@ use crate::support::{Need, Trials, built, copy_tree, fixtures};
 mod config;
 mod info;
 mod mounts;
+mod streams;
 
 pub(crate) fn register(trials: &mut Trials) {
     let mut group = trials.group("command", &[Need::COMMAND]);
@@ -25,6 +26,7 @@ pub(crate) fn register(trials: &mut Trials) {
     config::register(&mut group);
     info::register(&mut group);
     mounts::register(&mut group);
+    streams::register(&mut group);
 }
 
 /// A command line on a store of its own.

@@ -95,14 +95,7 @@ pub(super) fn command() -> Command {
                         .help("Modification time to record, since the epoch; now by default"),
                 ),
         )
-        .subcommand(
-            Command::new("get").about("Write a stored file's bytes").arg(file("Which")).arg(
-                Arg::new("file")
-                    .value_name("FILE")
-                    .default_value("-")
-                    .help("Where to write; - is standard output"),
-            ),
-        )
+        .subcommand(super::get::command())
         .subcommand(
             Command::new("stat").about("Show what the table says of a file").arg(file("Which")),
         )

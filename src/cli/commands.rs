@@ -1,7 +1,7 @@
 //! The subcommands.
 
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -9,15 +9,12 @@ use clap::ArgMatches;
 use serde_json::json;
 
 use super::{
-    agent, fsck, import, info, output, purge, remove, replica, restore, schema, tell, undelete,
+    agent, fsck, get, import, info, output, purge, remove, replica, restore, schema, tell, undelete,
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::maintenance::{Exclude, require_own_file, soft_mounts};
 use crate::name::{DirId, FileId};
-use crate::store::{CreateOptions, Disposal, OpenFile, Store};
-
-/// How much is read at a time.
-const CHUNK: usize = 128 * 1024;
+use crate::store::{CreateOptions, Disposal, Store};
 
 pub(super) fn run(store: &Store, options: &ArgMatches) -> Result<ExitCode> {
     let Some((name, matches)) = options.subcommand() else {
@@ -32,7 +29,7 @@ pub(super) fn run(store: &Store, options: &ArgMatches) -> Result<ExitCode> {
     let command = match name {
         "schema" => schema::run,
         "put" => put,
-        "get" => get,
+        "get" => get::run,
         "stat" => stat,
         "info" => info::run,
         "ls" => ls,
@@ -71,12 +68,12 @@ impl<'a> Arguments<'a> {
         Exclude::parse(globs.map(String::as_str))
     }
 
-    fn id(&self) -> Result<FileId> {
+    pub(super) fn id(&self) -> Result<FileId> {
         FileId::parse(self.text("id").unwrap_or_default())
     }
 
     /// The file argument, unless it is `-`.
-    fn path(&self) -> Option<&'a Path> {
+    pub(super) fn path(&self) -> Option<&'a Path> {
         self.text("file").filter(|path| *path != "-").map(Path::new)
     }
 }
@@ -101,7 +98,7 @@ fn put(store: &Store, arguments: &Arguments<'_>) -> Result<ExitCode> {
         mtime: arguments.matches.get_one("mtime").copied(),
     };
     let mut source: Box<dyn Read> = match arguments.path() {
-        None => Box::new(io::stdin()),
+        None => Box::new(output::stdin()?),
         Some(path) => Box::new(open_source(path)?),
     };
     require_own_file(store, "put", &id)?;
@@ -122,48 +119,6 @@ fn open_source(path: &Path) -> Result<File> {
         return Err(unreadable(io::ErrorKind::IsADirectory.into()));
     }
     Ok(file)
-}
-
-fn get(store: &Store, arguments: &Arguments<'_>) -> Result<ExitCode> {
-    let id = arguments.id()?;
-    arguments.path().map_or(Ok(()), |path| output::require_outside(store, path))?;
-    let opened = store.open(&id)?;
-    let target = arguments.text("file").unwrap_or("-");
-    let failed = |error| output::cannot_write(error, target);
-    let mut sink: Box<dyn Write> = match arguments.path() {
-        None => Box::new(io::stdout().lock()),
-        Some(path) => Box::new(File::create(path).map_err(failed)?),
-    };
-    let mut buffer = vec![0; CHUNK];
-    let mut copied = 0;
-    loop {
-        let count = read(&opened, &mut buffer)?;
-        if count == 0 {
-            break;
-        }
-        sink.write_all(&buffer[..count]).map_err(failed)?;
-        copied += count as u64;
-    }
-    sink.flush().map_err(failed)?;
-    if copied != opened.size {
-        let reason = format!("read {copied} of {} bytes: the file changed", opened.size);
-        return Err(Error::new(ErrorKind::Storage, "get", id.as_str(), reason));
-    }
-    Ok(ExitCode::SUCCESS)
-}
-
-fn read(opened: &OpenFile, buffer: &mut [u8]) -> Result<usize> {
-    loop {
-        match (&opened.file).read(buffer) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            outcome => {
-                return outcome.map_err(|error| {
-                    let id = opened.info.id.as_str();
-                    Error::io("get", id, "cannot read the file", error)
-                });
-            }
-        }
-    }
 }
 
 fn stat(store: &Store, arguments: &Arguments<'_>) -> Result<ExitCode> {

@@ -8,13 +8,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
+use nix::errno::Errno;
 use once_cell::sync::Lazy;
 use serde::Serialize;
 use serde_json::{Value, json};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
-use super::secrets;
+use super::{inherited, secrets};
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::real_path;
 use crate::maintenance::Phase;
@@ -75,15 +76,44 @@ pub(super) fn error_object(error: &Error) -> Value {
 
 /// Prints a line.
 pub(super) fn line(text: &str) -> Result<()> {
-    writeln!(io::stdout(), "{text}").map_err(|error| cannot_write(error, "standard output"))
+    writeln!(stdout()?, "{text}").map_err(|error| cannot_write(error, STDOUT))
+}
+
+/// Prints the help that was asked for, or what is wrong with the command line.
+pub(super) fn help(text: &clap::Error) -> Result<()> {
+    if !text.use_stderr() {
+        stdout()?;
+    }
+    text.print().map_err(|error| cannot_write(error, STDOUT))
+}
+
+const STDOUT: &str = "standard output";
+
+/// Standard output, if it was open: else everything would go nowhere, and be a success.
+pub(super) fn stdout() -> Result<io::Stdout> {
+    match inherited::get().has_output {
+        true => Ok(io::stdout()),
+        false => Err(cannot_write(Errno::EBADF.into(), STDOUT)),
+    }
+}
+
+/// Standard input, if it was open: else it would be an empty file.
+pub(super) fn stdin() -> Result<io::Stdin> {
+    if inherited::get().has_input {
+        return Ok(io::stdin());
+    }
+    let closed = io::Error::from(Errno::EBADF);
+    let subject = "standard input";
+    Err(Error::new(ErrorKind::InvalidInput, "read", subject, "cannot read").with_source(closed))
 }
 
 /// A failed write to where the user wanted the output.
 ///
-/// A reader that closes the pipe ends the command as it ends any filter.
+/// A reader that closes the pipe ends the command as it ends any filter; where whoever
+/// started it has SIGPIPE ignored, it is told as an error.
 pub(super) fn cannot_write(error: io::Error, target: &str) -> Error {
     const KILLED_BY_SIGPIPE: i32 = 128 + 13;
-    if error.kind() == io::ErrorKind::BrokenPipe {
+    if error.kind() == io::ErrorKind::BrokenPipe && !inherited::get().ignores_sigpipe {
         super::end_what_is_due();
         std::process::exit(KILLED_BY_SIGPIPE);
     }

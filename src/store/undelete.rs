@@ -86,7 +86,6 @@ impl Process {
         *tried.lock().unwrap_or_else(PoisonError::into_inner) = Some(row.identity());
         step!("revived");
         locked.commit().await?;
-        step!("committed");
         Ok(row)
     }
 

@@ -131,10 +131,7 @@ pub(super) const OPERATIONS: &[Operation] = &[
         ],
         prepare: |run| {
             directory(run);
-            let beneath = format!("name LIKE '{}/{}/%'", crate::store::PREFIX, run.id("dir"));
-            run.site.db.sql(&format!(
-                "UPDATE ezdfsfile SET expired = TRUE, mtime = -mtime WHERE {beneath}"
-            ));
+            soft_delete(run, "dir/%");
         },
         arguments: purge,
         succeeds: |_| false,
@@ -143,6 +140,27 @@ pub(super) const OPERATIONS: &[Operation] = &[
             _ => run.settled(&[]),
         },
         repeat: purge,
+    },
+    Operation {
+        name: "undelete",
+        steps: &["revived"],
+        besides: "",
+        faults: [
+            ("step of undelete fails", "it stays soft-deleted"),
+            ("process dies in undelete", "it stays soft-deleted"),
+        ],
+        prepare: |run| {
+            run.create("file", OLD);
+            soft_delete(run, "file");
+        },
+        arguments: |run| words("undelete", &[run.id("file").as_str()]),
+        succeeds: |_| false,
+        check: |run, stage| match stage {
+            Stage::Faulty => assert_eq!(run.seen("file"), None),
+            Stage::Repeated => run.settled(&[("file", OLD)]),
+            Stage::Checked => run.settled(&[]),
+        },
+        repeat: |run| words("undelete", &[run.id("file").as_str()]),
     },
     Operation {
         name: "import",
@@ -183,6 +201,14 @@ fn put(run: &Run<'_>, name: &str, bytes: &[u8]) -> Vec<String> {
 fn purge(run: &Run<'_>) -> Vec<String> {
     let state = run.site.root().with_extension("purge");
     words("purge --grace 0s --state", &[state.to_str().unwrap()])
+}
+
+/// As legacy does: the files stay. `names` may be a pattern.
+fn soft_delete(run: &Run<'_>, names: &str) {
+    let name = format!("{}/{}/{names}", crate::store::PREFIX, run.dir);
+    run.site.db.sql(&format!(
+        "UPDATE ezdfsfile SET expired = TRUE, mtime = -mtime WHERE name LIKE '{name}'"
+    ));
 }
 
 fn import(run: &Run<'_>) -> Vec<String> {
