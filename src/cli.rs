@@ -4,6 +4,7 @@
 mod agent;
 mod arguments;
 mod commands;
+mod diagnostics;
 mod fsck;
 mod get;
 mod import;
@@ -19,15 +20,13 @@ mod schema;
 mod secrets;
 mod settings;
 mod undelete;
-mod warnings;
 
-use std::io::{self, Write};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::error::ErrorKind as Usage;
 
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::runtime;
 
 pub use inherited::Inherited;
@@ -37,11 +36,12 @@ pub fn run(inherited: Inherited) -> ExitCode {
     #[cfg(feature = "failpoints")]
     let _scenario = fail::FailScenario::setup();
     inherited.note();
-    warnings::show();
+    diagnostics::start();
     let matches = match arguments::command().try_get_matches() {
         Ok(matches) => matches,
         Err(error) => return refuse(&error),
     };
+    diagnostics::choose(&matches);
     let outcome = settings::store(&matches).and_then(|store| commands::run(&store, &matches));
     let code = outcome.unwrap_or_else(|error| fail(&error));
     end_what_is_due();
@@ -54,7 +54,9 @@ fn end_what_is_due() {
     const LOOK_AGAIN: Duration = Duration::from_millis(100);
     let was_interrupted = output::is_interrupted();
     for what in runtime::ends_due() {
-        tell(&format!("waits until the mount has answered, the row stays locked: {what}"));
+        diagnostics::tell(&format!(
+            "waits until the mount has answered, the row stays locked: {what}"
+        ));
     }
     while !runtime::wait_for_ends(LOOK_AGAIN) {
         // The second Ctrl-C ends the process by itself.
@@ -73,6 +75,12 @@ fn refuse(error: &clap::Error) -> ExitCode {
     };
     let plain = error.render().to_string();
     let shown = secrets::hide_from_usage(&plain);
+    diagnostics::choose_by_words(std::env::args_os().filter_map(|word| word.into_string().ok()));
+    if !is_help && diagnostics::wants_error_objects() {
+        let message = shown.strip_prefix("error: ").unwrap_or(&shown).trim_end();
+        diagnostics::complain(ErrorKind::InvalidInput, "parse", message);
+        return code;
+    }
     if !is_help && shown != plain {
         eprint!("{shown}");
         return code;
@@ -86,16 +94,6 @@ fn refuse(error: &clap::Error) -> ExitCode {
 }
 
 fn fail(error: &Error) -> ExitCode {
-    report(error);
+    diagnostics::report(error);
     ExitCode::from(error.kind().exit_code())
-}
-
-fn report(error: &Error) {
-    tell(&format!("{error:#}"));
-}
-
-/// Says something on standard error; everything said there comes through here.
-fn tell(message: &str) {
-    // Nobody may be listening any more; that is no reason to end in the middle.
-    let _ = writeln!(io::stderr(), "ezdfs: {}", secrets::hide(message));
 }

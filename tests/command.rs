@@ -12,6 +12,7 @@ use crate::support::process::scratch;
 use crate::support::{Need, Trials, built, copy_tree, fixtures};
 
 mod config;
+mod diagnostics;
 mod info;
 mod mounts;
 mod streams;
@@ -24,6 +25,7 @@ pub(crate) fn register(trials: &mut Trials) {
     group.add("import_skips_and_counts_what_is_no_file", |_| import_skips());
     group.add("exit_codes_tell_what_to_do", |_| exit_codes());
     config::register(&mut group);
+    diagnostics::register(&mut group);
     info::register(&mut group);
     mounts::register(&mut group);
     streams::register(&mut group);

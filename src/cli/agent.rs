@@ -9,7 +9,8 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::flag;
 
 use super::arguments::flag_value;
-use super::{settings, tell};
+use super::diagnostics::tell;
+use super::settings;
 use crate::error::{Error, ErrorKind, Result};
 use crate::feed::agent::{Agent, End, Report, Settings, Wishes};
 use crate::store::Store;

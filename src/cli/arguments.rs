@@ -29,7 +29,7 @@ pub(super) fn command() -> Command {
                 .global(true)
                 .help("Read options from this TOML file [default: /etc/ezdfs/ezdfs.toml]"),
         )
-        .arg(flag("verbose", "Say which file options are read from").short('v').global(true))
+        .args(super::diagnostics::arguments())
         .arg(
             Arg::new("json")
                 .long("json")

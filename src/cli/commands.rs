@@ -8,8 +8,9 @@ use std::process::ExitCode;
 use clap::ArgMatches;
 use serde_json::json;
 
+use super::diagnostics::tell;
 use super::{
-    agent, fsck, get, import, info, output, purge, remove, replica, restore, schema, tell, undelete,
+    agent, fsck, get, import, info, output, purge, remove, replica, restore, schema, undelete,
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::maintenance::{Exclude, require_own_file, soft_mounts};

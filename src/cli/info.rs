@@ -7,6 +7,7 @@ use nix::sys::stat::FileStat;
 use serde_json::{Value, json};
 
 use super::commands::Arguments;
+use super::diagnostics::error_object;
 use super::output;
 use crate::error::{Error, ErrorKind, Result};
 use crate::index::Record;
@@ -70,7 +71,7 @@ fn why_not_live(row: Option<&Record>) -> Option<&'static str> {
 }
 
 fn result_object<T>(outcome: &Result<T>, show: impl FnOnce(&T) -> Value) -> Value {
-    outcome.as_ref().map_or_else(output::error_object, show)
+    outcome.as_ref().map_or_else(error_object, show)
 }
 
 fn file_object(status: &FileStat) -> Value {
@@ -98,7 +99,7 @@ fn web_object(outcome: &Result<WebFile>) -> Value {
             "size": file.size,
         }),
         Err(error) => {
-            let mut object = output::error_object(error);
+            let mut object = error_object(error);
             object["status"] = json!(error.kind().http_status());
             object
         }

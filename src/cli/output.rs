@@ -11,11 +11,10 @@ use indicatif::{ProgressBar, ProgressStyle};
 use nix::errno::Errno;
 use once_cell::sync::Lazy;
 use serde::Serialize;
-use serde_json::{Value, json};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
-use super::{inherited, secrets};
+use super::{diagnostics, inherited};
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::real_path;
 use crate::maintenance::Phase;
@@ -64,14 +63,6 @@ pub(super) fn json(value: &impl Serialize) -> Result<()> {
         Error::new(ErrorKind::Internal, "print", "JSON", "cannot be made").with_source(error)
     })?;
     line(&text)
-}
-
-/// An error in JSON, in the words of the exit codes.
-pub(super) fn error_object(error: &Error) -> Value {
-    let message = secrets::hide(&format!("{error:#}"));
-    json!({ "error": {
-        "kind": error.kind().name(), "message": message, "operation": error.operation(),
-    } })
 }
 
 /// Prints a line.
@@ -140,7 +131,10 @@ pub(super) struct Progress {
 
 impl Progress {
     pub(super) fn new() -> Self {
-        let bar = ProgressBar::new_spinner();
+        let bar = match diagnostics::allows_progress() {
+            true => ProgressBar::new_spinner(),
+            false => ProgressBar::hidden(),
+        };
         if !bar.is_hidden() {
             bar.enable_steady_tick(Duration::from_millis(200));
         }

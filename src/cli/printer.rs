@@ -3,7 +3,8 @@
 
 use std::process::ExitCode;
 
-use super::{output, report};
+use super::diagnostics::report;
+use super::output;
 use crate::error::Error;
 use crate::maintenance::{Phase, Progress};
 

@@ -9,9 +9,10 @@ use serde_json::json;
 
 use super::arguments::{exclude, flag, flag_value, max_remove};
 use super::commands::Arguments;
+use super::diagnostics::complain;
+use super::output;
 use super::printer::Printer;
-use super::{output, tell};
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
 use crate::maintenance::{EmptyOptions, PurgeOptions, PurgeReport, empty_trash, purge};
 use crate::name::FileId;
 use crate::store::Store;
@@ -91,8 +92,8 @@ pub(super) fn run(store: &Store, arguments: &Arguments<'_>) -> Result<ExitCode> 
         }
     }
     if let Some(failure) = &purged.failure {
-        tell(failure);
-        return Ok(ExitCode::from(crate::ErrorKind::Storage.exit_code()));
+        complain(ErrorKind::Storage, "purge", failure);
+        return Ok(ExitCode::from(ErrorKind::Storage.exit_code()));
     }
     Ok(if purged.is_interrupted { output::interrupted() } else { ExitCode::SUCCESS })
 }

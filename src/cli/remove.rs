@@ -7,8 +7,9 @@ use serde_json::json;
 
 use super::arguments::{flag, max_remove};
 use super::commands::Arguments;
+use super::diagnostics::{report, tell};
+use super::output;
 use super::printer::Printer;
-use super::{output, report, tell};
 use crate::error::{Error, ErrorKind, Result};
 use crate::maintenance::{Remove, RemoveOptions, RemoveReport, Target};
 use crate::name::{DirId, FileId};

@@ -5,7 +5,8 @@ use std::process::ExitCode;
 use serde_json::json;
 
 use super::commands::{Arguments, warn_of_soft_mounts};
-use super::{output, tell};
+use super::diagnostics::tell;
+use super::output;
 use crate::error::{ErrorKind, Result};
 use crate::maintenance::{Abilities, Ability, FeedState, abilities, create_feed, drop_feed};
 use crate::store::Store;

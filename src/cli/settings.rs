@@ -10,7 +10,8 @@ use clap::ArgMatches;
 use nix::fcntl::OFlag;
 use nix::unistd::geteuid;
 
-use super::{output, tell};
+use super::diagnostics::inform;
+use super::output;
 use crate::config::{Options, OptionsBuilder, VOCABULARY, shown_key, text_of_number};
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::Store;
@@ -23,13 +24,11 @@ pub(super) fn store(matches: &ArgMatches) -> Result<Store> {
     let mut options = Options::builder();
     let (_, matches) = matches.subcommand().unwrap_or(("", matches));
     let file = config_file(matches)?;
-    if matches.get_flag("verbose") {
-        match &file {
-            Some((path, _)) => {
-                tell(&format!("options from {}", output::printable(&path.to_string_lossy())));
-            }
-            None => tell("no configuration file"),
+    match &file {
+        Some((path, _)) => {
+            inform(&format!("options from {}", output::printable(&path.to_string_lossy())));
         }
+        None => inform("no configuration file"),
     }
     if let Some((path, file)) = file {
         read_file(&path, file, &mut options)?;

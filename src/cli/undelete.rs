@@ -7,7 +7,8 @@ use serde_json::json;
 
 use super::arguments::flag;
 use super::commands::Arguments;
-use super::{output, report};
+use super::diagnostics::report;
+use super::output;
 use crate::error::Result;
 use crate::maintenance::require_own_file;
 use crate::name::FileId;

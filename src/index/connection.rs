@@ -96,6 +96,7 @@ impl Connection {
         arguments: Option<AnyArguments>,
     ) -> Result<Answer, sqlx::Error> {
         let is_prepared = arguments.is_some();
+        log::trace!("ezdfs: asks the database: {text}");
         let text = AssertSqlSafe(text).into_sql_str();
         let mut answers = self.backend.fetch_many(text, is_prepared, arguments).fuse();
         let collect = async {

@@ -252,6 +252,10 @@ impl Servers {
             Ok(outcome) => outcome.map_err(|error| fault::convert(error, fault::CONNECT, &subject)),
             Err(_) => Err(fault::silent(fault::CONNECT, &subject, self.connect_timeout)),
         };
+        if let Ok(link) = &outcome {
+            let writes = if link.writable { "" } else { ", which takes no writes" };
+            log::debug!("ezdfs: connected to {subject}{writes}");
+        }
         if outcome.as_ref().is_err_and(fault::is_barred) {
             self.barred.store(true, Ordering::SeqCst);
         }
