@@ -50,8 +50,9 @@ impl Process {
     /// Without the lock, under which nobody can be asked whether the mount is there.
     async fn would_undelete(self: &Arc<Self>, id: &FileId, name: &FileName) -> Result<Row> {
         let row = self.index.find(name).await?;
+        let has_row = row.is_some();
         match self.revived(id, name, row).await {
-            Err(error) if error.kind() == ErrorKind::NotFound => {
+            Err(error) if has_row && error.kind() == ErrorKind::NotFound => {
                 self.require_mounted_at("undelete", id.as_str()).await?;
                 Err(error)
             }
