@@ -20,6 +20,7 @@ mod schema;
 mod secrets;
 mod settings;
 mod undelete;
+mod usage;
 
 use std::process::ExitCode;
 use std::time::Duration;

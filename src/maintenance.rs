@@ -15,6 +15,8 @@ mod remove;
 mod replica;
 mod restore;
 mod schema;
+#[cfg(feature = "cli")]
+pub(crate) mod usage;
 
 pub use crate::index::FeedState;
 pub use crate::index::Record;

@@ -16,6 +16,7 @@ mod diagnostics;
 mod info;
 mod mounts;
 mod streams;
+mod usage;
 
 pub(crate) fn register(trials: &mut Trials) {
     let mut group = trials.group("command", &[Need::COMMAND]);
@@ -29,6 +30,7 @@ pub(crate) fn register(trials: &mut Trials) {
     info::register(&mut group);
     mounts::register(&mut group);
     streams::register(&mut group);
+    usage::register(&mut group);
 }
 
 /// A command line on a store of its own.

@@ -11,6 +11,7 @@ use serde_json::json;
 use super::diagnostics::tell;
 use super::{
     agent, fsck, get, import, info, output, purge, remove, replica, restore, schema, undelete,
+    usage,
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::maintenance::{Exclude, require_own_file, soft_mounts};
@@ -21,7 +22,7 @@ pub(super) fn run(store: &Store, options: &ArgMatches) -> Result<ExitCode> {
     let Some((name, matches)) = options.subcommand() else {
         return Ok(ExitCode::from(2));
     };
-    if matches!(name, "rm" | "fsck" | "purge" | "restore" | "import") {
+    if matches!(name, "rm" | "fsck" | "purge" | "restore" | "import" | "usage") {
         output::catch_interrupts()?;
     }
     if name == "agent" {
@@ -37,6 +38,7 @@ pub(super) fn run(store: &Store, options: &ArgMatches) -> Result<ExitCode> {
         "mv" => mv,
         "rm" => remove::run,
         "undelete" => undelete::run,
+        "usage" => usage::run,
         "fsck" => fsck::run,
         "purge" => purge::run,
         "restore" => restore::run,

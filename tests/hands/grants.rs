@@ -68,6 +68,7 @@ fn rights(db: TestDb) {
                 &["info", "images/1/1.jpg"],
                 &["ls"],
                 &["ls", "--deleted"],
+                &["usage", "--by", "area"],
                 &["undelete", "-n", "images/1/due.jpg"],
                 &check,
                 &[&purge[..], &["-n"]].concat(),
