@@ -19,6 +19,7 @@ mod restore;
 mod schema;
 mod secrets;
 mod settings;
+mod status;
 mod undelete;
 mod usage;
 

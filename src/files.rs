@@ -15,6 +15,8 @@ mod nowait;
 mod optional;
 mod publish;
 mod remove;
+#[cfg(feature = "cli")]
+mod space;
 mod stage;
 mod sweep;
 mod trash;
@@ -48,9 +50,13 @@ pub(crate) use aside::{aside_for, is_aside, is_aside_for};
 pub(crate) use close::close_elsewhere;
 pub(crate) use examine::{Examined, RootIdentity, real_path};
 pub(crate) use memory::{in_memory, taken_in_memory};
+#[cfg(feature = "cli")]
+pub(crate) use mounts::MountPlace;
 pub(crate) use mounts::Mounts;
 pub(crate) use publish::{Published, Settled, TIME_IS_TAKEN};
 pub(crate) use remove::{Remover, Taken, is_unchanged_since, modified};
+#[cfg(feature = "cli")]
+pub(crate) use space::Space;
 pub(crate) use stage::Staged;
 pub(crate) use sweep::Leftovers;
 pub(crate) use trash::{TakenBack, TrashFolder};

@@ -109,6 +109,14 @@ impl Index {
         self.pool.get(Purpose::Write).await.map(drop)
     }
 
+    /// The server that a reader gets; whether it takes writes, where there are several.
+    #[cfg(feature = "cli")]
+    pub(crate) async fn server_in_use(&self) -> Result<(String, Option<bool>)> {
+        let connection = self.pool.get(Purpose::Read).await?;
+        let takes_writes = (!connection.is_of_one_server()).then(|| connection.is_writable());
+        Ok((connection.server(), takes_writes))
+    }
+
     /// The table's name.
     pub(crate) fn table(&self) -> &str {
         &self.table

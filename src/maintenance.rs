@@ -16,6 +16,8 @@ mod replica;
 mod restore;
 mod schema;
 #[cfg(feature = "cli")]
+pub(crate) mod status;
+#[cfg(feature = "cli")]
 pub(crate) mod usage;
 
 pub use crate::index::FeedState;

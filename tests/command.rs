@@ -15,6 +15,7 @@ mod config;
 mod diagnostics;
 mod info;
 mod mounts;
+mod status;
 mod streams;
 mod usage;
 
@@ -29,6 +30,7 @@ pub(crate) fn register(trials: &mut Trials) {
     diagnostics::register(&mut group);
     info::register(&mut group);
     mounts::register(&mut group);
+    status::register(&mut group);
     streams::register(&mut group);
     usage::register(&mut group);
 }

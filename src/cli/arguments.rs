@@ -118,6 +118,7 @@ pub(super) fn command() -> Command {
                 .arg(flag("dry-run", "Only look, and say what would be done").short('n')),
         )
         .subcommand(super::remove::command())
+        .subcommand(super::status::command())
         .subcommand(super::usage::command())
         .subcommand(super::undelete::command())
         .subcommand(super::import::command())

@@ -10,8 +10,8 @@ use serde_json::json;
 
 use super::diagnostics::tell;
 use super::{
-    agent, fsck, get, import, info, output, purge, remove, replica, restore, schema, undelete,
-    usage,
+    agent, fsck, get, import, info, output, purge, remove, replica, restore, schema, status,
+    undelete, usage,
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::maintenance::{Exclude, require_own_file, soft_mounts};
@@ -37,6 +37,7 @@ pub(super) fn run(store: &Store, options: &ArgMatches) -> Result<ExitCode> {
         "ls" => ls,
         "mv" => mv,
         "rm" => remove::run,
+        "status" => status::run,
         "undelete" => undelete::run,
         "usage" => usage::run,
         "fsck" => fsck::run,

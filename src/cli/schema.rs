@@ -44,7 +44,7 @@ pub(super) fn run(store: &Store, arguments: &Arguments<'_>) -> Result<ExitCode> 
     Ok(if is_done { ExitCode::SUCCESS } else { ErrorKind::Schema.exit_code().into() })
 }
 
-fn said_of(feed: &FeedState) -> (&'static str, &[String]) {
+pub(super) fn said_of(feed: &FeedState) -> (&'static str, &[String]) {
     match feed {
         FeedState::Absent => ("none", &[]),
         FeedState::There => ("there", &[]),

@@ -43,8 +43,20 @@ struct Entry {
     id: String,
     mount_point: PathBuf,
     file_system: String,
+    source: String,
     /// Of the file system, not of this mount of it.
     options: String,
+}
+
+/// What a root lies on.
+#[cfg(feature = "cli")]
+#[derive(Debug, Clone)]
+pub(crate) struct MountPlace {
+    pub(crate) mount_point: PathBuf,
+    pub(crate) file_system: String,
+    /// Such as `filer:/export`.
+    pub(crate) source: String,
+    pub(crate) options: String,
 }
 
 impl Mount {
@@ -53,6 +65,19 @@ impl Mount {
         let root = self.real_root()?;
         let all = list().unwrap_or_else(|_| Arc::new([]));
         Ok(Mounts::of(&all, Path::new(&root)))
+    }
+
+    /// What the root lies on; `None` where the kernel does not tell.
+    #[cfg(feature = "cli")]
+    pub(crate) fn place(&self) -> Result<Option<MountPlace>> {
+        let root = PathBuf::from(self.real_root()?);
+        let all = list().unwrap_or_else(|_| Arc::new([]));
+        Ok(mount_of(&all, &root).cloned().map(|entry| MountPlace {
+            mount_point: entry.mount_point,
+            file_system: entry.file_system,
+            source: entry.source,
+            options: entry.options,
+        }))
     }
 
     /// Whether something is mounted at the root or above it that is a share, as far as the
@@ -93,8 +118,10 @@ impl Entry {
         let mount_point = PathBuf::from(OsString::from_vec(unescaped(words.nth(3)?)));
         // How many optional ones there are differs.
         words.find(|word| *word == b"-")?;
-        let (file_system, options) = (text(words.next()?), text(words.nth(1)?));
-        Some(Entry { id, mount_point, file_system, options })
+        let file_system = text(words.next()?);
+        let source = text(&unescaped(words.next()?));
+        let options = text(words.next()?);
+        Some(Entry { id, mount_point, file_system, source, options })
     }
 
     fn depth(&self) -> usize {

@@ -69,6 +69,12 @@ impl Guard {
         self
     }
 
+    /// The server, without its password.
+    #[cfg(feature = "cli")]
+    pub(super) fn server(&self) -> String {
+        self.object.as_ref().map_or_else(String::new, |link| link.server())
+    }
+
     pub(super) fn is_writable(&self) -> bool {
         self.object.as_ref().is_some_and(|link| link.is_writable())
     }

@@ -59,6 +59,12 @@ impl Link {
         self.server.is_suspect()
     }
 
+    /// Its server, without the password.
+    #[cfg(feature = "cli")]
+    pub(super) fn server(&self) -> String {
+        self.server.address.to_string()
+    }
+
     pub(super) fn has_written(&self) {
         self.server.has_written();
     }

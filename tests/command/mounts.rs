@@ -12,7 +12,7 @@ pub(super) fn register(group: &mut Group<'_>) {
 
 impl Cli {
     /// Runs the command with its root on a mount that the kernel lists with these options.
-    fn on_mount(&self, arguments: &[&str], options: &str) -> Output {
+    pub(super) fn on_mount(&self, arguments: &[&str], options: &str) -> Output {
         let list = self.dir.path().join("mountinfo");
         let root = self.root();
         let line = format!("50 1 0:48 / {} rw - nfs4 filer:/export {options}\n", root.display());

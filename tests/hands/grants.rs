@@ -69,6 +69,7 @@ fn rights(db: TestDb) {
                 &["ls"],
                 &["ls", "--deleted"],
                 &["usage", "--by", "area"],
+                &["status"],
                 &["undelete", "-n", "images/1/due.jpg"],
                 &check,
                 &[&purge[..], &["-n"]].concat(),
