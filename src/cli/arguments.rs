@@ -13,6 +13,9 @@ Every option may also be given as EZDFS_<OPTION> in the environment or as `optio
 the file that --config or EZDFS_CONFIG names, else in /etc/ezdfs/ezdfs.toml. A flag goes before the
 environment, the environment before the file. A file that others can write is refused.";
 
+/// One vocabulary for all doors, of which a command that ends after one thing has less use.
+const FOR_SERVING: &str = "Store options for doors that serve: taken here, too, of little effect";
+
 pub(super) fn command() -> Command {
     let file = |help| Arg::new("id").required(true).value_name("ID").help(help);
     Command::new("ezdfs")
@@ -42,11 +45,13 @@ pub(super) fn command() -> Command {
                 Some("") | None => spec.help.to_owned(),
                 Some(default) => format!("{} [default: {default}]", spec.help),
             };
+            let is_for_serving = spec.key.starts_with("cache_") || spec.key == "stale_if_error";
             Arg::new(spec.key)
                 .long(spec.key.replace('_', "-"))
                 .alias(spec.key)
                 .value_name("VALUE")
-                .help_heading("Store options")
+                .help_heading(if is_for_serving { FOR_SERVING } else { "Store options" })
+                .hide_short_help(is_for_serving)
                 .global(true)
                 .help(help)
         }))

@@ -78,7 +78,14 @@ fn object(amount: &Amount) -> Map<String, Value> {
 }
 
 fn print_table(usage: &Usage, by: Option<&str>) -> Result<()> {
-    output::line(&row("rows", "bytes", "deleted", "bytes", "oldest", by.unwrap_or_default()))?;
+    output::line(&row(
+        "rows",
+        "bytes",
+        "deleted",
+        "deleted_bytes",
+        "oldest",
+        by.unwrap_or_default(),
+    ))?;
     for (group, amount) in &usage.groups {
         let name = match group {
             Group::Named(name) => output::printable(name),

@@ -20,6 +20,7 @@ pub(super) fn register(group: &mut Group<'_>) {
     group.add("a_file_of_another_user_is_refused", |_| another_owner());
     group.add("what_is_no_file_is_refused_at_once", |_| no_regular_file());
     group.add("verbose_says_which_file_was_read", |_| verbose());
+    group.add("help_keeps_what_is_for_serving_apart", |_| help());
     group.add("a_broken_file_is_told_by_line", |_| broken_file());
     group.add("a_number_in_a_file_is_the_permission", |_| permissions_as_numbers());
     group.add("no_message_about_a_file_holds_the_password", |_| secrets_of_files());
@@ -175,6 +176,23 @@ fn verbose() {
         true => assert!(stderr(&output).contains(default), "{}", stderr(&output)),
         false => assert!(stderr(&output).starts_with("ezdfs: no configuration file\n")),
     }
+}
+
+fn help() {
+    let cli = Cli::new(None);
+    let text = cli.text(&["stat", "--help"]);
+    let (usual, serving) = text.split_once("Store options for doors that serve").unwrap();
+    for (part, options) in [
+        (usual, ["--dsn", "--root", "--json"]),
+        (serving, ["--cache-size", "--cache-ttl", "--stale-if-error"]),
+    ] {
+        for option in options {
+            assert!(part.contains(option), "{option}: {text}");
+        }
+    }
+    assert!(!usual.contains("--cache"), "{text}");
+    let short = cli.text(&["stat", "-h"]);
+    assert!(short.contains("--dsn") && !short.contains("--cache"), "{short}");
 }
 
 fn broken_file() {

@@ -99,7 +99,7 @@ fn counts(db: TestDb) {
     assert_eq!(own.len(), 2, "{own:?}");
     let text = cli.text(&["usage", "--by", "alias"]);
     let lines: Vec<Vec<_>> = text.lines().map(|line| line.split_whitespace().collect()).collect();
-    assert_eq!(lines[0], ["rows", "bytes", "deleted", "bytes", "oldest", "alias"]);
+    assert_eq!(lines[0], ["rows", "bytes", "deleted", "deleted_bytes", "oldest", "alias"]);
     assert_eq!(lines[2], ["2", "30", "0", "0", "2014-05-13", "large"]);
     assert_eq!(lines[4], ["6", "1137", "2", "8", "2014-05-13", "total"]);
     assert_eq!(cli.code(&["usage", "--by", "colour"]), 2);
