@@ -7,7 +7,6 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Arg, Command};
-use nix::errno::Errno;
 use tempfile::NamedTempFile;
 
 use super::commands::Arguments;
@@ -17,9 +16,6 @@ use crate::store::{OpenFile, Store};
 
 /// How much is read at a time.
 const CHUNK: usize = 128 * 1024;
-
-/// As the kernel allows.
-const MOST_LINKS: usize = 40;
 
 /// What a new file may be used for, but for the umask.
 const ALL: u32 = 0o666;
@@ -74,7 +70,7 @@ impl Target {
         if there.as_ref().is_some_and(|there| !there.is_file()) {
             return Ok(Target { path: path.to_owned(), there });
         }
-        let path = followed(path).map_err(failed)?;
+        let path = output::followed(path).map_err(failed)?;
         output::require_outside(store, &path)?;
         Ok(Target { path, there })
     }
@@ -103,19 +99,6 @@ impl Target {
         let _ = File::open(folder).and_then(|folder| folder.sync_all());
         Ok(true)
     }
-}
-
-/// Where a link leads in the end, be there anything or not.
-fn followed(path: &Path) -> io::Result<PathBuf> {
-    let mut path = path.to_owned();
-    for _ in 0..MOST_LINKS {
-        match fs::read_link(&path) {
-            Ok(to) => path = path.parent().unwrap_or(Path::new("")).join(to),
-            // No link, or nothing at all.
-            Err(_) => return Ok(path),
-        }
-    }
-    Err(Errno::ELOOP.into())
 }
 
 /// A file that is removed unless it gets its name; it has the mode of what it is to replace.

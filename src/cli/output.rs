@@ -1,7 +1,8 @@
 //! What the command prints.
 
+use std::fs;
 use std::io::{self, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -46,7 +47,8 @@ impl<'a> From<&'a FileInfo> for File<'a> {
 /// Refuses to write what a command tells into the store's own tree, where it might
 /// replace a stored file.
 pub(super) fn require_outside(store: &Store, path: &Path) -> Result<()> {
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let end = followed(path).map_err(|error| cannot_write(error, &path.to_string_lossy()))?;
+    let folder = end.parent().filter(|folder| !folder.as_os_str().is_empty());
     let folder = real_path(folder.unwrap_or(Path::new(".")));
     let (Ok(folder), Ok(root)) = (folder, real_path(store.root())) else { return Ok(()) };
     if !folder.starts_with(&root) {
@@ -55,6 +57,21 @@ pub(super) fn require_outside(store: &Store, path: &Path) -> Result<()> {
     let subject = path.to_string_lossy();
     let reason = format!("lies in the root {}, where stored files are", root.display());
     Err(Error::new(ErrorKind::InvalidInput, "write", subject, reason))
+}
+
+/// Where a link leads in the end, be there anything or not.
+pub(super) fn followed(path: &Path) -> io::Result<PathBuf> {
+    /// As the kernel allows.
+    const MOST_LINKS: usize = 40;
+    let mut path = path.to_owned();
+    for _ in 0..MOST_LINKS {
+        match fs::read_link(&path) {
+            Ok(to) => path = path.parent().unwrap_or(Path::new("")).join(to),
+            // No link, or nothing at all.
+            Err(_) => return Ok(path),
+        }
+    }
+    Err(Errno::ELOOP.into())
 }
 
 /// Prints one JSON object on a line of its own.

@@ -119,9 +119,16 @@ fn where_it_leads() {
 
     // A link that leads to a stored file.
     symlink(cli.root().join(ID), dir.join("inside")).unwrap();
-    let output = cli.run(&["get", ID, "inside"]);
-    assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
-    assert!(stderr(&output).contains("lies in the root"), "{}", stderr(&output));
+    for arguments in [
+        &["get", ID, "inside"][..],
+        &["fsck", "--report", "inside"],
+        &["purge", "--state", "inside"],
+    ] {
+        let output = cli.run(arguments);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {}", stderr(&output));
+        assert!(stderr(&output).contains("lies in the root"), "{}", stderr(&output));
+        assert_eq!(fs::read(cli.root().join(ID)).unwrap(), bytes());
+    }
 }
 
 /// As GNU's commands: a reader that goes away ends them as SIGPIPE does, without a word; where that is
