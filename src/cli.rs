@@ -77,7 +77,8 @@ fn refuse(error: &clap::Error) -> ExitCode {
     };
     let plain = error.render().to_string();
     let shown = secrets::hide_from_usage(&plain);
-    diagnostics::choose_by_words(std::env::args_os().filter_map(|word| word.into_string().ok()));
+    let words = std::env::args_os().filter_map(|word| word.into_string().ok());
+    diagnostics::choose_by_words(&words.collect::<Vec<_>>());
     if !is_help && diagnostics::wants_error_objects() {
         let message = shown.strip_prefix("error: ").unwrap_or(&shown).trim_end();
         diagnostics::complain(ErrorKind::InvalidInput, "parse", message);

@@ -69,9 +69,11 @@ pub(super) fn choose(matches: &ArgMatches) {
 }
 
 /// For a command line that is not understood: what can be told of it.
-pub(super) fn choose_by_words(mut words: impl Iterator<Item = String>) {
-    let objects = |word: String| matches!(&*word, "--json" | "--log-format=json");
-    FORM.get_or_init(|| Form { error_objects: words.any(objects), objects: false });
+pub(super) fn choose_by_words(words: &[String]) {
+    let objects = words.iter().any(|word| word == "--log-format=json")
+        || words.windows(2).any(|pair| pair == ["--log-format", "json"]);
+    let error_objects = objects || words.iter().any(|word| word == "--json");
+    FORM.get_or_init(|| Form { error_objects, objects });
 }
 
 /// Whether progress may be shown.

@@ -99,4 +99,12 @@ fn log_of_objects() {
     let [told] = &objects(&output)[..] else { panic!("{}", stderr(&output)) };
     assert_eq!((&told["level"], &told["error"]["kind"]), (&json!("error"), &json!("not_found")));
     assert_eq!(cli.code(&["ls", "--log-format", "xml"]), 2);
+    for format in [&["--log-format", "json"][..], &["--log-format=json"]] {
+        let output = cli.run(&[&["frobnicate"], format].concat());
+        let [told] = &objects(&output)[..] else { panic!("{}", stderr(&output)) };
+        assert_eq!(
+            (&told["level"], &told["error"]["operation"]),
+            (&json!("error"), &json!("parse"))
+        );
+    }
 }
