@@ -356,8 +356,9 @@ extern "C" {
 uint32_t ezdfs_version_number(void);
 
 /**
- * The descriptor, open for reading only. It stays the file's: do not close it.
- * Of a file that came from `ezdfs_store_serve_start` it is shared: read it at
+ * A descriptor of the file, open for reading only. It stays the file's: do not
+ * close it. -1 where the file is in memory, see `ezdfs_file_in_memory`, and the
+ * system refuses a descriptor for it. Of a file that came from `ezdfs_store_serve_start` it is shared: read it at
  * offsets of your own (pread, sendfile). Of any other it is at offset 0.
  *
  * Safety:
@@ -367,9 +368,8 @@ uint32_t ezdfs_version_number(void);
 int32_t ezdfs_file_fd(const struct ezdfs_file *file);
 
 /**
- * Whether the descriptor is that of a copy in memory, which never changes: then
- * reading and sending it waits for no mount. Once true it stays so for this
- * handle. Does not block.
+ * Whether the file is in memory, as a copy that never changes: then
+ * `ezdfs_file_content` has it, and nothing waits for the mount. Does not block.
  *
  * Safety:
  *
@@ -378,8 +378,8 @@ int32_t ezdfs_file_fd(const struct ezdfs_file *file);
 bool ezdfs_file_in_memory(const struct ezdfs_file *file);
 
 /**
- * All bytes of the file where they were read for this handle, NULL where they
- * were not; their number is the file's length. They live as long as the handle
+ * All bytes of the file where they are in memory or were read for this handle,
+ * NULL where they were not; their number is the file's length. They live as long as the handle
  * and never change. Does not block.
  *
  * Safety:

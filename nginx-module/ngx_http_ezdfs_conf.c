@@ -13,8 +13,6 @@ static char *ngx_http_ezdfs_use_threads(ngx_conf_t *cf,
     ngx_http_core_loc_conf_t *clcf);
 static void ngx_http_ezdfs_warn_of_threads(ngx_conf_t *cf,
     ngx_http_ezdfs_loc_conf_t *conf);
-static void **ngx_http_ezdfs_without_aio(ngx_conf_t *cf,
-    ngx_http_core_loc_conf_t *clcf);
 static char *ngx_http_ezdfs(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 
 
@@ -91,7 +89,6 @@ ngx_http_ezdfs_create_loc_conf(ngx_conf_t *cf)
      * set by ngx_pcalloc():
      *
      *     conf->store = NULL;
-     *     conf->without_aio = NULL;
      *     conf->name = { 0, NULL };
      */
 
@@ -155,13 +152,6 @@ ngx_http_ezdfs_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
 
         if (clcf->aio == NGX_HTTP_AIO_OFF) {
             ngx_http_ezdfs_warn_of_threads(cf, conf);
-        }
-    }
-
-    if (conf->store && clcf->aio != NGX_HTTP_AIO_OFF) {
-        conf->without_aio = ngx_http_ezdfs_without_aio(cf, clcf);
-        if (conf->without_aio == NULL) {
-            return NGX_CONF_ERROR;
         }
     }
 
@@ -233,42 +223,6 @@ ngx_http_ezdfs_warn_of_threads(ngx_conf_t *cf, ngx_http_ezdfs_loc_conf_t *conf)
                   "build it again, or set \"aio threads\", or accept that by "
                   "\"ezdfs_threads off\" in %s:%ui",
                   conf->file_name, conf->line);
-}
-
-
-/*
- * A file in memory is sent and read in the event loop, whatever "aio" says of
- * the others.  The copy filter asks the location: there is one more of each,
- * that differs in "aio" alone.
- */
-
-static void **
-ngx_http_ezdfs_without_aio(ngx_conf_t *cf, ngx_http_core_loc_conf_t *clcf)
-{
-    void                      **loc_conf;
-    ngx_http_conf_ctx_t        *ctx;
-    ngx_http_core_loc_conf_t   *copy;
-
-    loc_conf = ngx_palloc(cf->pool, sizeof(void *) * ngx_http_max_module);
-    if (loc_conf == NULL) {
-        return NULL;
-    }
-
-    copy = ngx_palloc(cf->pool, sizeof(ngx_http_core_loc_conf_t));
-    if (copy == NULL) {
-        return NULL;
-    }
-
-    ctx = cf->ctx;
-
-    ngx_memcpy(loc_conf, ctx->loc_conf, sizeof(void *) * ngx_http_max_module);
-    loc_conf[ngx_http_core_module.ctx_index] = copy;
-
-    *copy = *clcf;
-    copy->loc_conf = loc_conf;
-    copy->aio = NGX_HTTP_AIO_OFF;
-
-    return loc_conf;
 }
 
 

@@ -32,7 +32,6 @@ typedef struct {
     ngx_http_ezdfs_store_t     *store;
     ngx_flag_t                  drafts;
     ngx_flag_t                  threads;
-    void                      **without_aio;    /* loc_conf, if "aio" is on */
 
     ngx_str_t                   name;       /* of the store, until merged */
     u_char                     *file_name;

@@ -30,7 +30,6 @@ ngx_http_ezdfs_send(ngx_http_request_t *r, ngx_http_ezdfs_ctx_t *ctx)
     ezdfs_file                 *file;
     ezdfs_http                  http;
     ngx_chain_t                 out;
-    ngx_http_ezdfs_loc_conf_t  *elcf;
 
     log = r->connection->log;
     log->action = "sending response to client";
@@ -66,12 +65,6 @@ ngx_http_ezdfs_send(ngx_http_request_t *r, ngx_http_ezdfs_ctx_t *ctx)
 
         if (ngx_http_ezdfs_name(ctx, &b->file->name) != NGX_OK) {
             return NGX_HTTP_INTERNAL_SERVER_ERROR;
-        }
-
-        elcf = ngx_http_get_module_loc_conf(r, ngx_http_ezdfs_module);
-
-        if (elcf->without_aio && ezdfs_file_in_memory(file)) {
-            r->loc_conf = elcf->without_aio;
         }
     }
 

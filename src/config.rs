@@ -59,7 +59,7 @@ vocabulary! {
     "max_connections" Some("4"), "Database connections of one process";
     "cache_size" Some("16m"), "Memory for cached rows of one process; 0: no cache";
     "cache_files" Some("1000"), "Files kept open by one process for cached rows, at most an eighth of its descriptors; 0: none";
-    "cache_content" Some("16m"), "Memory for copies of small files that one process serves often, each with a descriptor of its own; 0: none";
+    "cache_content" Some("16m"), "Memory for copies of small files that one process serves often; 0: none";
     "cache_ttl" Some("5s"), "How long a row is trusted without asking again; 0: ask always";
     "cache_negative_ttl" Some("1s"), "How long a missing row is trusted without asking again";
     "stale_if_error" Some("0"), "How long past its time a row is still used while the database is unavailable";

@@ -49,7 +49,7 @@ pub(crate) use alive::{Absence, Bare};
 pub(crate) use aside::{aside_for, is_aside, is_aside_for};
 pub(crate) use close::close_elsewhere;
 pub(crate) use examine::{Examined, RootIdentity, real_path};
-pub(crate) use memory::{in_memory, taken_in_memory};
+pub(crate) use memory::in_memory;
 #[cfg(feature = "cli")]
 pub(crate) use mounts::MountPlace;
 pub(crate) use mounts::Mounts;
@@ -202,8 +202,7 @@ impl Mount {
     }
 }
 
-/// How many files may be kept open beside those in use, and how many of them in
-/// memory too, which takes a second descriptor: together a quarter of what the
+/// How many files may be kept open beside those in use: an eighth of what the
 /// process may have.
 pub(crate) fn most_kept_open() -> usize {
     let (soft, _) = getrlimit(Resource::RLIMIT_NOFILE).unwrap_or((0, 0));

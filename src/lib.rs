@@ -53,4 +53,4 @@ pub use error::{Error, ErrorKind, Result};
 pub use metadata::{Area, FileInfo, MAX_MIME_LEN, MAX_MTIME};
 pub use mime::sniff;
 pub use name::{DirId, FileId, FileName, MAX_NAME_LEN, MAX_SEGMENT_LEN, NamePrefix, UrlPrefix};
-pub use store::{CreateOptions, Deleted, List, OpenFile, SharedFile, Store};
+pub use store::{CreateOptions, Deleted, Description, List, OpenFile, SharedFile, Store};

@@ -1,9 +1,10 @@
-//! What a web server may hand out: files that are open, and stay open as long as their
-//! rows are trusted, shared by those who ask for them, with the bytes of some in memory.
+//! What a web server may hand out: files that are open, or small ones in memory, kept as long
+//! as their rows are trusted, shared by those who ask for them.
 
-mod budget;
+mod description;
 mod flights;
 mod kept;
+mod memory;
 mod open;
 mod shared;
 
@@ -13,69 +14,90 @@ use std::time::{Duration, Instant};
 
 use crate::config::Options;
 use crate::error::Result;
+use crate::evicting::{evicting, evicting_by};
 use crate::files;
 use crate::lookup::Stamp;
 use crate::name::Key;
 
-use budget::Budget;
+pub use description::Description;
 pub(crate) use flights::Flight;
 use flights::Flights;
-use kept::Kept;
+use kept::{Entry, Kept};
+use memory::MemoryFile;
 pub use open::OpenFile;
 pub use shared::SharedFile;
 pub(crate) use shared::{CachedFile, READ_AHEAD};
 
-/// The open files of one process.
+/// The files of one process.
 #[derive(Debug)]
 pub(crate) struct Serving {
-    kept: Kept<Arc<CachedFile>>,
+    open: Kept<Arc<CachedFile>>,
+    /// All bytes of small ones that are asked for often.
+    memory: Kept<Arc<MemoryFile>>,
     /// Files being opened for those who share them.
     flights: Arc<Flights<SharedFile>>,
-    content_budget: Arc<Budget>,
     closes_idle: AtomicBool,
 }
 
 impl Serving {
-    /// `keeps`: whether any rows are trusted under which files could stay open.
+    /// `keeps`: whether any rows are trusted under which files could be kept.
     pub(crate) fn new(options: &Options, keeps: bool) -> Self {
-        let most = files::most_kept_open();
+        let most_open = options.cache_files.min(files::most_kept_open());
+        let (most_open, most_bytes) =
+            if keeps { (most_open, options.cache_content) } else { (0, 0) };
+        let in_memory =
+            evicting_by(|it: &Entry<Arc<MemoryFile>>| it.file.weight(), most_bytes, most_open);
         Serving {
-            kept: Kept::new(options, if keeps { most } else { 0 }),
+            open: Kept::new(evicting(most_open), options.cache_ttl),
+            memory: Kept::new(in_memory, options.cache_ttl),
             flights: Arc::new(Flights::new()),
-            content_budget: Arc::new(Budget::new(options.cache_content, most)),
             closes_idle: AtomicBool::new(false),
         }
     }
 
+    /// The file as it was opened under this reading of its row, where its bytes are in memory.
+    pub(crate) fn in_memory(&self, key: &Key, stamp: Stamp) -> Option<SharedFile> {
+        self.memory.get(key, stamp).filter(|file| file.is_good()).map(SharedFile::from)
+    }
+
     /// The file that was opened under this reading of its row, if it can be handed out
     /// once more, as far as can be told without reading it.
-    pub(crate) fn kept(&self, key: &Key, stamp: Stamp) -> Option<Arc<CachedFile>> {
-        self.kept.get(key, stamp).filter(|file| file.is_good())
+    pub(crate) fn kept_open(&self, key: &Key, stamp: Stamp) -> Option<Arc<CachedFile>> {
+        self.open.get(key, stamp).filter(|file| file.is_good())
     }
 
     /// Whether any file of this name is kept open.
-    pub(crate) fn holds(&self, key: &Key) -> bool {
-        self.kept.holds(key)
+    pub(crate) fn holds_open(&self, key: &Key) -> bool {
+        self.open.holds(key)
     }
 
     /// Keeps an open file; `opened_at` is when somebody set about opening it.
     pub(crate) fn keep(&self, key: Key, stamp: Stamp, opened_at: Instant, file: &SharedFile) {
-        self.kept.keep(key, stamp, opened_at, file.kept());
+        if let Some(open) = file.kept() {
+            self.open.keep(key, stamp, opened_at, Arc::clone(open));
+        }
     }
 
-    /// Closes what was opened under another reading of the row than this.
+    /// Keeps a file that is kept open in memory, if its bytes were read and there is room. It
+    /// stays open where only a look at it tells in time that another program has replaced it.
+    pub(crate) fn keep_in_memory(&self, key: Key, stamp: Stamp, file: &SharedFile) {
+        let Some((open, bytes)) = file.kept_and_read() else { return };
+        let stays_open = matches!(stamp, Stamp::Asked(_));
+        let copy = Arc::new(MemoryFile::new(open, bytes, stays_open));
+        if self.memory.has_room_for(copy.weight())
+            && let Some(opened_at) = self.open.opened_at(&key, |it| Arc::ptr_eq(it, open))
+        {
+            self.memory.keep(key, stamp, opened_at, copy);
+            if !stays_open {
+                self.open.drop(&key);
+            }
+        }
+    }
+
+    /// Drops what was opened under another reading of the row than this.
     pub(crate) fn keep_only(&self, key: &Key, stamp: Stamp) {
-        self.kept.keep_only(key, stamp);
-    }
-
-    /// Counts a use; what is used often is kept in memory, if there is room.
-    pub(crate) fn note_use(&self, file: &SharedFile) {
-        file.note_use(&self.content_budget);
-    }
-
-    /// Has the file's next users find it in memory, if there is room.
-    pub(crate) fn copy_to_memory(&self, file: &SharedFile) {
-        file.copy_to_memory(&self.content_budget);
+        self.open.keep_only(key, stamp);
+        self.memory.keep_only(key, stamp);
     }
 
     /// Joins those for whom the file of this key is being opened, or starts that. To be
@@ -100,7 +122,8 @@ impl Serving {
     /// Has a file opened anew, because it is being written.
     pub(crate) fn forget(&self, key: &Key) {
         self.flights.forget(key);
-        self.kept.drop(key);
+        self.open.drop(key);
+        self.memory.drop(key);
     }
 
     /// Whether the caller is to close what nobody asks for, from now on: nobody else does.
@@ -112,13 +135,14 @@ impl Serving {
         self.closes_idle.store(false, Ordering::SeqCst);
     }
 
-    /// Closes files that are not trusted any more; says whether any are left.
+    /// Drops files that are not trusted any more; says whether any are left.
     pub(crate) fn close_idle(&self, is_current: impl Fn(&Key, Stamp) -> bool) -> bool {
-        self.kept.drop_idle(is_current)
+        let any_open = self.open.drop_idle(&is_current);
+        self.memory.drop_idle(&is_current) || any_open
     }
 
     /// How long one is trusted.
     pub(crate) fn ttl(&self) -> Duration {
-        self.kept.ttl()
+        self.open.ttl()
     }
 }

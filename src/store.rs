@@ -39,7 +39,7 @@ use crate::runtime::{self, PerProcess};
 use crate::serve::Prefixes;
 use crate::serving::Serving;
 
-pub use crate::serving::{OpenFile, SharedFile};
+pub use crate::serving::{Description, OpenFile, SharedFile};
 pub use delete::Deleted;
 pub(crate) use delete::Removal;
 pub use list::List;

@@ -15,7 +15,7 @@ use crate::support::db::Backend;
 use crate::support::faults::injected;
 use crate::support::http::get;
 use crate::support::nginx::Nginx;
-use crate::support::process::{compiled, scratch, wait_for};
+use crate::support::process::{compiled, scratch};
 use crate::support::{Need, Result, Servers, Trials, built};
 
 /// What the code calls, and what the libraries below it may.
@@ -199,12 +199,6 @@ fn nginx(errno: Errno) -> Result {
                 );
             }
         }
-        // A copy in memory is to be had in either way.
-        let pid = nginx.worker_pids().into_iter().next().ok_or("no worker")?;
-        wait_for("a copy in memory", || {
-            assert_eq!(get(nginx.port(), &format!("/{}", names[0])).status, 200);
-            has_copy(pid)
-        })?;
         told(
             errno,
             "a system call of nginx is refused (EPERM)",
@@ -225,15 +219,6 @@ fn need_of_nginx(sandbox: &Sandbox) -> Result<String> {
     let key = sandbox.dir.path().join("quic.key");
     fs::write(&key, [b'k'; 32])?;
     Ok(format!("quic_host_key {};\n", key.display()))
-}
-
-fn has_copy(pid: u32) -> bool {
-    let open = fs::read_dir(format!("/proc/{pid}/fd")).into_iter().flatten().flatten();
-    let mut open = open.filter_map(|entry| fs::read_link(entry.path()).ok());
-    open.any(|file| {
-        let file = file.to_string_lossy();
-        file.contains("memfd:ezdfs") || file.starts_with("/dev/shm/.ezdfs-")
-    })
 }
 
 const PHP: &str = r"

@@ -1,5 +1,4 @@
-//! Files that lie in memory alone: who sends them waits for no mount, and the
-//! kernel need not copy them.
+//! Descriptors of files that lie in memory alone, for who cannot do with bytes.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -11,7 +10,6 @@ use nix::sys::statfs::{TMPFS_MAGIC, fstatfs};
 use nix::unistd::unlink;
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
 use rustix::io::Errno;
-use rustix::param::page_size;
 
 use super::optional::{Optional, may_be_refusal};
 use super::stage::reserved_name;
@@ -40,11 +38,6 @@ pub(crate) fn in_memory(bytes: &[u8]) -> Option<File> {
             None
         }
     }
-}
-
-/// How much memory such a file takes, in bytes.
-pub(crate) fn taken_in_memory(bytes: usize) -> u64 {
-    bytes.next_multiple_of(page_size()) as u64
 }
 
 /// `None` where there are no such files.
@@ -103,12 +96,5 @@ mod tests {
             assert_eq!(file.read_at(&mut read, 0).expect("read it"), 5);
             assert_eq!(&read[..5], b"bytes");
         }
-    }
-
-    #[test]
-    fn whole_pages_are_taken() {
-        let page = page_size();
-        let taken = [0, 1, page, page + 1].map(taken_in_memory);
-        assert_eq!(taken, [0, 1, 1, 2].map(|pages| pages * page as u64));
     }
 }

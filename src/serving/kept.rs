@@ -1,35 +1,40 @@
-//! Files that stay open.
+//! Files that are kept, open or in memory.
 //!
-//! A descriptor is trusted as long as the row under which it was opened, and closed soon
+//! One is trusted as long as the row under which it was opened, and dropped soon
 //! after; where that row is the table's, which may have changed, no longer than `cache_ttl`
 //! from when it was opened.
 
 use std::time::{Duration, Instant};
 
-use crate::config::Options;
-use crate::evicting::{Evicting, evicting};
+use crate::evicting::Evicting;
 use crate::lookup::Stamp;
 use crate::name::Key;
 
+/// A file that is kept.
 #[derive(Debug, Clone)]
-struct Entry<F> {
-    file: F,
+pub(super) struct Entry<F> {
+    pub(super) file: F,
     /// The reading of the row under which it was opened.
     stamp: Stamp,
     opened_at: Instant,
 }
 
-/// The open files of one process; `F` is one.
+/// The files of one process; `F` is one.
 pub(super) struct Kept<F> {
-    /// `None` where the options switch it off.
+    /// `None` where none is to be kept.
     files: Option<Evicting<Entry<F>>>,
     ttl: Duration,
 }
 
 impl<F: Clone> Kept<F> {
-    /// Keeps at most so many, whatever the options say.
-    pub(super) fn new(options: &Options, most: usize) -> Self {
-        Kept { files: evicting(options.cache_files.min(most)), ttl: options.cache_ttl }
+    /// Keeps what this has room for, `ttl` at most where the table has said that it is there.
+    pub(super) fn new(files: Option<Evicting<Entry<F>>>, ttl: Duration) -> Self {
+        Kept { files, ttl }
+    }
+
+    /// Whether it would not have to let go of all others for one of this weight.
+    pub(super) fn has_room_for(&self, weight: u64) -> bool {
+        self.files.as_ref().is_some_and(|files| weight <= files.capacity() / 2)
     }
 
     /// The file that was opened under this reading of its row, recently enough:
@@ -40,16 +45,22 @@ impl<F: Clone> Kept<F> {
         (kept.stamp == stamp && self.is_young(&kept)).then_some(kept.file)
     }
 
-    /// Whether any file of this name is kept open.
+    /// Whether any file of this name is kept.
     pub(super) fn holds(&self, key: &Key) -> bool {
         self.files.as_ref().is_some_and(|files| files.contains_key(key))
     }
 
-    /// Keeps an open file; `opened_at` is when somebody set about opening it.
+    /// Keeps a file; `opened_at` is when somebody set about opening it.
     pub(super) fn keep(&self, key: Key, stamp: Stamp, opened_at: Instant, file: F) {
         if let Some(files) = &self.files {
             files.insert(key, Entry { file, stamp, opened_at });
         }
+    }
+
+    /// When the file was opened, if it is this one that is kept.
+    pub(super) fn opened_at(&self, key: &Key, is_this: impl FnOnce(&F) -> bool) -> Option<Instant> {
+        let kept = self.files.as_ref()?.peek(key)?;
+        is_this(&kept.file).then_some(kept.opened_at)
     }
 
     pub(super) fn drop(&self, key: &Key) {
@@ -99,24 +110,24 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
+    use crate::evicting::evicting;
     use crate::lookup::{Asked, Version};
 
+    const LONG: Duration = Duration::from_secs(5);
+    const SHORT: Duration = Duration::from_millis(1);
     const KEY: Key = [2; 16];
     const FIRST: Stamp = Stamp::Asked(Asked::at(1));
     const SECOND: Stamp = Stamp::Asked(Asked::at(2));
 
-    fn kept(ttl: &str) -> (Kept<Arc<str>>, Arc<str>) {
-        let mut options = Options::builder();
-        options.set("dsn", "sqlite:/x").unwrap().set("root", "/").unwrap();
-        options.set("cache_ttl", ttl).unwrap();
-        let (kept, file) = (Kept::new(&options.build().unwrap(), 100), Arc::<str>::from("open"));
+    fn kept(ttl: Duration) -> (Kept<Arc<str>>, Arc<str>) {
+        let (kept, file) = (Kept::new(evicting(100), ttl), Arc::<str>::from("open"));
         kept.keep(KEY, FIRST, Instant::now(), Arc::clone(&file));
         (kept, file)
     }
 
     #[test]
     fn a_file_goes_with_its_row() {
-        let (kept, file) = kept("5s");
+        let (kept, file) = kept(LONG);
         kept.keep_only(&KEY, FIRST);
         assert!(kept.get(&KEY, FIRST).is_some());
         assert!(kept.get(&KEY, SECOND).is_none());
@@ -129,19 +140,19 @@ mod tests {
 
     #[test]
     fn files_that_nobody_asks_for_are_closed() {
-        for (ttl, pause, is_current) in [("1ms", 10, true), ("5s", 0, false)] {
+        for (ttl, pause, is_current) in [(SHORT, 10, true), (LONG, 0, false)] {
             let (kept, file) = kept(ttl);
             std::thread::sleep(Duration::from_millis(pause));
             assert!(!kept.drop_idle(|_, _| is_current));
             assert_eq!(Arc::strong_count(&file), 1);
         }
-        let (kept, _) = kept("5s");
+        let (kept, _) = kept(LONG);
         assert!(kept.drop_idle(|_, stamp| stamp == FIRST));
     }
 
     #[test]
     fn a_file_that_cannot_be_opened_again_has_its_time_and_no_more() {
-        let (kept, _) = kept("1ms");
+        let (kept, _) = kept(SHORT);
         std::thread::sleep(Duration::from_millis(10));
         // Its row is the same as ever.
         assert!(kept.get(&KEY, FIRST).is_none());
@@ -149,7 +160,7 @@ mod tests {
 
     #[test]
     fn what_the_replica_vouches_for_stays_open() {
-        let (kept, file) = kept("1ms");
+        let (kept, file) = kept(SHORT);
         let stamp = |number| Stamp::Replicated(Version { scan: 1, number });
         kept.keep(KEY, stamp(1), Instant::now(), file);
         std::thread::sleep(Duration::from_millis(10));

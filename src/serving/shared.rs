@@ -1,14 +1,13 @@
-//! Open files that several requests share.
+//! Files that several requests share.
 
-use std::fs::File;
 use std::ops::Deref;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::FileExt;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
-use std::sync::{Arc, OnceLock};
 
-use super::OpenFile;
-use super::budget::{Budget, Grant};
+use super::memory::MemoryFile;
+use super::{Description, OpenFile};
 use crate::files::{self, Ahead};
 
 /// What is read of a file before a web server gets it: all of most pictures, so
@@ -19,115 +18,122 @@ pub(crate) const READ_AHEAD: Ahead = Ahead { bytes: 128 << 10, whole: 64 << 10 }
 /// A file that is asked for so often while it is kept open is worth its memory.
 const OFTEN: u32 = 4;
 
-/// An open file that several may use at once, who therefore read it at offsets
-/// of their own (`pread`, `sendfile`).
+/// A file that several may use at once, who therefore read it at offsets of their own
+/// (`pread`, `sendfile`): open, or in memory.
 ///
 /// Dropping it never blocks, even where closing does.
 #[derive(Debug, Clone)]
-pub struct SharedFile {
-    kept: Arc<CachedFile>,
-    /// Where they were read for this use alone.
-    bytes: Option<Arc<Vec<u8>>>,
+pub struct SharedFile(Source);
+
+#[derive(Debug, Clone)]
+enum Source {
+    Open {
+        file: Arc<CachedFile>,
+        /// Where they were read for this use alone.
+        bytes: Option<Arc<Vec<u8>>>,
+    },
+    Memory(Arc<MemoryFile>),
 }
 
 impl SharedFile {
-    /// All its bytes, where they were read for this use. What is small and was
+    /// All its bytes, where they are in memory or were read for this use. What is small and was
     /// asked for with waiting allowed has them.
     pub fn content(&self) -> Option<&[u8]> {
-        self.bytes.as_ref().map(|bytes| bytes.as_slice())
+        match &self.0 {
+            Source::Open { bytes, .. } => bytes.as_ref().map(|bytes| bytes.as_slice()),
+            Source::Memory(copy) => Some(&copy.bytes),
+        }
     }
 
-    /// Whether the descriptor is that of a file in memory: no mount is waited for.
+    /// Whether it is in memory: no mount is waited for.
     pub fn is_in_memory(&self) -> bool {
-        self.kept.is_in_memory()
+        matches!(self.0, Source::Memory(_))
     }
 
-    /// What its bytes are read from, at offsets of one's own.
-    pub fn descriptor(&self) -> BorrowedFd<'_> {
-        let in_memory = self.kept.in_memory.get().map(|(file, _)| file);
-        in_memory.unwrap_or(&self.file).as_fd()
+    /// What its bytes can be read from, at offsets of one's own. `None` where they are in memory
+    /// and the system refuses a descriptor for them: [`SharedFile::content`] has them.
+    pub fn descriptor(&self) -> Option<BorrowedFd<'_>> {
+        match &self.0 {
+            Source::Open { file, .. } => Some(file.open().file.as_fd()),
+            Source::Memory(copy) => copy.descriptor(),
+        }
     }
 
     /// Says that reading it went wrong: who asks for it next gets a new one. What is in memory
     /// cannot have been the reason, and stays.
     pub fn distrust(&self) {
-        if self.bytes.is_none() && !self.is_in_memory() {
-            self.kept.distrusted.store(true, Ordering::Relaxed);
+        if let Source::Open { file, bytes: None } = &self.0 {
+            file.distrusted.store(true, Ordering::Relaxed);
         }
     }
 
-    pub(super) fn kept(&self) -> Arc<CachedFile> {
-        Arc::clone(&self.kept)
-    }
-
-    /// Counts a use; what is used often is kept in memory, if there is room.
-    pub(super) fn note_use(&self, budget: &Arc<Budget>) {
-        if self.kept.uses.fetch_add(1, Ordering::Relaxed) >= OFTEN {
-            self.copy_to_memory(budget);
+    /// The open file, where it is not in memory.
+    pub(super) fn kept(&self) -> Option<&Arc<CachedFile>> {
+        match &self.0 {
+            Source::Open { file, .. } => Some(file),
+            Source::Memory(_) => None,
         }
     }
 
-    /// Has the file's next users find it in memory, if there is room.
-    pub(super) fn copy_to_memory(&self, budget: &Arc<Budget>) {
-        if let Some(bytes) = &self.bytes
-            && !self.kept.is_in_memory()
-            && let Some(grant) = budget.grant(files::taken_in_memory(bytes.len()))
-            && let Some(file) = files::in_memory(bytes)
-        {
-            // Somebody else may have done it.
-            let _ = self.kept.in_memory.set((file, grant));
+    /// The same, with all its bytes, where they were read.
+    pub(super) fn kept_and_read(&self) -> Option<(&Arc<CachedFile>, &Arc<Vec<u8>>)> {
+        match &self.0 {
+            Source::Open { file, bytes: Some(bytes) } => Some((file, bytes)),
+            _ => None,
         }
     }
 }
 
 impl Deref for SharedFile {
-    type Target = OpenFile;
+    type Target = Description;
 
-    fn deref(&self) -> &OpenFile {
-        self.kept.open()
+    fn deref(&self) -> &Description {
+        match &self.0 {
+            Source::Open { file, .. } => file.description(),
+            Source::Memory(copy) => &copy.description,
+        }
     }
 }
 
 impl From<OpenFile> for SharedFile {
     fn from(mut file: OpenFile) -> Self {
         let bytes = file.take_content().map(Arc::new);
-        SharedFile { kept: Arc::new(CachedFile::new(file)), bytes }
+        SharedFile(Source::Open { file: Arc::new(CachedFile::new(file)), bytes })
     }
 }
 
 impl From<Arc<CachedFile>> for SharedFile {
-    fn from(kept: Arc<CachedFile>) -> Self {
-        SharedFile { kept, bytes: None }
+    fn from(file: Arc<CachedFile>) -> Self {
+        SharedFile(Source::Open { file, bytes: None })
     }
 }
 
-/// What the cache has of a file.
+impl From<Arc<MemoryFile>> for SharedFile {
+    fn from(copy: Arc<MemoryFile>) -> Self {
+        SharedFile(Source::Memory(copy))
+    }
+}
+
+/// An open file that is kept.
 #[derive(Debug)]
 pub(crate) struct CachedFile {
     /// `None` when it is dropped.
     open: Option<OpenFile>,
-    /// All its bytes once more.
-    in_memory: OnceLock<(File, Grant)>,
     uses: AtomicU32,
     distrusted: AtomicBool,
 }
 
 impl CachedFile {
     fn new(open: OpenFile) -> Self {
-        CachedFile {
-            open: Some(open),
-            in_memory: OnceLock::new(),
-            uses: AtomicU32::new(0),
-            distrusted: AtomicBool::new(false),
-        }
+        CachedFile { open: Some(open), uses: AtomicU32::new(0), distrusted: AtomicBool::new(false) }
     }
 
     fn open(&self) -> &OpenFile {
         self.open.as_ref().expect("is there until it is dropped")
     }
 
-    pub(crate) fn is_in_memory(&self) -> bool {
-        self.in_memory.get().is_some()
+    pub(super) fn description(&self) -> &Description {
+        &self.open().description
     }
 
     /// Whether it can be handed out once more, as far as can be told without
@@ -136,23 +142,28 @@ impl CachedFile {
         !self.distrusted.load(Ordering::Relaxed) && self.open().is_unchanged()
     }
 
+    /// Counts a use; whether there were many already.
+    pub(crate) fn is_used_often(&self) -> bool {
+        self.uses.fetch_add(1, Ordering::Relaxed) >= OFTEN
+    }
+
     /// Whether its first byte can be read. Blocks on the mount.
     pub(crate) fn is_readable(&self) -> bool {
-        let OpenFile { file, size, .. } = self.open();
-        *size == 0 || file.read_at(&mut [0], 0).is_ok_and(|count| count == 1)
+        let open = self.open();
+        open.size == 0 || open.file.read_at(&mut [0], 0).is_ok_and(|count| count == 1)
     }
 
     /// Hands it out once more, with its bytes if it is small; `None` where it
     /// cannot be read any more. Blocks on the mount.
     pub(crate) fn read(self: &Arc<Self>) -> Option<SharedFile> {
-        let OpenFile { file, size, .. } = self.open();
-        let Some(size) = READ_AHEAD.all_of(*size) else {
+        let open = self.open();
+        let Some(size) = READ_AHEAD.all_of(open.size) else {
             return self.is_readable().then(|| Arc::clone(self).into());
         };
         let mut bytes = vec![0; size];
-        file.read_exact_at(&mut bytes, 0).ok()?;
-        let bytes = Some(Arc::new(bytes));
-        self.open().is_unchanged().then(|| SharedFile { kept: Arc::clone(self), bytes })
+        open.file.read_exact_at(&mut bytes, 0).ok()?;
+        let (file, bytes) = (Arc::clone(self), Some(Arc::new(bytes)));
+        open.is_unchanged().then_some(SharedFile(Source::Open { file, bytes }))
     }
 }
 

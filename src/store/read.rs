@@ -112,7 +112,8 @@ impl Process {
     ) -> Result<(OpenFile, Stamp)> {
         let missing = || Error::not_found("open", id.as_str());
         let mut row = (facts.ok_or_else(missing)?, stamp);
-        let opened = match self.open_file(id, self.serving.holds(&name.digest()), ahead).await {
+        let opened = match self.open_file(id, self.serving.holds_open(&name.digest()), ahead).await
+        {
             Err(error) if is_no_file(&error) => {
                 let again = Box::pin(self.open_once_visible(id, name, row, ahead, error));
                 let (found, opened) = again.await?;

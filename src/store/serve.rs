@@ -6,17 +6,17 @@ use std::time::{Duration, Instant};
 use super::read::may_be_later;
 use super::{Process, Store};
 use crate::error::{Error, ErrorKind, Result};
-use crate::lookup::{Facts, Hit};
+use crate::lookup::{Facts, Hit, Stamp};
 use crate::name::{FileId, FileName, Key};
 use crate::runtime;
 use crate::serve::{self, Request};
-use crate::serving::{OpenFile, READ_AHEAD, SharedFile};
+use crate::serving::{CachedFile, OpenFile, READ_AHEAD, SharedFile};
 
 /// How often it is looked what can be closed, at most.
 const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// How to find out that a kept file cannot be read any more, before anything
-/// has been sent. What is in memory needs no trial.
+/// has been sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[cfg_attr(not(feature = "capi"), expect(dead_code))]
 pub(crate) enum Trial {
@@ -61,24 +61,41 @@ impl Process {
             if hit.facts.is_none() {
                 continue;
             }
-            let Some(kept) = self.serving.kept(&key, hit.stamp) else {
-                return self.open_at_once(id, key, hit).map(Ok);
+            let file = match self.serving.in_memory(&key, hit.stamp) {
+                Some(file) => file,
+                None => {
+                    let Some(kept) = self.serving.kept_open(&key, hit.stamp) else {
+                        return self.open_at_once(id, key, hit).map(Ok);
+                    };
+                    self.tried(key, hit.stamp, kept, trial)?
+                }
             };
-            let is_good = match trial {
-                _ if kept.is_in_memory() => true,
-                Trial::None => true,
-                Trial::Here => kept.is_readable(),
-                Trial::Elsewhere => false,
-            };
-            if !is_good {
-                return None;
-            }
             if hit.is_ageing {
                 self.refresh(key, id);
             }
-            return Some(Ok(kept.into()));
+            return Some(Ok(file));
         }
         ids.first().map(|id| Err(Error::not_found("open", id.as_str())))
+    }
+
+    /// A kept file, if it can be read, as far as that is to be tried here.
+    fn tried(
+        &self,
+        key: Key,
+        stamp: Stamp,
+        kept: Arc<CachedFile>,
+        trial: Trial,
+    ) -> Option<SharedFile> {
+        match trial {
+            Trial::None => Some(kept.into()),
+            Trial::Elsewhere => None,
+            Trial::Here if kept.is_used_often() => {
+                let file = kept.read()?;
+                self.serving.keep_in_memory(key, stamp, &file);
+                Some(file)
+            }
+            Trial::Here => kept.is_readable().then(|| kept.into()),
+        }
     }
 
     /// Opens the file of a row that is known, where that waits for nothing.
@@ -100,10 +117,13 @@ impl Process {
     /// can be read.
     async fn kept_and_read(self: &Arc<Self>, key: Key, id: &FileId) -> Result<Option<SharedFile>> {
         let Some(hit) = self.lookup.known(&key) else { return Ok(None) };
-        let Some(kept) = self.serving.kept(&key, hit.stamp) else { return Ok(None) };
+        let Some(kept) = self.serving.kept_open(&key, hit.stamp) else { return Ok(None) };
+        let is_used_often = kept.is_used_often();
         let file = self.gate.run("read", move |_| Ok(kept.read())).await?;
         if let Some(file) = &file {
-            self.serving.note_use(file);
+            if is_used_often {
+                self.serving.keep_in_memory(key, hit.stamp, file);
+            }
             if hit.is_ageing {
                 self.refresh(key, id);
             }
@@ -181,10 +201,10 @@ impl Process {
         let opened_at = Instant::now();
         let (file, stamp) = self.open_row(id, &name, row, READ_AHEAD).await?;
         let file = SharedFile::from(file);
-        if ahead {
-            self.serving.copy_to_memory(&file);
-        }
         self.serving.keep(key, stamp, opened_at, &file);
+        if ahead {
+            self.serving.keep_in_memory(key, stamp, &file);
+        }
         self.close_idle_files();
         Ok(file)
     }
@@ -229,7 +249,7 @@ mod tests {
     use crate::mount::tests::store;
 
     #[test]
-    fn what_nothing_waits_for_is_known_at_once() {
+    fn what_nothing_waits_for_is_known() {
         let place = tempfile::tempdir().unwrap();
         let store = store(place.path(), "5s");
         let id = FileId::parse("images/a").unwrap();

@@ -9,7 +9,7 @@ use std::time::SystemTime;
 use super::ending::Ending;
 use super::trash::Disposal;
 use super::writing::{EmptyRoot, Source, Written};
-use super::{OpenFile, Process, Store};
+use super::{Description, OpenFile, Process, Store};
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::{Mount, TIME_IS_TAKEN};
 use crate::index::{Begun, Locks, Renamed};
@@ -101,9 +101,9 @@ impl Store {
         while !attempts.are_over() {
             let source = runtime::block_on(async { process.open(from).await })?;
             if from == to {
-                return Ok(source.info);
+                return Ok(source.description.info);
             }
-            let OpenFile { file, size, info, .. } = source;
+            let OpenFile { file, description: Description { size, info, .. }, .. } = source;
             let written = process.write(to, Source::File(file), Some(size), EmptyRoot::AskTable)?;
             let write = Write {
                 name: new_name.clone(),
