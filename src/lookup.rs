@@ -81,6 +81,18 @@ impl Lookup {
         self.hit(key, self.word(key))
     }
 
+    /// The same; `None` where the row is to be found next, by which the table is asked.
+    pub(crate) fn known_at_once(&self, key: &Key) -> Option<Hit> {
+        match self.word(key) {
+            Word::Unconfirmed if !self.will_confirm() => Some(self.absent()),
+            word => self.hit(key, word),
+        }
+    }
+
+    fn will_confirm(&self) -> bool {
+        self.replica.as_ref().is_some_and(Consulted::will_confirm)
+    }
+
     /// What counts of what the replica says.
     fn word(&self, key: &Key) -> Word {
         self.replica.as_ref().map_or(Word::Nothing, |replica| replica.ask(key))
@@ -89,7 +101,6 @@ impl Lookup {
     fn hit(&self, key: &Key, word: Word) -> Option<Hit> {
         match word {
             Word::Row(known) => Some(Hit::replicated(known)),
-            Word::Absent => Some(self.absent()),
             Word::Unconfirmed => None,
             Word::Nothing => self.rows.get(key),
         }

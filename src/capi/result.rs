@@ -1,6 +1,7 @@
 //! Results, error detail, and the guard that every function runs under.
 
 use std::ffi::c_char;
+use std::fmt::{self, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use crate::error::{Error, ErrorKind, Result};
@@ -87,9 +88,34 @@ impl ezdfs_error {
             os_errno: error.os_errno(),
             message: [0; 512],
         };
-        let text = format!("{error:#}").replace(|c: char| c.is_control(), " ");
-        fill(&mut filled.message, &text);
+        // A message that is cut is one that does not fit.
+        let _ = write!(Message { field: &mut filled.message, len: 0 }, "{error:#}");
         filled
+    }
+}
+
+/// A fixed field that is written to as a text: without control characters, cut between
+/// characters, NUL-terminated. A web server has one of these for each 404.
+struct Message<'a> {
+    field: &'a mut [c_char; 512],
+    len: usize,
+}
+
+impl fmt::Write for Message<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        for c in text.chars() {
+            let c = if c.is_control() { ' ' } else { c };
+            let mut bytes = [0; 4];
+            let bytes = c.encode_utf8(&mut bytes).as_bytes();
+            // One byte is that of the NUL, which is there.
+            let rest = &mut self.field[self.len..511];
+            let target = rest.get_mut(..bytes.len()).ok_or(fmt::Error)?;
+            for (target, byte) in target.iter_mut().zip(bytes) {
+                *target = byte.cast_signed();
+            }
+            self.len += bytes.len();
+        }
+        Ok(())
     }
 }
 
@@ -205,5 +231,12 @@ mod tests {
         let mut field = [1; 8];
         fill(&mut field, "aaaaaaéé");
         assert_eq!(field[6], 0);
+
+        let subject = format!("a\n{}é", "b".repeat(510 - "open \"a\\n\": ".len()));
+        let error = ezdfs_error::from_error(&Error::new(ErrorKind::Storage, "open", "a", subject));
+        // SAFETY: it is terminated, also when it is cut.
+        let message = unsafe { CStr::from_ptr(error.message.as_ptr()) }.to_str();
+        let message = message.expect("cut between characters");
+        assert!(message.len() > 500 && message.contains("a b"), "{message}");
     }
 }

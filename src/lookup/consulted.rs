@@ -13,8 +13,6 @@ use crate::name::Key;
 pub(super) enum Word {
     /// There is this row.
     Row(Known),
-    /// There is none.
-    Absent,
     /// None is known, which the table is to confirm.
     Unconfirmed,
     /// It says nothing that counts.
@@ -60,12 +58,17 @@ impl Consulted {
                 self.can_be_used();
                 match usable {
                     Answer::Known(known) => Word::Row(known),
-                    Answer::Unknown if self.confirms.is_spent() => Word::Absent,
                     Answer::Unknown => Word::Unconfirmed,
                     Answer::AskDatabase | Answer::Unusable(_) => Word::Nothing,
                 }
             }
         }
+    }
+
+    /// Whether the table may be asked, once, by who then takes leave by
+    /// [`Consulted::may_confirm`].
+    pub(super) fn will_confirm(&self) -> bool {
+        self.confirms.set_aside()
     }
 
     /// Whether the table may be asked, once, whether what it says is so still. Not what it said

@@ -50,7 +50,8 @@ impl Store {
     pub fn stat(&self, id: &FileId) -> Result<FileInfo> {
         let process = self.process()?;
         // What is remembered is worth no detour by the runtime.
-        if let Some(Hit { facts, .. }) = process.lookup.known(&process.name_prefix.key(id)?) {
+        if let Some(Hit { facts, .. }) = process.lookup.known_at_once(&process.name_prefix.key(id)?)
+        {
             let facts = facts.ok_or_else(|| Error::not_found("stat", id.as_str()))?;
             return Ok(facts.info(id.clone()));
         }

@@ -57,7 +57,7 @@ impl Process {
         }
         for id in ids {
             let key = self.name_prefix.key(id).ok()?;
-            let hit = self.lookup.known(&key)?;
+            let hit = self.lookup.known_at_once(&key)?;
             if hit.facts.is_none() {
                 continue;
             }
@@ -249,7 +249,7 @@ mod tests {
     use crate::mount::tests::store;
 
     #[test]
-    fn what_nothing_waits_for_is_known() {
+    fn what_nothing_waits_for_is_known_at_once() {
         let place = tempfile::tempdir().unwrap();
         let store = store(place.path(), "5s");
         let id = FileId::parse("images/a").unwrap();
