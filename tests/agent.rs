@@ -42,6 +42,7 @@ pub(crate) fn register(trials: &mut Trials) {
     group.per_server("it_repairs_what_no_change_tells", untold);
     group.per_database("it_waits_for_a_change_log", no_log);
     group.add("there_is_one", second);
+    group.add("it_reads_a_table_anew_that_has_become_many_times_larger", outgrown);
     group.add("systemd_hears_of_it", systemd);
     readers::register(&mut group);
     numbers::register(&mut group);
@@ -264,6 +265,22 @@ fn untold(db: TestDb) {
     until("they are there", || status(&cli)["rows"] == 10);
     is_true(&cli, 10);
     assert_eq!(status(&cli)["repaired"], 30);
+}
+
+fn outgrown(_: &Servers) {
+    const MORE: usize = 33_000;
+    let cli = site(None);
+    fill(&cli, 0..10);
+    let mut agent = Running::start(&cli, &[]);
+    is_usable(&cli);
+    cli.sql(&format!(
+        "INSERT INTO ezdfsfile (name_hash, name, name_trunk, mtime, size, scope, datatype) \
+         WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {MORE}) \
+         SELECT LOWER(HEX(RANDOMBLOB(16))), i, i, 1500000000, i, 'image', 'image/png' FROM n"
+    ));
+    agent.until_told("many times larger");
+    is_usable(&cli);
+    is_true(&cli, 10 + MORE);
 }
 
 fn no_log(db: TestDb) {

@@ -14,7 +14,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::feed::replica::{Batch, Identity, Part, State, Writer, key_of, now};
+use crate::feed::replica::{
+    Batch, Buckets, Identity, Part, State, Writer, guessed_rows, key_of, now,
+};
 use crate::feed::{Follower, Position};
 use crate::index::{Change, FeedState, Index, MOST_GAPS, PAGE, Polled};
 use crate::random;
@@ -197,6 +199,9 @@ impl<'a> Agent<'a> {
             self.look_at_feed(report)?;
         }
         self.poll(report)?;
+        if self.state.is_complete && self.state.buckets.are_too_few_for(self.state.rows) {
+            self.begin("reads the table anew: it has become many times larger", report)?;
+        }
         while self.scan.as_mut().is_some_and(|scan| scan.pace.is_due()) {
             self.scan_page(report)?;
             if Instant::now() >= until {
@@ -356,7 +361,14 @@ impl<'a> Agent<'a> {
         let (part, is_last) = (scan.part.clone(), scan.after.is_none());
         if is_last || part.to.is_some() {
             scan.part.after = part.to;
-            self.write(None, |batch, _| batch.put_part(&part, &rows).map(drop))?;
+            let buckets = part.after.is_none().then(|| {
+                let guessed = part.to.map_or(0, |last| guessed_rows(rows.len(), &last));
+                Buckets::for_rows(guessed.max(rows.len() as u64).max(self.state.rows))
+            });
+            self.write(None, |batch, _| {
+                buckets.map_or(Ok(()), |buckets| batch.store_in(buckets))?;
+                batch.put_part(&part, &rows).map(drop)
+            })?;
         }
         if is_last {
             self.scan = None;

@@ -39,6 +39,8 @@ use crate::name::Key;
 #[cfg(feature = "cli")]
 pub(crate) use batch::Batch;
 #[cfg(feature = "cli")]
+pub(crate) use bucket::{Buckets, guessed_rows};
+#[cfg(feature = "cli")]
 pub(crate) use header::State;
 #[cfg(feature = "cli")]
 pub(crate) use making::{agent_of, request_rebuild};
@@ -105,8 +107,11 @@ impl Part {
         self.after.is_none_or(|after| *key > after) && self.to.is_none_or(|to| *key <= to)
     }
 
-    fn reaches(&self, bucket: [u8; 2]) -> bool {
-        self.to.is_none_or(|to| bucket <= bucket::of(&to))
+    /// The numbers of the buckets that it is in, the first and the last.
+    fn reach(&self, buckets: Buckets) -> (u32, u32) {
+        let first = self.after.as_ref().map_or(0, |after| buckets.of(after));
+        let last = self.to.as_ref().map_or(buckets.last(), |to| buckets.of(to));
+        (first, last)
     }
 }
 

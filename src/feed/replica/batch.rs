@@ -9,7 +9,7 @@ use heed::{Env, RwTxn, WithoutTls};
 use serde::Serialize;
 
 use super::Part;
-use super::bucket::{self, Entry, UNTOLD};
+use super::bucket::{self, Buckets, Entry, Name, UNTOLD};
 use super::header::{HEARD_AT, POSITION, STATE, State};
 use super::making::{Table, failed, of_lmdb};
 use crate::error::Result;
@@ -29,6 +29,10 @@ pub(crate) struct Batch<'w> {
     pub(super) known_kinds: &'w mut HashMap<Kind, u16>,
     /// Those that this batch was the first to meet: if it is given up, they are, too.
     pub(super) new_kinds: HashMap<Kind, u16>,
+    pub(super) buckets: Buckets,
+    pub(super) known_buckets: &'w mut Buckets,
+    /// Whether it holds only what this batch has put there.
+    pub(super) is_emptied: bool,
     pub(super) more_rows: i64,
     pub(super) env: &'w Env<WithoutTls>,
     pub(super) data: &'w File,
@@ -73,40 +77,57 @@ impl Batch<'_> {
     /// Has the rows of a part of the table, in the order of their keys, as they are now.
     /// Rows that are the same keep the number of their last change. Says how many were not.
     pub(crate) fn put_part(&mut self, part: &Part, rows: &[(Key, Row)]) -> Result<u64> {
-        let mut groups = rows.chunk_by(|(one, _), (other, _)| bucket::of(one) == bucket::of(other));
+        let buckets = self.buckets;
+        let mut groups = rows.chunk_by(|(one, _), (other, _)| buckets.of(one) == buckets.of(other));
         let mut group = groups.next();
-        let mut from = part.after.as_ref().map(bucket::of).or(Some([0, 0]));
+        let (mut from, last) = part.reach(buckets);
         let mut changed = 0;
-        while let Some(at) = from {
-            let stored = self.next_bucket(at)?.filter(|it| part.reaches(*it));
-            let given = group.map(|group| bucket::of(&group[0].0));
-            let Some(name) = stored.into_iter().chain(given).min() else { break };
-            let rows = if given == Some(name) { group.unwrap_or_default() } else { &[] };
-            changed += self.put_bucket(name, part, rows)?;
-            if given == Some(name) {
+        loop {
+            let stored = self.next_bucket(from)?.filter(|it| *it <= last);
+            let given = group.map(|group| buckets.of(&group[0].0));
+            let Some(number) = stored.into_iter().chain(given).min() else { return Ok(changed) };
+            let rows = if given == Some(number) { group.unwrap_or_default() } else { &[] };
+            changed += self.put_bucket(number, part, rows)?;
+            if given == Some(number) {
                 group = groups.next();
             }
-            from = u16::from_be_bytes(name).checked_add(1).map(u16::to_be_bytes);
+            from = number + 1;
         }
-        Ok(changed)
+    }
+
+    /// Has rows stored in these buckets from now on; what is stored in others is gone.
+    pub(crate) fn store_in(&mut self, buckets: Buckets) -> Result<()> {
+        if buckets == self.buckets {
+            return Ok(());
+        }
+        let failed = |error| of_lmdb("write", self.path, error);
+        self.rows.clear(&mut self.transaction).map_err(failed)?;
+        (self.buckets, self.is_emptied, self.more_rows) = (buckets, true, 0);
+        Ok(())
     }
 
     /// The first bucket that is stored at or after this one.
-    fn next_bucket(&self, at: [u8; 2]) -> Result<Option<[u8; 2]>> {
-        let next = self.rows.get_greater_than_or_equal_to(&self.transaction, &at);
+    fn next_bucket(&self, at: u32) -> Result<Option<u32>> {
+        if at > self.buckets.last() {
+            return Ok(None);
+        }
+        let next = self.rows.get_greater_than_or_equal_to(&self.transaction, &Buckets::name(at));
         let next = next.map_err(|error| of_lmdb("read", self.path, error))?;
-        next.map(|(name, _)| name.try_into())
+        next.map(|(name, _)| Name::try_from(name).map(Buckets::number))
             .transpose()
             .map_err(|_| failed("read", self.path, io::Error::other("it has a bad bucket")))
     }
 
     /// Has one bucket, as far as it is in the part, as these rows are.
-    fn put_bucket(&mut self, name: [u8; 2], part: &Part, rows: &[(Key, Row)]) -> Result<u64> {
+    fn put_bucket(&mut self, number: u32, part: &Part, rows: &[(Key, Row)]) -> Result<u64> {
         let failed = |error| of_lmdb("write", self.path, error);
+        let name = Buckets::name(number);
         let stored = self.rows.get(&self.transaction, &name).map_err(failed)?;
         let stored = stored.unwrap_or_default().to_vec();
         let mut bucket = stored.clone();
-        let mut gone: HashSet<Key> = bucket::entries(name, &stored)
+        let mut gone: HashSet<Key> = self
+            .buckets
+            .entries(number, &stored)
             .map(|(key, _)| key)
             .filter(|key| part.has(key))
             .collect();
@@ -140,7 +161,7 @@ impl Batch<'_> {
         change: impl FnOnce(&mut Vec<u8>) -> Option<Entry>,
     ) -> Result<Option<Entry>> {
         let failed = |error| of_lmdb("write", self.path, error);
-        let name = bucket::of(key);
+        let name = Buckets::name(self.buckets.of(key));
         let bucket = self.rows.get(&self.transaction, &name).map_err(failed)?;
         let mut bucket = bucket.map(<[u8]>::to_vec).unwrap_or_default();
         let old = change(&mut bucket);
@@ -148,7 +169,7 @@ impl Batch<'_> {
         Ok(old)
     }
 
-    fn store(&mut self, name: [u8; 2], bucket: &[u8]) -> Result<()> {
+    fn store(&mut self, name: Name, bucket: &[u8]) -> Result<()> {
         let failed = |error| of_lmdb("write", self.path, error);
         if bucket.is_empty() {
             return self.rows.delete(&mut self.transaction, &name).map(drop).map_err(failed);
@@ -199,7 +220,9 @@ impl Batch<'_> {
     /// are all in it now, by [`place::now`]; `None` where some may be missing.
     pub(crate) fn commit(mut self, state: &mut State, heard_at: Option<u64>) -> Result<()> {
         let mut next = state.clone();
-        next.rows = next.rows.saturating_add_signed(self.more_rows);
+        let rows = if self.is_emptied { 0 } else { next.rows };
+        next.rows = rows.saturating_add_signed(self.more_rows);
+        next.buckets = self.buckets;
         self.set_part(STATE, &next)?;
         if let Some(heard_at) = heard_at {
             self.header
@@ -207,6 +230,7 @@ impl Batch<'_> {
                 .map_err(|error| of_lmdb("write", self.path, error))?;
         }
         self.transaction.commit().map_err(|error| of_lmdb("write", self.path, error))?;
+        *self.known_buckets = next.buckets;
         *state = next;
         self.known_kinds.extend(self.new_kinds);
         reach_the_end(self.env, self.data).map_err(|error| failed("write", self.path, error))

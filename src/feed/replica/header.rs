@@ -3,9 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::Identity;
+use super::bucket::Buckets;
 
 /// Of what is stored and how; another's is not read.
-pub(super) const FORMAT: u32 = 1;
+pub(super) const FORMAT: u32 = 2;
 
 /// The keys of the header's parts.
 pub(super) const ABOUT: &[u8] = b"about";
@@ -38,6 +39,9 @@ pub(crate) struct State {
     pub(crate) feed: u64,
     /// A random number for each time that the whole table is read.
     pub(crate) scan: u64,
+    /// How its rows are stored.
+    #[serde(default)]
+    pub(crate) buckets: Buckets,
     pub(crate) rows: u64,
     /// Changes applied since it was made.
     pub(crate) changes: u64,

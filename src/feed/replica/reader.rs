@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 #[cfg(feature = "cli")]
 use super::Part;
-use super::bucket::Entry;
+use super::bucket::{Buckets, Entry};
 use super::environment::{self, Environment, Snapshot};
 use super::header::{ABOUT, About, FORMAT, HEARD_AT, STATE, State};
 use super::{Answer, Identity, Known, Unusable, Version, bucket, place};
@@ -92,7 +92,7 @@ impl Replica {
             let snapshot = environment.snapshot()?;
             refresh(header, &snapshot)?;
             counts(header)?;
-            find(&snapshot, key, header.state.scan, kinds)
+            find(&snapshot, key, &header.state, kinds)
         });
         answer.unwrap_or_else(Answer::Unusable)
     }
@@ -103,14 +103,12 @@ impl Replica {
         self.with(|opened, environment| {
             let snapshot = environment.snapshot()?;
             refresh(&mut opened.header, &snapshot)?;
-            let scan = opened.header.state.scan;
-            let first = part.after.as_ref().map_or([0, 0], bucket::of);
-            let last = part.to.as_ref().map_or([0xff, 0xff], bucket::of);
+            let State { scan, buckets, .. } = opened.header.state;
+            let (first, last) = part.reach(buckets);
             let mut all = Vec::new();
-            for name in u16::from_be_bytes(first)..=u16::from_be_bytes(last) {
-                let name = name.to_be_bytes();
-                let bucket = snapshot.get(snapshot.environment().rows, &name)?;
-                for (key, entry) in bucket::entries(name, bucket.unwrap_or_default()) {
+            for number in first..=last {
+                let bucket = snapshot.get(snapshot.environment().rows, &Buckets::name(number))?;
+                for (key, entry) in buckets.entries(number, bucket.unwrap_or_default()) {
                     if part.has(&key) {
                         all.push((key, answer(&snapshot, entry, scan, &mut opened.kinds)?));
                     }
@@ -252,14 +250,15 @@ fn part<T: serde::de::DeserializeOwned>(
 fn find(
     snapshot: &Snapshot<'_>,
     key: &Key,
-    scan: u64,
+    state: &State,
     kinds: &mut HashMap<u16, Arc<Kind>>,
 ) -> Result<Answer, Unusable> {
-    let bucket = snapshot.get(snapshot.environment().rows, &bucket::of(key))?;
+    let name = Buckets::name(state.buckets.of(key));
+    let bucket = snapshot.get(snapshot.environment().rows, &name)?;
     let Some(entry) = bucket.and_then(|bucket| bucket::find(bucket, key)) else {
         return Ok(Answer::Unknown);
     };
-    answer(snapshot, entry, scan, kinds)
+    answer(snapshot, entry, state.scan, kinds)
 }
 
 fn answer(

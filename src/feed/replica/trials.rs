@@ -13,7 +13,8 @@ use std::time::Duration;
 
 use super::batch::Done;
 use super::{
-    Answer, Identity, Part, Replica, State, Unusable, Writer, now, place, request_rebuild,
+    Answer, Buckets, Identity, Part, Replica, State, Unusable, Writer, guessed_rows, now, place,
+    request_rebuild,
 };
 use crate::metadata::Row;
 use crate::name::Key;

@@ -11,7 +11,7 @@ use nix::fcntl::Flock;
 use serde::de::DeserializeOwned;
 
 use super::batch::{Batch, MOST_KINDS};
-use super::bucket::{self, Entry};
+use super::bucket::{Buckets, Entry, Name};
 use super::header::{POSITION, STATE, State};
 use super::making::{self, Table, failed, of_lmdb};
 use super::{Identity, Part};
@@ -27,6 +27,7 @@ pub(crate) struct Writer {
     rows: Table,
     kinds: Table,
     known_kinds: HashMap<Kind, u16>,
+    buckets: Buckets,
     data: File,
     path: PathBuf,
     _only: Flock<File>,
@@ -62,8 +63,11 @@ impl Writer {
             read_kinds(kinds, &snapshot)
                 .map_err(|why| self::failed("open", path, io::Error::other(why)))?
         };
-        let path = path.to_owned();
-        Ok(Writer { env, header, rows, kinds, known_kinds, data, path, _only: only })
+        let (path, buckets) = (path.to_owned(), Buckets::default());
+        let mut writer =
+            Writer { env, header, rows, kinds, known_kinds, buckets, data, path, _only: only };
+        writer.buckets = writer.state()?.buckets;
+        Ok(writer)
     }
 
     /// How far it was left.
@@ -97,15 +101,16 @@ impl Writer {
     ) -> Result<Vec<Key>> {
         let failed = |error| self.of_lmdb("read", error);
         let snapshot = self.env.read_txn().map_err(failed)?;
-        let from = part.after.as_ref().map_or([0, 0], bucket::of);
-        let to = part.to.as_ref().map_or([0xff, 0xff], bucket::of);
+        let (from, to) = part.reach(self.buckets);
+        let (from, to) = (Buckets::name(from), Buckets::name(to));
         let range = (Bound::Included(&from[..]), Bound::Included(&to[..]));
         let mut rows = rows.iter().peekable();
         let mut different = Vec::new();
         for bucket in self.rows.range(&snapshot, &range).map_err(failed)? {
             let (name, bucket) = bucket.map_err(failed)?;
-            let Ok(name) = name.try_into() else { continue };
-            for (key, entry) in bucket::entries(name, bucket).filter(|(key, _)| part.has(key)) {
+            let Ok(number) = Name::try_from(name).map(Buckets::number) else { continue };
+            let entries = self.buckets.entries(number, bucket);
+            for (key, entry) in entries.filter(|(key, _)| part.has(key)) {
                 while let Some((missing, _)) = rows.next_if(|(other, _)| *other < key) {
                     different.push(*missing);
                 }
@@ -145,6 +150,9 @@ impl Writer {
             kinds: self.kinds,
             known_kinds: &mut self.known_kinds,
             new_kinds: HashMap::new(),
+            buckets: self.buckets,
+            known_buckets: &mut self.buckets,
+            is_emptied: false,
             more_rows: 0,
             env: &self.env,
             data: &self.data,

@@ -1,6 +1,6 @@
 //! How the agent writes buckets, and looks through them.
 
-use super::{ENTRY, Entry, KEY_REST, PREFIX, UNTOLD, place};
+use super::{Buckets, ENTRY, Entry, KEY_REST, Name, PREFIX, UNTOLD, place};
 use crate::name::Key;
 
 /// The largest number that fits into the bytes of a size.
@@ -31,14 +31,55 @@ impl Entry {
     }
 }
 
-/// All of a bucket, in the order of their keys.
-pub(crate) fn entries(prefix: [u8; PREFIX], bucket: &[u8]) -> impl Iterator<Item = (Key, Entry)> {
-    bucket.chunks_exact(ENTRY).map(move |bytes| {
-        let mut key = Key::default();
-        key[..PREFIX].copy_from_slice(&prefix);
-        key[PREFIX..].copy_from_slice(&bytes[..KEY_REST]);
-        (key, Entry::read(&bytes[KEY_REST..]))
-    })
+/// Rows for which a bucket is meant, at least; twice as many at most.
+const ROWS: u64 = 4;
+
+/// Rows of which three buckets fit in a page, and a half-empty page is still worth it.
+const MOST_ROWS: u64 = 32;
+
+impl Buckets {
+    /// Bits: a small table takes little memory in any case, and is not read anew for each step.
+    const FEWEST: u32 = 10;
+
+    /// For a table of about so many rows, which may grow.
+    pub(crate) fn for_rows(rows: u64) -> Self {
+        let bits = (rows / ROWS).max(1).ilog2();
+        Buckets { bits: bits.clamp(Self::FEWEST, Self::MOST) }
+    }
+
+    /// Whether so many rows take more bytes each than they have to.
+    pub(crate) fn are_too_few_for(self, rows: u64) -> bool {
+        self.bits < Self::MOST && rows >> self.bits >= MOST_ROWS
+    }
+
+    /// The number of the last bucket.
+    pub(crate) fn last(self) -> u32 {
+        (1 << self.bits) - 1
+    }
+
+    /// The number of the bucket that is stored under this name.
+    pub(crate) fn number(name: Name) -> u32 {
+        let [first, second, third] = name;
+        u32::from_be_bytes([0, first, second, third])
+    }
+
+    /// All of a bucket, in the order of their keys.
+    pub(crate) fn entries(self, number: u32, bucket: &[u8]) -> impl Iterator<Item = (Key, Entry)> {
+        let prefix = (number >> (self.bits - Self::LEAST)).to_be_bytes();
+        bucket.chunks_exact(ENTRY).map(move |bytes| {
+            let mut key = Key::default();
+            key[..PREFIX].copy_from_slice(&prefix[prefix.len() - PREFIX..]);
+            key[PREFIX..].copy_from_slice(&bytes[..KEY_REST]);
+            (key, Entry::read(&bytes[KEY_REST..]))
+        })
+    }
+}
+
+/// About how many rows a table has of which so many are the first in the order of their keys,
+/// up to this one: keys are digests, and lie as far apart everywhere.
+pub(crate) fn guessed_rows(first: usize, last: &Key) -> u64 {
+    let part = (u128::from_be_bytes(*last) as f64 + 1.0) / u128::MAX as f64;
+    (first as f64 / part) as u64
 }
 
 /// How many rows are in a bucket.
@@ -76,7 +117,7 @@ mod tests {
         let mut expected = std::collections::BTreeMap::new();
         for step in 0..2000_u32 {
             let mut key = Key::default();
-            key[..PREFIX].copy_from_slice(&[7, 7]);
+            key[..PREFIX].copy_from_slice(&[7]);
             key[PREFIX..PREFIX + 4]
                 .copy_from_slice(&(step.wrapping_mul(2_654_435_761) % 97).to_be_bytes());
             if step % 3 == 0 {
@@ -87,7 +128,57 @@ mod tests {
             }
             assert_eq!(find(&bucket, &key), expected.get(&key).copied());
         }
-        assert!(entries([7, 7], &bucket).eq(expected));
+        let buckets = Buckets::for_rows(0);
+        assert!(buckets.entries(buckets.of(&[7; 16]), &bucket).eq(expected));
+    }
+
+    #[test]
+    fn a_key_is_in_the_bucket_of_its_first_bits() {
+        for rows in [0, 1, 1000, 100_000, 3_000_000, 1_000_000_000] {
+            let buckets = Buckets::for_rows(rows);
+            let mut last = None;
+            for first in [0, 1, 0x7fff_ffff, 0x8000_0000, u32::MAX] {
+                let mut key = [7; 16];
+                key[..4].copy_from_slice(&u32::to_be_bytes(first));
+                let number = buckets.of(&key);
+                assert!(number <= buckets.last() && Some(number) >= last);
+                assert_eq!(Buckets::number(Buckets::name(number)), number);
+                let (mut bucket, entry) = (Vec::new(), Entry::new(1, 1, 1, 1).unwrap());
+                put(&mut bucket, &key, &entry);
+                assert!(buckets.entries(number, &bucket).eq([(key, entry)]));
+                last = Some(number);
+            }
+            assert_eq!(last, Some(buckets.last()));
+        }
+    }
+
+    #[test]
+    fn numbers_of_bits_that_cannot_be_are_not_read() {
+        for (text, is_one) in [("0", false), ("7", false), ("8", true), ("24", true), ("25", false)]
+        {
+            assert_eq!(serde_json::from_str::<Buckets>(text).is_ok(), is_one, "{text}");
+        }
+    }
+
+    #[test]
+    fn there_are_as_many_buckets_as_rows_need() {
+        for rows in [1 << 12, 100_000, 3_000_000, 10_000_000, 50_000_000] {
+            let buckets = Buckets::for_rows(rows);
+            let each = rows as f64 / f64::from(buckets.last());
+            assert!((ROWS as f64..2.1 * ROWS as f64).contains(&each), "{rows}: {each}");
+            assert!(!buckets.are_too_few_for(rows) && buckets.are_too_few_for(10 * rows));
+        }
+    }
+
+    #[test]
+    fn the_first_rows_tell_how_many_there_are() {
+        for rows in [1000, 3_000_000_u128] {
+            for first in [10, 1000] {
+                let last = u128::MAX / rows * first as u128;
+                let guessed = guessed_rows(first, &last.to_be_bytes()) as f64;
+                assert!((0.99..1.01).contains(&(guessed / rows as f64)), "{rows}: {guessed}");
+            }
+        }
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::{State, complete, key, now, replica, row, writer};
 use crate::error::ErrorKind;
-use crate::feed::replica::{Answer, Part, bucket, environment, place};
+use crate::feed::replica::{Answer, Buckets, Part, bucket, environment, place};
 
 /// The version with which a reader that follows is content.
 pub(super) const LAST: u64 = 1_000_000_007;
@@ -122,7 +122,8 @@ pub(super) fn check(path: &Path) -> u64 {
     let snapshot = environment.snapshot().unwrap();
     let rows = snapshot.environment().rows;
     let version = |number| {
-        let bucket = snapshot.get(rows, &bucket::of(&key(number))).unwrap();
+        let bucket =
+            snapshot.get(rows, &Buckets::name(Buckets::default().of(&key(number)))).unwrap();
         let entry = bucket.and_then(|bucket| bucket::find(bucket, &key(number)));
         entry.map_or((0, 0), |entry| (entry.size, entry.number))
     };

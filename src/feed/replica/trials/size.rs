@@ -1,7 +1,7 @@
 //! What a row costs in the file.
 
 use super::helper::{Random, rounds};
-use super::{Part, State, Writer, bytes, directory, key, now, row, writer};
+use super::{Buckets, Part, State, Writer, bytes, directory, guessed_rows, key, now, row, writer};
 use crate::name::Key;
 
 /// Bytes of the file for each row, at most.
@@ -20,6 +20,10 @@ fn load(writer: &mut Writer, count: u64) {
         let rows: Vec<_> = page.iter().map(|key| (*key, row(100_000))).collect();
         let part = Part { after, to: page.last().copied() };
         let mut batch = writer.begin().unwrap();
+        if after.is_none() {
+            let guessed = guessed_rows(page.len(), &page[page.len() - 1]);
+            batch.store_in(Buckets::for_rows(guessed)).unwrap();
+        }
         batch.put_part(&part, &rows).unwrap();
         batch.commit(&mut state, Some(now())).unwrap();
         after = part.to;
@@ -46,8 +50,22 @@ fn churn(writer: &mut Writer, live: &mut [u64], changes: u64) {
 
 #[test]
 fn a_row_costs_little_loaded_and_after_many_changes() {
-    // Of fewer a batch touches nearly all pages, which is a copy of the whole for each.
-    let rows = if rounds() >= 1000 { 1_000_000 } else { 300_000 };
+    for rows in sizes() {
+        costs_little(rows);
+    }
+}
+
+/// EZDFS_TEST_ROWS names others, such as 100000,3000000,10000000. Of fewer a batch touches nearly
+/// all pages, which is a copy of the whole for each.
+fn sizes() -> Vec<u64> {
+    match std::env::var("EZDFS_TEST_ROWS") {
+        Ok(given) => given.split(',').map(|rows| rows.parse().unwrap()).collect(),
+        Err(_) if rounds() >= 1000 => vec![200_000, 300_000, 1_000_000],
+        Err(_) => vec![200_000],
+    }
+}
+
+fn costs_little(rows: u64) {
     let directory = directory();
     let mut writer = writer(directory.path());
     load(&mut writer, rows);
