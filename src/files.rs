@@ -51,7 +51,7 @@ pub(crate) use close::close_elsewhere;
 pub(crate) use examine::{Examined, RootIdentity, real_path};
 pub(crate) use memory::in_memory;
 #[cfg(feature = "cli")]
-pub(crate) use mounts::MountPlace;
+pub(crate) use mounts::MountEntry;
 pub(crate) use mounts::Mounts;
 pub(crate) use publish::{Published, Settled, TIME_IS_TAKEN};
 pub(crate) use remove::{Remover, Taken, is_unchanged_since, modified};

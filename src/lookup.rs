@@ -83,14 +83,18 @@ impl Lookup {
 
     /// The same; `None` where the row is to be found next, by which the table is asked.
     pub(crate) fn known_at_once(&self, key: &Key) -> Option<Hit> {
-        match self.word(key) {
-            Word::Unconfirmed if !self.will_confirm() => Some(self.absent()),
-            word => self.hit(key, word),
-        }
+        self.known_unless(key, Consulted::will_confirm)
     }
 
-    fn will_confirm(&self) -> bool {
-        self.replica.as_ref().is_some_and(Consulted::will_confirm)
+    /// What is known, but an absence only where the table is not to confirm it: it must not be
+    /// asked too often.
+    fn known_unless(&self, key: &Key, confirms: fn(&Consulted) -> bool) -> Option<Hit> {
+        match self.word(key) {
+            Word::Unconfirmed if !self.replica.as_ref().is_some_and(confirms) => {
+                Some(self.absent())
+            }
+            word => self.hit(key, word),
+        }
     }
 
     /// What counts of what the replica says.
@@ -148,11 +152,7 @@ impl Lookup {
         key: &Key,
         find: impl Future<Output = Result<Found>>,
     ) -> Result<Found> {
-        let known = match self.word(key) {
-            // The table is to confirm that, but not to be asked too often.
-            Word::Unconfirmed if !self.may_confirm() => Some(self.absent()),
-            word => self.hit(key, word),
-        };
+        let known = self.known_unless(key, Consulted::may_confirm);
         if let Some(Hit { facts, stamp, .. }) = known {
             return Ok((facts, stamp));
         }

@@ -72,8 +72,9 @@ impl ezdfs_file {
 
 /// A descriptor of the file, open for reading only. It stays the file's: do not
 /// close it. -1 where the file is in memory, see `ezdfs_file_in_memory`, and the
-/// system refuses a descriptor for it. Of a file that came from `ezdfs_store_serve_start` it is shared: read it at
-/// offsets of your own (pread, sendfile). Of any other it is at offset 0.
+/// system refuses a descriptor for it. Of a file that came from
+/// `ezdfs_store_serve_start` it is shared: read it at offsets of your own (pread,
+/// sendfile). Of any other it is at offset 0.
 ///
 /// # Safety
 ///
@@ -97,8 +98,8 @@ pub unsafe extern "C" fn ezdfs_file_in_memory(file: *const ezdfs_file) -> bool {
 }
 
 /// All bytes of the file where they are in memory or were read for this handle,
-/// NULL where they were not; their number is the file's length. They live as long as the handle
-/// and never change. Does not block.
+/// NULL where they were not; their number is the file's length. They live as long
+/// as the handle and never change. Does not block.
 ///
 /// # Safety
 ///

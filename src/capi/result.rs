@@ -88,47 +88,60 @@ impl ezdfs_error {
             os_errno: error.os_errno(),
             message: [0; 512],
         };
-        // A message that is cut is one that does not fit.
-        let _ = write!(Message { field: &mut filled.message, len: 0 }, "{error:#}");
+        // What does not fit is cut.
+        let _ = write!(Message(Field::new(&mut filled.message)), "{error:#}");
         filled
     }
 }
 
-/// A fixed field that is written to as a text: without control characters, cut between
-/// characters, NUL-terminated. A web server has one of these for each 404.
-struct Message<'a> {
-    field: &'a mut [c_char; 512],
+/// A text in a fixed field, cut between characters, NUL-terminated.
+struct Field<'a> {
+    field: &'a mut [c_char],
     len: usize,
 }
 
+impl<'a> Field<'a> {
+    fn new(field: &'a mut [c_char]) -> Self {
+        field[0] = 0;
+        Field { field, len: 0 }
+    }
+
+    /// As much of a text as fits; an error where that is not all.
+    fn push(&mut self, text: &str) -> fmt::Result {
+        let mut end = text.len().min(self.field.len() - 1 - self.len);
+        while !text.is_char_boundary(end) {
+            end -= 1;
+        }
+        for (target, byte) in self.field[self.len..].iter_mut().zip(&text.as_bytes()[..end]) {
+            *target = byte.cast_signed();
+        }
+        self.len += end;
+        self.field[self.len] = 0;
+        if end == text.len() { Ok(()) } else { Err(fmt::Error) }
+    }
+}
+
+/// One without control characters, written where it is to stand: a web server has one for each
+/// 404.
+struct Message<'a>(Field<'a>);
+
 impl fmt::Write for Message<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        for c in text.chars() {
-            let c = if c.is_control() { ' ' } else { c };
-            let mut bytes = [0; 4];
-            let bytes = c.encode_utf8(&mut bytes).as_bytes();
-            // One byte is that of the NUL, which is there.
-            let rest = &mut self.field[self.len..511];
-            let target = rest.get_mut(..bytes.len()).ok_or(fmt::Error)?;
-            for (target, byte) in target.iter_mut().zip(bytes) {
-                *target = byte.cast_signed();
+        for part in text.split_inclusive(char::is_control) {
+            let kept = part.trim_end_matches(char::is_control);
+            self.0.push(kept)?;
+            if kept.len() < part.len() {
+                self.0.push(" ")?;
             }
-            self.len += bytes.len();
         }
         Ok(())
     }
 }
 
 /// Copies text into a fixed field, cut between characters, NUL-terminated.
-pub(super) fn fill<const N: usize>(field: &mut [c_char; N], text: &str) {
-    let mut end = text.len().min(N - 1);
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    for (target, byte) in field.iter_mut().zip(&text.as_bytes()[..end]) {
-        *target = byte.cast_signed();
-    }
-    field[end] = 0;
+pub(super) fn fill(field: &mut [c_char], text: &str) {
+    // What does not fit is cut.
+    let _ = Field::new(field).push(text);
 }
 
 /// Runs the body of an extern function: no panic gets out, and the caller's

@@ -131,15 +131,15 @@ fn stat(store: &Store, arguments: &Arguments<'_>) -> Result<ExitCode> {
         output::json(&output::File::from(&info))?;
     } else {
         for (label, value) in [
-            ("id", output::printable(info.id.as_str())),
-            ("name", output::printable(store.name(&info.id)?.as_str())),
-            ("size", info.size.to_string()),
-            ("mtime", info.mtime.to_string()),
-            ("type", output::printable(&info.mime_type)),
-            ("scope", output::printable(&info.scope)),
-            ("uri", output::printable(&store.uri(&info.id))),
+            ("id", info.id.as_str()),
+            ("name", store.name(&info.id)?.as_str()),
+            ("size", &info.size.to_string()),
+            ("mtime", &info.mtime.to_string()),
+            ("type", &info.mime_type),
+            ("scope", &info.scope),
+            ("uri", &store.uri(&info.id)),
         ] {
-            output::line(&format!("{label:>6}  {value}"))?;
+            output::labelled(6, label, value)?;
         }
     }
     Ok(ExitCode::SUCCESS)

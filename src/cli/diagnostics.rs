@@ -10,7 +10,7 @@ use log::{Level, LevelFilter, Log, Metadata, Record};
 use serde_json::{Map, Value, json};
 
 use super::secrets;
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, Result};
 
 /// In which form things are told.
 #[derive(Debug, Clone, Copy, Default)]
@@ -105,6 +105,11 @@ pub(super) fn complain(kind: ErrorKind, operation: &str, message: &str) {
 /// An error in JSON, in the words of the exit codes.
 pub(super) fn error_object(error: &Error) -> Value {
     json!({ "error": error_of(error.kind(), error.operation(), &format!("{error:#}")) })
+}
+
+/// What was found out in JSON, or why it was not.
+pub(super) fn result_object<T>(outcome: &Result<T>, show: impl FnOnce(&T) -> Value) -> Value {
+    outcome.as_ref().map_or_else(error_object, show)
 }
 
 fn error_of(kind: ErrorKind, operation: &str, message: &str) -> Value {

@@ -90,7 +90,7 @@ pub(super) fn run(store: &Store, arguments: &Arguments<'_>) -> Result<ExitCode> 
     let options = options(arguments)?;
     let repairs = options.repair.clone();
     let path = arguments.matches.get_one::<PathBuf>("report");
-    path.map_or(Ok(()), |path| output::require_outside(store, path))?;
+    path.map(|path| output::require_outside(store, path)).transpose()?;
     let mut printer = Findings {
         printer: Printer::new(arguments.flag("json"), true),
         file: path.map(|path| open_report(path)).transpose()?,

@@ -70,9 +70,7 @@ impl Target {
         if there.as_ref().is_some_and(|there| !there.is_file()) {
             return Ok(Target { path: path.to_owned(), there });
         }
-        let path = output::followed(path).map_err(failed)?;
-        output::require_outside(store, &path)?;
-        Ok(Target { path, there })
+        Ok(Target { path: output::require_outside(store, path)?, there })
     }
 
     /// False where it was interrupted.

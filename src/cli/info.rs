@@ -7,7 +7,7 @@ use nix::sys::stat::FileStat;
 use serde_json::{Value, json};
 
 use super::commands::Arguments;
-use super::diagnostics::error_object;
+use super::diagnostics::{error_object, result_object};
 use super::output;
 use crate::error::{Error, ErrorKind, Result};
 use crate::index::Record;
@@ -68,10 +68,6 @@ fn object(info: &Info) -> Value {
 
 fn why_not_live(row: Option<&Record>) -> Option<&'static str> {
     row.map_or(Some("there is no row"), Record::why_not_live)
-}
-
-fn result_object<T>(outcome: &Result<T>, show: impl FnOnce(&T) -> Value) -> Value {
-    outcome.as_ref().map_or_else(error_object, show)
 }
 
 fn file_object(status: &FileStat) -> Value {
@@ -230,5 +226,5 @@ fn replica_line(answer: &ReplicaAnswer) -> String {
 }
 
 fn show(label: &str, value: &str) -> Result<()> {
-    output::line(&format!("{label:>10}  {}", output::printable(value)))
+    output::labelled(10, label, value)
 }

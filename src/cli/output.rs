@@ -45,14 +45,14 @@ impl<'a> From<&'a FileInfo> for File<'a> {
 }
 
 /// Refuses to write what a command tells into the store's own tree, where it might
-/// replace a stored file.
-pub(super) fn require_outside(store: &Store, path: &Path) -> Result<()> {
+/// replace a stored file. Says where a link leads.
+pub(super) fn require_outside(store: &Store, path: &Path) -> Result<PathBuf> {
     let end = followed(path).map_err(|error| cannot_write(error, &path.to_string_lossy()))?;
     let folder = end.parent().filter(|folder| !folder.as_os_str().is_empty());
     let folder = real_path(folder.unwrap_or(Path::new(".")));
-    let (Ok(folder), Ok(root)) = (folder, real_path(store.root())) else { return Ok(()) };
+    let (Ok(folder), Ok(root)) = (folder, real_path(store.root())) else { return Ok(end) };
     if !folder.starts_with(&root) {
-        return Ok(());
+        return Ok(end);
     }
     let subject = path.to_string_lossy();
     let reason = format!("lies in the root {}, where stored files are", root.display());
@@ -60,7 +60,7 @@ pub(super) fn require_outside(store: &Store, path: &Path) -> Result<()> {
 }
 
 /// Where a link leads in the end, be there anything or not.
-pub(super) fn followed(path: &Path) -> io::Result<PathBuf> {
+fn followed(path: &Path) -> io::Result<PathBuf> {
     /// As the kernel allows.
     const MOST_LINKS: usize = 40;
     let mut path = path.to_owned();
@@ -113,6 +113,11 @@ pub(super) fn stdin() -> Result<io::Stdin> {
     let closed = io::Error::from(Errno::EBADF);
     let subject = "standard input";
     Err(Error::new(ErrorKind::InvalidInput, "read", subject, "cannot read").with_source(closed))
+}
+
+/// Prints what a thing is, on a line of its own; labels end in this column.
+pub(super) fn labelled(column: usize, label: &str, value: &str) -> Result<()> {
+    line(&format!("{label:>column$}  {}", printable(value)))
 }
 
 /// A failed write to where the user wanted the output.

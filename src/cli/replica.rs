@@ -51,7 +51,7 @@ fn status(status: &ReplicaStatus, json: bool) -> Result<ExitCode> {
     } else {
         let shown = |number: Option<u64>| number.map_or("-".to_owned(), |it| it.to_string());
         for (label, value) in [
-            ("path", output::printable(&path.to_string_lossy())),
+            ("path", path.to_string_lossy().into_owned()),
             ("usable", unusable.as_ref().map_or("yes".to_owned(), |why| format!("no: {why}"))),
             ("rows", shown(*rows)),
             ("age", age.map_or("-".to_owned(), |age| format!("{age} ms"))),
@@ -59,7 +59,7 @@ fn status(status: &ReplicaStatus, json: bool) -> Result<ExitCode> {
             ("repaired", repaired.to_string()),
             ("agent", shown(agent.map(u64::from))),
         ] {
-            output::line(&format!("{label:>8}  {value}"))?;
+            output::labelled(8, label, &value)?;
         }
     }
     Ok(match unusable {

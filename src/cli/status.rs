@@ -7,10 +7,10 @@ use indicatif::BinaryBytes;
 use serde_json::{Value, json};
 
 use super::commands::Arguments;
-use super::diagnostics::error_object;
+use super::diagnostics::result_object;
 use super::output;
 use super::schema::said_of;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::maintenance::ReplicaStatus;
 use crate::maintenance::status::{MountStatus, Status, status};
 use crate::store::Store;
@@ -35,20 +35,19 @@ pub(super) fn run(store: &Store, arguments: &Arguments<'_>) -> Result<ExitCode> 
 }
 
 fn object(status: &Status) -> Value {
-    let or_error = |outcome: Result<Value, &Error>| outcome.unwrap_or_else(error_object);
     json!({
         "table": status.table,
-        "rows": or_error(status.rows.as_ref().map(|rows| json!(rows))),
+        "rows": result_object(&status.rows, |rows| json!(rows)),
         "servers": status.servers,
-        "used": or_error(status.used.as_ref().map(|used| json!({
+        "used": result_object(&status.used, |used| json!({
             "server": used.server, "takes_writes": used.takes_writes,
-        }))),
-        "feed": or_error(status.feed.as_ref().map(|feed| {
+        })),
+        "feed": result_object(&status.feed, |feed| {
             let (state, faults) = said_of(feed);
             json!({ "state": state, "faults": faults })
-        })),
+        }),
         "root": status.root,
-        "mount": or_error(status.mount.as_ref().map(|mount| mount_object(status, mount))),
+        "mount": result_object(&status.mount, |mount| mount_object(status, mount)),
         "replica": status.replica.as_ref().map(|replica| json!({
             "path": replica.path, "usable": replica.unusable.is_none(),
             "reason": replica.unusable, "rows": replica.rows,
@@ -148,5 +147,5 @@ fn shown<T>(outcome: &Result<T>, show: impl FnOnce(&T) -> String) -> String {
 }
 
 fn show(label: &str, value: &str) -> Result<()> {
-    output::line(&format!("{label:>8}  {}", output::printable(value)))
+    output::labelled(8, label, value)
 }

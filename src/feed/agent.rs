@@ -19,6 +19,7 @@ use crate::feed::replica::{
 };
 use crate::feed::{Follower, Position};
 use crate::index::{Change, FeedState, Index, MOST_GAPS, PAGE, Polled};
+use crate::name::Key;
 use crate::random;
 use crate::runtime;
 use crate::store::{Process, Store};
@@ -361,10 +362,7 @@ impl<'a> Agent<'a> {
         let (part, is_last) = (scan.part.clone(), scan.after.is_none());
         if is_last || part.to.is_some() {
             scan.part.after = part.to;
-            let buckets = part.after.is_none().then(|| {
-                let guessed = part.to.map_or(0, |last| guessed_rows(rows.len(), &last));
-                Buckets::for_rows(guessed.max(rows.len() as u64).max(self.state.rows))
-            });
+            let buckets = part.after.is_none().then(|| self.buckets_for(rows.len(), part.to));
             self.write(None, |batch, _| {
                 buckets.map_or(Ok(()), |buckets| batch.store_in(buckets))?;
                 batch.put_part(&part, &rows).map(drop)
@@ -375,6 +373,13 @@ impl<'a> Agent<'a> {
             report.does(&format!("has read the table: {} rows", self.state.rows));
         }
         Ok(())
+    }
+
+    /// How to store a table that begins with so many rows, up to a key where there are more. It
+    /// has at least as many as were known before.
+    fn buckets_for(&self, first: usize, last: Option<Key>) -> Buckets {
+        let guessed = last.map_or(first as u64, |last| guessed_rows(first, &last));
+        Buckets::for_rows(guessed.max(self.state.rows))
     }
 
     /// Looks at a further part of the table, and at what was other in the last one.

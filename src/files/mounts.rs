@@ -35,27 +35,17 @@ const NETWORK_FILE_SYSTEMS: &[&str] = &[
 /// The mount of the root, and those beneath it. Nothing where the kernel does not
 /// tell.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Mounts(Vec<Entry>);
+pub(crate) struct Mounts(Vec<MountEntry>);
 
 /// A line of the kernel's list.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Entry {
+pub(crate) struct MountEntry {
     id: String,
-    mount_point: PathBuf,
-    file_system: String,
-    source: String,
-    /// Of the file system, not of this mount of it.
-    options: String,
-}
-
-/// What a root lies on.
-#[cfg(feature = "cli")]
-#[derive(Debug, Clone)]
-pub(crate) struct MountPlace {
     pub(crate) mount_point: PathBuf,
     pub(crate) file_system: String,
     /// Such as `filer:/export`.
     pub(crate) source: String,
+    /// Of the file system, not of this mount of it.
     pub(crate) options: String,
 }
 
@@ -69,31 +59,30 @@ impl Mount {
 
     /// What the root lies on; `None` where the kernel does not tell.
     #[cfg(feature = "cli")]
-    pub(crate) fn place(&self) -> Result<Option<MountPlace>> {
-        let root = PathBuf::from(self.real_root()?);
-        let all = list().unwrap_or_else(|_| Arc::new([]));
-        Ok(mount_of(&all, &root).cloned().map(|entry| MountPlace {
-            mount_point: entry.mount_point,
-            file_system: entry.file_system,
-            source: entry.source,
-            options: entry.options,
-        }))
+    pub(crate) fn place(&self) -> Result<Option<MountEntry>> {
+        Ok(self.found()?.1)
     }
 
     /// Whether something is mounted at the root or above it that is a share, as far as the
     /// kernel's list tells. To be asked of a root that is empty.
     pub(crate) fn is_on_share(&self) -> Result<bool> {
+        let (root, entry) = self.found()?;
+        Ok(entry.is_some_and(|entry| entry.is_share_at(&root)))
+    }
+
+    fn found(&self) -> Result<(PathBuf, Option<MountEntry>)> {
         let root = PathBuf::from(self.real_root()?);
         let all = list().unwrap_or_else(|_| Arc::new([]));
-        Ok(mount_of(&all, &root).is_some_and(|entry| entry.is_share_at(&root)))
+        let entry = mount_of(&all, &root).cloned();
+        Ok((root, entry))
     }
 }
 
 impl Mounts {
-    fn of(all: &[Entry], root: &Path) -> Self {
+    fn of(all: &[MountEntry], root: &Path) -> Self {
         let own = mount_of(all, root).cloned();
         let is_beneath =
-            |entry: &Entry| entry.mount_point != root && entry.mount_point.starts_with(root);
+            |entry: &MountEntry| entry.mount_point != root && entry.mount_point.starts_with(root);
         Mounts(own.into_iter().chain(all.iter().filter(|it| is_beneath(it)).cloned()).collect())
     }
 
@@ -104,13 +93,13 @@ impl Mounts {
 }
 
 /// What a path lies on.
-fn mount_of<'e>(all: &'e [Entry], path: &Path) -> Option<&'e Entry> {
-    let is_above = |entry: &&Entry| path.starts_with(&entry.mount_point);
+fn mount_of<'e>(all: &'e [MountEntry], path: &Path) -> Option<&'e MountEntry> {
+    let is_above = |entry: &&MountEntry| path.starts_with(&entry.mount_point);
     // Of several on one directory the last is seen.
     all.iter().filter(is_above).max_by_key(|entry| entry.depth())
 }
 
-impl Entry {
+impl MountEntry {
     /// `36 35 98:0 /in/it /mnt/nfs rw,noatime shared:1 - nfs4 server:/export rw,vers=4.2,hard`
     fn parse(line: &[u8]) -> Option<Self> {
         let mut words = line.split(|byte| *byte == b' ');
@@ -121,7 +110,7 @@ impl Entry {
         let file_system = text(words.next()?);
         let source = text(&unescaped(words.next()?));
         let options = text(words.next()?);
-        Some(Entry { id, mount_point, file_system, source, options })
+        Some(MountEntry { id, mount_point, file_system, source, options })
     }
 
     fn depth(&self) -> usize {
@@ -163,7 +152,7 @@ fn unescaped(word: &[u8]) -> Vec<u8> {
 /// The kernel's list, and the descriptor that tells when it is another.
 struct Watched {
     file: File,
-    entries: Arc<[Entry]>,
+    entries: Arc<[MountEntry]>,
     /// A child would take the news from its parent, whose descriptor it has.
     process: u32,
 }
@@ -185,11 +174,11 @@ impl Watched {
     }
 }
 
-fn entries(list: &[u8]) -> Vec<Entry> {
-    list.split(|byte| *byte == b'\n').filter_map(Entry::parse).collect()
+fn entries(list: &[u8]) -> Vec<MountEntry> {
+    list.split(|byte| *byte == b'\n').filter_map(MountEntry::parse).collect()
 }
 
-fn list() -> std::io::Result<Arc<[Entry]>> {
+fn list() -> std::io::Result<Arc<[MountEntry]>> {
     static LAST: Mutex<Option<Watched>> = Mutex::new(None);
     // Tests can mount no NFS everywhere.
     #[cfg(feature = "failpoints")]

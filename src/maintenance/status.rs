@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use super::{FeedState, ReplicaStatus, replica_status};
 use crate::config::dsn::Address;
 use crate::error::{Error, ErrorKind, Result};
-use crate::files::{MountPlace, Space};
+use crate::files::{MountEntry, Space};
 use crate::runtime;
 use crate::store::Store;
 
@@ -33,7 +33,7 @@ pub(crate) struct Used {
 
 pub(crate) struct MountStatus {
     /// `None` where the kernel does not tell.
-    pub(crate) place: Option<MountPlace>,
+    pub(crate) place: Option<MountEntry>,
     pub(crate) space: Space,
     /// Why it does not count as mounted.
     pub(crate) dead: Option<Error>,

@@ -40,7 +40,6 @@ pub(crate) struct State {
     /// A random number for each time that the whole table is read.
     pub(crate) scan: u64,
     /// How its rows are stored.
-    #[serde(default)]
     pub(crate) buckets: Buckets,
     pub(crate) rows: u64,
     /// Changes applied since it was made.
