@@ -24,6 +24,7 @@ mod undelete;
 mod wrong;
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::Output;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -89,7 +90,9 @@ impl Cli {
     /// Row and bytes, as a kernel leaves them.
     fn store(&self, path: &str, bytes: &[u8]) {
         self.lay(path, bytes);
-        self.add_row(path, bytes.len());
+        // Not the time that it is now, which may be a second later.
+        let mtime = fs::metadata(self.path(path)).unwrap().mtime();
+        self.add_row_to("ezdfsfile", path, bytes.len(), mtime);
     }
 
     /// As legacy deletes: the row is marked, the file stays.
