@@ -13,6 +13,7 @@ use super::diagnostics::tell;
 use super::settings;
 use crate::error::{Error, ErrorKind, Result};
 use crate::feed::agent::{Agent, End, Report, Settings, Wishes};
+use crate::feed::replica;
 use crate::store::Store;
 
 const ABOUT: &str = "\
@@ -81,6 +82,9 @@ pub(super) fn run(store: &Store, options: &ArgMatches, matches: &ArgMatches) -> 
             Err(error) if error.kind().is_of_storage() => {
                 report.unwritable(&error);
                 pause = if began.elapsed() > LONGEST_PAUSE { FIRST_PAUSE } else { pause };
+                if pause == LONGEST_PAUSE && error.kind() == ErrorKind::NoSpace {
+                    make_room(&store, &mut report);
+                }
                 wishes.sleep(pause);
                 pause = (2 * pause).min(LONGEST_PAUSE);
             }
@@ -89,6 +93,16 @@ pub(super) fn run(store: &Store, options: &ArgMatches, matches: &ArgMatches) -> 
         if wishes.is_to_stop() {
             return Ok(ExitCode::SUCCESS);
         }
+    }
+}
+
+/// No page of a replica is written over: one that fills its disk has no room for what would make
+/// it smaller either.
+fn make_room(store: &Store, report: &mut Report) {
+    let Some(path) = &store.options().replica else { return };
+    match replica::give_up(path) {
+        Ok(()) => report.begins_another(path),
+        Err(error) => report.unwritable(&error),
     }
 }
 

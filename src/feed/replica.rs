@@ -43,7 +43,7 @@ pub(crate) use bucket::{Buckets, guessed_rows};
 #[cfg(feature = "cli")]
 pub(crate) use header::State;
 #[cfg(feature = "cli")]
-pub(crate) use making::{agent_of, request_rebuild};
+pub(crate) use making::{agent_of, give_up, request_rebuild};
 pub(crate) use place::now;
 pub(crate) use reader::Replica;
 #[cfg(feature = "cli")]

@@ -1,12 +1,15 @@
 //! What befalls an agent, its disk, its database and its clocks.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::Duration;
 
+use ezdfs::Store;
 use nix::sys::signal::Signal;
 use serde_json::Value;
 
@@ -25,6 +28,7 @@ use crate::support::{Group, Result, Servers};
 pub(super) fn register(group: &mut Group) {
     group.add("it_reads_its_configuration_again", configured_anew);
     group.add("a_full_disk_is_outlasted", full_disk);
+    group.add("a_replica_that_fills_its_disk_is_made_anew", filled_disk);
     group.add("no_clock_of_the_node_counts", clock_of_the_node);
     group.per_database("the_clock_of_the_database_may_jump", clock_of_the_database);
     group.per_server("a_database_that_is_too_slow_is_told_of", slow);
@@ -116,30 +120,72 @@ fn seen_by(agent: &Running, path: &Path) -> PathBuf {
     Path::new(&format!("/proc/{}/root", agent.child.id())).join(path.strip_prefix("/").unwrap())
 }
 
+/// In one transaction.
+fn fill_at_once(cli: &Cli, numbers: Range<usize>) {
+    let rows: Vec<_> = numbers.map(|number| insert(number, number)).collect();
+    cli.sql(&format!("BEGIN; {}; COMMIT", rows.join("; ")));
+}
+
+/// A site whose replica has so little room, and how it is seen.
+struct SmallDisk {
+    cli: Cli,
+    agent: Running,
+    replica: PathBuf,
+    reader: Store,
+}
+
+impl SmallDisk {
+    fn new(bytes: &str, rows: usize) -> Self {
+        let cli = site(None);
+        fill_at_once(&cli, 0..rows);
+        let agent = on_small_disk(&cli, bytes);
+        let replica = seen_by(&agent, &at(&cli, "replica"));
+        let reader = reader_with(&cli, &[("replica", replica.to_str().unwrap())]);
+        let disk = SmallDisk { cli, agent, replica, reader };
+        until("usable", || disk.status()["usable"] == true);
+        assert_eq!(size(&disk.reader, 3), Some(3));
+        disk
+    }
+
+    fn status(&self) -> Value {
+        let mut command = command(&self.cli, &["replica", "status", "--json"]);
+        let output = command.env("EZDFS_REPLICA", &self.replica).output().unwrap();
+        serde_json::from_slice(&output.stdout).unwrap()
+    }
+
+    /// Only the first 100 rows are left. What the agent has told by the time when it has heard.
+    fn shrink(self) -> String {
+        self.cli.sql("DELETE FROM ezdfsfile WHERE size >= 100");
+        until("all is heard", || {
+            // A reader that is never asked keeps the room of what it has open.
+            assert_eq!(size(&self.reader, 3), Some(3));
+            let status = self.status();
+            status["usable"] == true && status["rows"] == 100
+        });
+        assert_eq!((size(&self.reader, 3), size(&self.reader, 9_999)), (Some(3), None));
+        let (code, told) = self.agent.ends(Signal::SIGTERM);
+        assert_eq!((code, told.matches("No space left").count()), (Some(0), 1), "{told}");
+        told
+    }
+}
+
 fn full_disk(_: &Servers) {
-    let cli = site(None);
-    fill(&cli, 0..100);
-    let agent = on_small_disk(&cli, "512k");
-    let replica = seen_by(&agent, &at(&cli, "replica"));
-    let status = || {
-        let mut command = command(&cli, &["replica", "status", "--json"]);
-        let output = command.env("EZDFS_REPLICA", &replica).output().unwrap();
-        serde_json::from_slice::<Value>(&output.stdout).unwrap()
-    };
-    until("usable", || status()["usable"] == true);
-    let reader = reader_with(&cli, &[("replica", replica.to_str().unwrap())]);
-    assert_eq!(size(&reader, 3), Some(3));
-    let many: Vec<_> = (100..10_000).map(|number| insert(number, number)).collect();
-    cli.sql(&format!("BEGIN; {}; COMMIT", many.join("; ")));
-    until("it is old", || status()["usable"] == false);
-    assert_eq!((size(&reader, 3), size(&reader, 9_999)), (Some(3), Some(9_999)));
-    cli.sql("DELETE FROM ezdfsfile WHERE size >= 100");
-    until("usable again", || status()["usable"] == true);
-    until("all is heard", || status()["rows"] == 100);
-    assert_eq!((size(&reader, 3), size(&reader, 9_999)), (Some(3), None));
-    let (code, told) = agent.ends(Signal::SIGTERM);
-    assert_eq!((code, told.matches("No space left").count()), (Some(0), 1), "{told}");
+    let disk = SmallDisk::new("512k", 100);
+    fill_at_once(&disk.cli, 100..20_000);
+    until("it is old", || disk.status()["usable"] == false);
+    assert_eq!((size(&disk.reader, 3), size(&disk.reader, 9_999)), (Some(3), Some(9_999)));
+    disk.shrink();
     injected("no room for the replica", "readers ask the database; it goes on when there is some");
+}
+
+fn filled_disk(_: &Servers) {
+    let disk = SmallDisk::new("4m", 10_000);
+    // As it was made, it has no pages that are not used.
+    let other = File::create(disk.replica.join("other")).unwrap();
+    assert_eq!(io::copy(&mut io::repeat(0), &mut &other).unwrap_err().raw_os_error(), Some(28));
+    let told = disk.shrink();
+    assert!(told.contains("another is made in its place"), "{told}");
+    injected("a full disk, and fewer rows", "the replica is made anew in the room that it had");
 }
 
 /// A process whose clock is wrong by so many seconds.

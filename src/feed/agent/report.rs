@@ -1,10 +1,11 @@
 //! What the agent tells: systemd, and whoever reads its log. Each thing once.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use sd_notify::NotifyState;
 
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::feed::replica::State;
 
 const TELL_STATUS: Duration = Duration::from_secs(1);
@@ -59,6 +60,13 @@ impl Report {
         self.failed(error);
         self.behind();
         self.has_no_place = true;
+    }
+
+    /// Another replica is made in the room of the one that could not be changed.
+    pub(crate) fn begins_another(&mut self, path: &Path) {
+        let reason =
+            "has no room even for what would make it smaller: another is made in its place";
+        self.failed(&Error::new(ErrorKind::NoSpace, "write", path.to_string_lossy(), reason));
     }
 
     /// The database was heard in time, and of all that there is.

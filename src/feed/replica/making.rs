@@ -96,6 +96,13 @@ pub(super) fn is_requested(path: &Path) -> bool {
     path.join(REBUILD).exists()
 }
 
+/// Removes the one that is there. Who has it open keeps it, and the room that it takes, until it
+/// looks whether there is another.
+pub(crate) fn give_up(path: &Path) -> Result<()> {
+    let _only = lock(path)?;
+    remove(&directory(path)?).map_err(|error| failed("clear", path, error))
+}
+
 /// The one that is there, where that is of this table and of this start of the machine, and
 /// nobody asks for another; else another.
 pub(super) fn find_or_make(path: &Path, identity: &Identity) -> Result<PathBuf> {
