@@ -52,13 +52,20 @@ help:
 
 build: NEEDS := build
 build: build/ezdfs build/libezdfs.so build/libezdfs.a build/ngx_http_ezdfs_module.so build/ezdfs.pc \
-       build/ezdfs.so
+       build/ezdfs.so build/man/ezdfs.1
 
 build/ezdfs: $(RUST)
 	$(call CHECK,command)
 	tests/cargo-into.sh ezdfs $@ -- build --release --locked --bin ezdfs
 
 # The crate itself stays a plain library: only who wants the C ABI builds these types of it.
+# With all other pages, and what completes a command line in a shell.
+build/man/ezdfs.1: build/ezdfs
+	rm -rf build/man build/completions
+	mkdir -p build/completions
+	for shell in bash zsh fish; do $< completion $$shell > build/completions/$$shell || exit; done
+	$< manual build/man
+
 build/libezdfs.so build/libezdfs.a &: $(RUST)
 	$(call CHECK,command)
 	tests/cargo-into.sh libezdfs.so build/libezdfs.so libezdfs.a build/libezdfs.a -- \
@@ -107,6 +114,11 @@ FORCE:
 install: build
 	@[ -n '$(PHP_MODULES)' ] || { echo 'Where PHP has its extensions is told by $(PHP_CONFIG), which is missing.' >&2; exit 1; }
 	install -D -m 755 build/ezdfs $(DESTDIR)$(PREFIX)/bin/ezdfs
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man1 build/man/*.1
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man5 build/man/*.5
+	install -D -m 644 build/completions/bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/ezdfs
+	install -D -m 644 build/completions/zsh $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_ezdfs
+	install -D -m 644 build/completions/fish $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/ezdfs.fish
 	install -D -m 644 build/libezdfs.a $(DESTDIR)$(LIBDIR)/libezdfs.a
 	install -D -m 644 build/libezdfs.so $(DESTDIR)$(LIBDIR)/libezdfs.so.$(VERSION)
 	ln -sf libezdfs.so.$(VERSION) $(DESTDIR)$(LIBDIR)/$(SONAME)

@@ -4,12 +4,14 @@
 mod agent;
 mod arguments;
 mod commands;
+mod completion;
 mod diagnostics;
 mod fsck;
 mod get;
 mod import;
 mod info;
 mod inherited;
+mod manual;
 mod output;
 mod printer;
 mod purge;
@@ -44,7 +46,11 @@ pub fn run(inherited: Inherited) -> ExitCode {
         Err(error) => return refuse(&error),
     };
     diagnostics::choose(&matches);
-    let outcome = settings::store(&matches).and_then(|store| commands::run(&store, &matches));
+    let outcome = match matches.subcommand() {
+        Some(("completion", matches)) => completion::run(matches),
+        Some(("manual", matches)) => manual::run(matches),
+        _ => settings::store(&matches).and_then(|store| commands::run(&store, &matches)),
+    };
     let code = outcome.unwrap_or_else(|error| fail(&error));
     end_what_is_due();
     code

@@ -14,6 +14,7 @@ use crate::support::{Need, Trials, built, copy_tree, fixtures};
 mod config;
 mod diagnostics;
 mod info;
+mod manual;
 mod mounts;
 mod status;
 mod streams;
@@ -33,6 +34,7 @@ pub(crate) fn register(trials: &mut Trials) {
     status::register(&mut group);
     streams::register(&mut group);
     usage::register(&mut group);
+    manual::register(trials);
 }
 
 /// A command line on a store of its own.

@@ -132,6 +132,8 @@ pub(super) fn command() -> Command {
         .subcommand(super::restore::command())
         .subcommand(super::replica::command())
         .subcommand(super::agent::command())
+        .subcommand(super::completion::command())
+        .subcommand(super::manual::command())
 }
 
 /// An option with a value and a default.

@@ -1,0 +1,102 @@
+//! What a person reads and types: manual pages, and completions of the command line.
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use ezdfs::config::VOCABULARY;
+
+use super::stderr;
+use crate::support::process::scratch;
+use crate::support::{Need, Trials, built};
+
+pub(super) fn register(trials: &mut Trials) {
+    let mut group = trials.group("command", &[Need::COMMAND, Need::Programs(&["groff", "bash"])]);
+    group.add("manual_pages_are_as_the_help", |_| pages());
+    group.add("bash_completes_a_command_line", |_| bash());
+    group.add("completions_need_no_store", |_| shells());
+}
+
+/// Without any option of a store.
+fn run(arguments: &[&str]) -> Output {
+    let output = Command::new(built("ezdfs")).args(arguments).output().unwrap();
+    assert!(output.status.success(), "{arguments:?}: {}", stderr(&output));
+    output
+}
+
+/// As the help lists them.
+fn subcommands() -> Vec<String> {
+    let help = String::from_utf8(run(&["--help"]).stdout).unwrap();
+    let list = help.split("Commands:\n").nth(1).unwrap().split("\n\n").next().unwrap();
+    let is_one = |line: &&str| line.starts_with("  ") && !line.starts_with("   ");
+    let names = list.lines().filter(is_one).filter_map(|line| line.split_whitespace().next());
+    names.filter(|name| *name != "help").map(str::to_owned).collect()
+}
+
+/// What a terminal shows of a page, which has no fault that the formatter knows of.
+#[track_caller]
+fn shown(page: &Path) -> String {
+    let options = ["-man", "-Tutf8", "-Kutf8", "-ww", "-P-cbou"];
+    let output = Command::new("groff").args(options).arg(page).output().unwrap();
+    assert!(output.status.success() && output.stderr.is_empty(), "{page:?}: {}", stderr(&output));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+fn pages() {
+    let dir = scratch();
+    run(&["manual", dir.path().to_str().unwrap()]);
+    let found = fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().path());
+    let pages: HashMap<_, _> = found
+        .map(|path| (path.file_name().unwrap().to_str().unwrap().to_owned(), shown(&path)))
+        .collect();
+    let whole = &pages["ezdfs.1"];
+    for name in subcommands() {
+        let page = &pages[&format!("ezdfs-{name}.1")];
+        assert!(
+            page.contains(&format!("NAME\n       ezdfs-{name} ")) && page.contains("SEE ALSO"),
+            "{page}"
+        );
+        // What every command takes stands once.
+        assert!(
+            !page.contains("--cache-ttl") && whole.contains(&format!("ezdfs-{name}(1)")),
+            "{page}"
+        );
+    }
+    assert!(pages.contains_key("ezdfs-replica-status.1") && !pages.contains_key("ezdfs-manual.1"));
+    for spec in VOCABULARY {
+        let option = format!("--{}", spec.key.replace('_', "-"));
+        assert!(whole.contains(&option) && pages["ezdfs.toml.5"].contains(spec.key), "{option}");
+    }
+    // A table is none where its lines are run together.
+    let fsck = &pages["ezdfs-fsck.1"];
+    let is_row = |line: &str| line.trim() == "orphan-file            the file goes to the trash";
+    assert!(fsck.lines().any(is_row), "{fsck}");
+}
+
+/// What is offered for the last of these words.
+fn completed(words: &[&str]) -> Vec<String> {
+    let script = "source <(\"$0\" completion bash); COMP_WORDS=(\"$@\"); COMP_CWORD=$(($# - 1))
+                  _ezdfs ezdfs \"${@: -1}\" \"${@: -2:1}\"; printf '%s\\n' \"${COMPREPLY[@]}\"";
+    let mut bash = Command::new("bash");
+    bash.args(["--norc", "-c", script]).arg(built("ezdfs")).args(words);
+    let output = bash.output().unwrap();
+    assert!(output.status.success() && output.stderr.is_empty(), "{}", stderr(&output));
+    String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect()
+}
+
+fn bash() {
+    assert_eq!(completed(&["ezdfs", "fs"]), ["fsck"]);
+    assert_eq!(completed(&["ezdfs", "fsck", "--max-o"]), ["--max-orphans"]);
+    assert_eq!(completed(&["ezdfs", "replica", "ver"]), ["verify"]);
+}
+
+fn shells() {
+    for (shell, word) in [("bash", "_ezdfs()"), ("zsh", "#compdef ezdfs"), ("fish", "complete -c")]
+    {
+        let script = String::from_utf8(run(&["completion", shell]).stdout).unwrap();
+        assert!(script.contains(word) && script.contains("max-orphans"), "{shell}");
+    }
+    let output = Command::new(built("ezdfs")).args(["completion", "tcsh"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+}
