@@ -114,6 +114,9 @@ FORCE:
 install: build
 	@[ -n '$(PHP_MODULES)' ] || { echo 'Where PHP has its extensions is told by $(PHP_CONFIG), which is missing.' >&2; exit 1; }
 	install -D -m 755 build/ezdfs $(DESTDIR)$(PREFIX)/bin/ezdfs
+	mkdir -p $(DESTDIR)$(PREFIX)/lib/systemd/system
+	for unit in contrib/systemd/*; do sed 's|/usr/local/bin/ezdfs|$(PREFIX)/bin/ezdfs|' "$$unit" \
+	    > "$(DESTDIR)$(PREFIX)/lib/systemd/system/$${unit##*/}" || exit; done
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man1 build/man/*.1
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man5 build/man/*.5
 	install -D -m 644 build/completions/bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/ezdfs

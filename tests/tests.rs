@@ -37,6 +37,7 @@ mod sandbox;
 mod store;
 #[allow(dead_code, unreachable_pub, reason = "not every trial needs every part")]
 mod support;
+mod units;
 
 use support::{Trials, nfs_client as client, process};
 
@@ -78,6 +79,7 @@ fn main() -> ExitCode {
     bundle::register(&mut trials);
     demo::register(&mut trials);
     install::register(&mut trials);
+    units::register(&mut trials);
 
     let (servers, trials, unmet) = trials.into_parts();
     if !arguments.list {
