@@ -119,6 +119,7 @@ install: build
 	    > "$(DESTDIR)$(PREFIX)/lib/systemd/system/$${unit##*/}" || exit; done
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man1 build/man/*.1
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man5 build/man/*.5
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man7 nginx-module/*.7
 	install -D -m 644 build/completions/bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/ezdfs
 	install -D -m 644 build/completions/zsh $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_ezdfs
 	install -D -m 644 build/completions/fish $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/ezdfs.fish

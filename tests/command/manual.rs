@@ -14,6 +14,7 @@ use crate::support::{Need, Trials, built};
 pub(super) fn register(trials: &mut Trials) {
     let mut group = trials.group("command", &[Need::COMMAND, Need::Programs(&["groff", "bash"])]);
     group.add("manual_pages_are_as_the_help", |_| pages());
+    group.add("the_modules_page_has_all_of_it", |_| module());
     group.add("bash_completes_a_command_line", |_| bash());
     group.add("completions_need_no_store", |_| shells());
 }
@@ -72,6 +73,28 @@ fn pages() {
     let fsck = &pages["ezdfs-fsck.1"];
     let is_row = |line: &str| line.trim() == "orphan-file            the file goes to the trash";
     assert!(fsck.lines().any(is_row), "{fsck}");
+}
+
+/// What the module has is registered under these names.
+fn names_in(source: &str) -> Vec<String> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("nginx-module").join(source);
+    let text = fs::read_to_string(path).unwrap();
+    let entries = text.split("{ ngx_string(\"").skip(1);
+    entries.filter_map(|entry| Some(entry.split_once('"')?.0.to_owned())).collect()
+}
+
+fn module() {
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/nginx-module/ngx_http_ezdfs_module.7");
+    let page = shown(Path::new(source));
+    let directives = names_in("ngx_http_ezdfs_conf.c");
+    let variables = names_in("ngx_http_ezdfs_variables.c");
+    assert_eq!((directives.len(), variables.len()), (4, 3), "{directives:?} {variables:?}");
+    for directive in directives {
+        assert!(page.contains(&format!("\n       {directive} ")), "{directive}: {page}");
+    }
+    for variable in variables {
+        assert!(page.contains(&format!("\n       ${variable}\n")), "{variable}: {page}");
+    }
 }
 
 /// What is offered for the last of these words.
