@@ -58,7 +58,6 @@ build/ezdfs: $(RUST)
 	$(call CHECK,command)
 	tests/cargo-into.sh ezdfs $@ -- build --release --locked --bin ezdfs
 
-# The crate itself stays a plain library: only who wants the C ABI builds these types of it.
 # With all other pages, and what completes a command line in a shell.
 build/man/ezdfs.1: build/ezdfs
 	rm -rf build/man build/completions
@@ -66,6 +65,7 @@ build/man/ezdfs.1: build/ezdfs
 	for shell in bash zsh fish; do $< completion $$shell > build/completions/$$shell || exit; done
 	$< manual build/man
 
+# The crate itself stays a plain library: only who wants the C ABI builds these types of it.
 build/libezdfs.so build/libezdfs.a &: $(RUST)
 	$(call CHECK,command)
 	tests/cargo-into.sh libezdfs.so build/libezdfs.so libezdfs.a build/libezdfs.a -- \
