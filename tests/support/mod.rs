@@ -237,7 +237,7 @@ impl Group<'_> {
             let name = format!("{}::{name}::{}", self.name, backend.name());
             self.trials.push(name, &needs, move |servers| match backend.fresh(servers) {
                 Ok(db) => run(db).into_outcome(),
-                Err(e) => Err(Failed::from(e)),
+                failed => failed.map(drop).into_outcome(),
             });
         }
     }
@@ -256,6 +256,7 @@ impl Outcome for () {
 
 impl<E: Display> Outcome for std::result::Result<(), E> {
     fn into_outcome(self) -> std::result::Result<(), Failed> {
-        self.map_err(Failed::from)
+        // With its causes: what failed once may not fail again.
+        self.map_err(|error| Failed::from(format!("{error:#}")))
     }
 }
