@@ -13,6 +13,7 @@ mod options;
 mod queue;
 mod read;
 mod result;
+mod stats;
 mod store;
 mod write;
 
@@ -22,6 +23,7 @@ pub use options::*;
 pub use queue::*;
 pub use read::*;
 pub use result::*;
+pub use stats::*;
 pub use store::*;
 pub use write::*;
 

@@ -8,6 +8,8 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::sync::Arc;
 
+use crate::stats::Source;
+
 pub(crate) use system::{CallError, in_call, is_of_no_file};
 
 /// The result of an ezdfs operation.
@@ -136,6 +138,7 @@ struct Inner {
     detail: Cow<'static, str>,
     os_errno: i32,
     source: Option<Arc<dyn StdError + Send + Sync>>,
+    answered_by: Option<Source>,
 }
 
 impl Error {
@@ -152,6 +155,7 @@ impl Error {
             detail: detail.into(),
             os_errno: 0,
             source: None,
+            answered_by: None,
         }))
     }
 
@@ -162,6 +166,11 @@ impl Error {
 
     pub(crate) fn with_errno(mut self, errno: i32) -> Self {
         self.inner_mut().os_errno = errno;
+        self
+    }
+
+    pub(crate) fn with_answer_by(mut self, source: Source) -> Self {
+        self.inner_mut().answered_by = Some(source);
         self
     }
 
@@ -202,6 +211,11 @@ impl Error {
     /// Why, without the subject.
     pub(crate) fn detail(&self) -> &str {
         &self.0.detail
+    }
+
+    /// What has said so, where it is about a row.
+    pub fn answered_by(&self) -> Option<Source> {
+        self.0.answered_by
     }
 
     /// The `errno` of the failing system call, or 0.

@@ -1,11 +1,14 @@
 //! Maps of a bounded size that let go of what is asked for least.
 
-use quick_cache::sync::Cache;
-use quick_cache::{OptionsBuilder, Weighter};
+use std::sync::Arc;
+
+use quick_cache::sync::{Cache, DefaultLifecycle};
+use quick_cache::{DefaultHashBuilder, Lifecycle, OptionsBuilder, Weighter};
 
 use crate::name::Key;
+use crate::stats::{Counter, Stats};
 
-pub(crate) type Evicting<V> = Cache<Key, V, Weight<V>>;
+pub(crate) type Evicting<V> = Cache<Key, V, Weight<V>, DefaultHashBuilder, Counted<V>>;
 
 /// What one item takes of the size.
 #[derive(Debug)]
@@ -23,17 +26,41 @@ impl<V> Weighter<Key, V> for Weight<V> {
     }
 }
 
+/// Counts what is let go of.
+#[derive(Debug, Clone)]
+pub(crate) struct Counted<V> {
+    stats: Arc<Stats>,
+    counter: Counter,
+    /// Drops it after the lock.
+    inner: DefaultLifecycle<Key, V>,
+}
+
+impl<V> Lifecycle<Key, V> for Counted<V> {
+    type RequestState = <DefaultLifecycle<Key, V> as Lifecycle<Key, V>>::RequestState;
+
+    fn on_evict(&self, state: &mut Self::RequestState, key: Key, value: V) {
+        self.stats.count(self.counter);
+        self.inner.on_evict(state, key, value);
+    }
+}
+
 /// One of so many items; `None` for none.
-pub(crate) fn evicting<V: Clone>(items: usize) -> Option<Evicting<V>> {
-    evicting_by(|_| 1, items as u64, items)
+pub(crate) fn evicting<V: Clone>(
+    items: usize,
+    stats: &Arc<Stats>,
+    counter: Counter,
+) -> Option<Evicting<V>> {
+    evicting_by(|_| 1, items as u64, items, stats, counter)
 }
 
 /// One of items that have so much weight together, of which so many are expected; `None` for
-/// none.
+/// none. What is let go of is counted.
 pub(crate) fn evicting_by<V: Clone>(
     weight: fn(&V) -> u64,
     most: u64,
     items: usize,
+    stats: &Arc<Stats>,
+    counter: Counter,
 ) -> Option<Evicting<V>> {
     // Shards are for threads that meet, which they do not here: one caller at a
     // time asks, in a web server's event loop or in PHP.
@@ -43,7 +70,7 @@ pub(crate) fn evicting_by<V: Clone>(
         .weight_capacity(most)
         .build()
         .ok()?;
-    (most > 0).then(|| {
-        Cache::with_options(options, Weight(weight), Default::default(), Default::default())
-    })
+    let stats = Arc::clone(stats);
+    let counted = Counted { stats, counter, inner: DefaultLifecycle::default() };
+    (most > 0).then(|| Cache::with_options(options, Weight(weight), Default::default(), counted))
 }

@@ -44,6 +44,7 @@ use crate::config::Options;
 use crate::error::Result;
 use crate::metadata::{FileInfo, Row};
 use crate::name::FileName;
+use crate::stats::Stats;
 
 use connect::{Pool, Purpose};
 use fitted::Fitted;
@@ -86,9 +87,9 @@ pub(crate) struct Index {
 
 impl Index {
     /// Connects to nothing yet.
-    pub(crate) fn new(options: &Options) -> Result<Self> {
+    pub(crate) fn new(options: &Options, stats: &Arc<Stats>) -> Result<Self> {
         Ok(Index {
-            pool: Pool::new(options)?,
+            pool: Pool::new(options, stats)?,
             table: options.table.clone(),
             database: options.dsn.database().to_owned(),
             fitted: Fitted::default(),

@@ -45,6 +45,7 @@ mod runtime;
 pub mod serve;
 mod serving;
 mod spool;
+pub mod stats;
 mod store;
 mod territory;
 

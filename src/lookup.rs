@@ -18,6 +18,7 @@ use crate::feed::replica::Known;
 pub(crate) use crate::feed::replica::Version;
 use crate::index::Index;
 use crate::name::{FileName, Key};
+use crate::stats::{Counter, Source, Stats};
 
 use batch::Batch;
 pub(crate) use batch::MOST_WAITING;
@@ -42,6 +43,8 @@ pub(crate) struct Hit {
     /// `None`: there is no live row.
     pub(crate) facts: Option<Facts>,
     pub(crate) stamp: Stamp,
+    /// What knows it.
+    pub(crate) source: Source,
     /// Whether it is time to ask again, ahead of its end.
     pub(crate) is_ageing: bool,
 }
@@ -49,12 +52,27 @@ pub(crate) struct Hit {
 impl Hit {
     fn replicated(known: Known) -> Self {
         let Known { facts, version } = known;
-        Hit { facts: Some(facts), stamp: Stamp::Replicated(version), is_ageing: false }
+        let stamp = Stamp::Replicated(version);
+        Hit { facts: Some(facts), stamp, source: Source::Replica, is_ageing: false }
     }
 }
 
-/// A row as it is known; `None` where there is no live one.
-pub(crate) type Found = (Option<Facts>, Stamp);
+/// A row as it was found.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Found {
+    /// `None`: there is no live row.
+    pub(crate) facts: Option<Facts>,
+    pub(crate) stamp: Stamp,
+    /// What has said so.
+    pub(crate) source: Source,
+}
+
+impl From<Hit> for Found {
+    fn from(hit: Hit) -> Self {
+        let Hit { facts, stamp, source, .. } = hit;
+        Found { facts, stamp, source }
+    }
+}
 
 /// What answers which row there is.
 #[derive(Debug)]
@@ -63,17 +81,24 @@ pub(crate) struct Lookup {
     replica: Option<Consulted>,
     rows: Rows,
     batch: Batch,
+    stats: Arc<Stats>,
 }
 
 impl Lookup {
-    pub(crate) fn new(options: &Options, index: Arc<Index>) -> Self {
-        let (replica, rows) = (Consulted::new(options), Rows::new(options));
-        Lookup { index, replica, rows, batch: Batch::default() }
+    pub(crate) fn new(options: &Options, index: Arc<Index>, stats: &Arc<Stats>) -> Self {
+        let (replica, rows) = (Consulted::new(options), Rows::new(options, stats));
+        Lookup { index, replica, rows, batch: Batch::default(), stats: Arc::clone(stats) }
     }
 
     /// Whether anything is known without asking the table.
     pub(crate) fn knows_rows(&self) -> bool {
         self.replica.is_some() || self.rows.is_on()
+    }
+
+    /// How old what the replica says is, in seconds, and whether it is used; `None` where there is
+    /// none.
+    pub(crate) fn replica_age(&self) -> Option<(Option<f64>, bool)> {
+        self.replica.as_ref().map(Consulted::age)
     }
 
     /// What is known without waiting.
@@ -120,7 +145,7 @@ impl Lookup {
 
     fn absent(&self) -> Hit {
         let stamp = Stamp::Asked(self.rows.now());
-        Hit { facts: None, stamp, is_ageing: false }
+        Hit { facts: None, stamp, source: Source::Replica, is_ageing: false }
     }
 
     /// What is known, or what the table says.
@@ -153,11 +178,15 @@ impl Lookup {
         find: impl Future<Output = Result<Found>>,
     ) -> Result<Found> {
         let known = self.known_unless(key, Consulted::may_confirm);
-        if let Some(Hit { facts, stamp, .. }) = known {
-            return Ok((facts, stamp));
+        if let Some(hit) = known {
+            return Ok(hit.into());
         }
         match find.await {
-            Err(error) if error.kind().is_temporary() => self.fallen_back_on(key).ok_or(error),
+            Err(error) if error.kind().is_temporary() => {
+                let found = self.fallen_back_on(key).ok_or(error)?;
+                self.stats.count(Counter::StaleAnswers);
+                Ok(found)
+            }
             outcome => outcome,
         }
     }
@@ -171,12 +200,11 @@ impl Lookup {
     /// replica's, which knows all rows: else it would be a guess.
     fn fallen_back_on(&self, key: &Key) -> Option<Found> {
         let last_word = self.replica.as_ref().and_then(|replica| replica.last_word(key));
-        let hit = match last_word {
-            Some(Some(known)) => Hit::replicated(known),
-            Some(None) => self.absent(),
-            None => return self.rows.stale(key).map(|(facts, stamp)| (Some(facts), stamp)),
-        };
-        Some((hit.facts, hit.stamp))
+        match last_word {
+            Some(Some(known)) => Some(Hit::replicated(known).into()),
+            Some(None) => Some(self.absent().into()),
+            None => self.rows.stale(key),
+        }
     }
 
     /// Drops what is known of a key, because it is being written.

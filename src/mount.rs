@@ -3,16 +3,17 @@
 //! nothing more.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinHandle;
 
 use crate::config::Options;
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::Mount;
 use crate::runtime;
+use crate::stats::{Counter, Gauge, Held, Stats, Timer};
 
 /// Threads of one process that may wait for the mount at a time.
 const MOUNT_THREADS: usize = 32;
@@ -25,7 +26,13 @@ pub(crate) struct Pulse(Arc<Beats>);
 struct Beats {
     count: AtomicU64,
     pause_seconds: AtomicU64,
+    /// How somebody who waits, and the thread, see it.
+    fate: AtomicU8,
 }
+
+const UNDER_WAY: u8 = 0;
+const GIVEN_UP: u8 = 1;
+const ENDED: u8 = 2;
 
 impl Pulse {
     pub(crate) fn beat(&self) {
@@ -36,6 +43,17 @@ impl Pulse {
     pub(crate) fn pause(&self, length: Duration) {
         self.0.pause_seconds.store(length.as_secs(), Ordering::Relaxed);
         self.beat();
+    }
+
+    /// Whether somebody is the first to give up waiting, and it goes on.
+    fn is_given_up_now(&self) -> bool {
+        let (success, failure) = (Ordering::SeqCst, Ordering::SeqCst);
+        self.0.fate.compare_exchange(UNDER_WAY, GIVEN_UP, success, failure).is_ok()
+    }
+
+    /// Whether somebody had given up waiting before it ended.
+    fn ends_late(&self) -> bool {
+        self.0.fate.swap(ENDED, Ordering::SeqCst) == GIVEN_UP
     }
 
     fn beats(&self) -> u64 {
@@ -55,6 +73,7 @@ pub(crate) struct Started<T> {
     pulse: Pulse,
     /// When somebody began to wait for it.
     since: Instant,
+    stats: Arc<Stats>,
 }
 
 impl<T> Started<T> {
@@ -78,10 +97,33 @@ impl<T> Started<T> {
                 return Some(outcome);
             }
             if self.pulse.beats() == beats {
+                self.stats.count(Counter::MountTimeouts);
+                if self.pulse.is_given_up_now() {
+                    self.stats.change(Gauge::MountThreadsStuck, 1);
+                }
                 return None;
             }
             beats = self.pulse.beats();
             deadline = Instant::now() + patience + self.pulse.announced();
+        }
+    }
+}
+
+/// Work on its thread; ends also by a panic.
+struct Working {
+    timer: Timer,
+    since: Instant,
+    pulse: Pulse,
+    busy: Held,
+    _slot: OwnedSemaphorePermit,
+}
+
+impl Drop for Working {
+    fn drop(&mut self) {
+        let stats = self.busy.stats();
+        stats.took(self.timer, self.since);
+        if self.pulse.ends_late() {
+            stats.change(Gauge::MountThreadsStuck, -1);
         }
     }
 }
@@ -92,14 +134,16 @@ pub(crate) struct Gate {
     mount: Mount,
     slots: Arc<Semaphore>,
     timeout: Duration,
+    stats: Arc<Stats>,
 }
 
 impl Gate {
-    pub(crate) fn new(options: &Options) -> Self {
+    pub(crate) fn new(options: &Options, stats: &Arc<Stats>) -> Self {
         Gate {
             mount: Mount::new(options),
             slots: Arc::new(Semaphore::new(MOUNT_THREADS)),
             timeout: options.mount_timeout,
+            stats: Arc::clone(stats),
         }
     }
 
@@ -156,18 +200,26 @@ impl Gate {
     ) -> Result<Started<T>> {
         let since = Instant::now();
         let slots = Arc::clone(&self.slots);
-        let Ok(slot) = tokio::time::timeout(self.timeout, slots.acquire_owned()).await else {
+        let Ok(Ok(slot)) = tokio::time::timeout(self.timeout, slots.acquire_owned()).await else {
+            self.stats.count(Counter::MountTimeouts);
             self.drop_when_it_answers(work)?;
             return Err(self.silent(operation));
         };
+        self.stats.took(Timer::MountWait, since);
         let (mount, pulse) = (self.mount.clone(), Pulse::default());
-        let beating = pulse.clone();
+        let working = Working {
+            timer: Timer::of_mount(operation),
+            since: Instant::now(),
+            pulse: pulse.clone(),
+            busy: self.stats.hold(Gauge::MountThreads),
+            _slot: slot,
+        };
         let task = runtime::spawn_blocking(move || {
-            let outcome = work(&mount, &beating);
-            drop(slot);
+            let outcome = work(&mount, &working.pulse);
+            drop(working);
             outcome
         })?;
-        Ok(Started { operation, task, pulse, since })
+        Ok(Started { operation, task, pulse, since, stats: Arc::clone(&self.stats) })
     }
 
     /// What was not begun may hold files, and closing or removing one hangs as

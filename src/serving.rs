@@ -18,6 +18,7 @@ use crate::evicting::{evicting, evicting_by};
 use crate::files;
 use crate::lookup::Stamp;
 use crate::name::Key;
+use crate::stats::{Counter, Gauge, Stats};
 
 pub use description::Description;
 pub(crate) use flights::Flight;
@@ -37,21 +38,24 @@ pub(crate) struct Serving {
     /// Files being opened for those who share them.
     flights: Arc<Flights<SharedFile>>,
     closes_idle: AtomicBool,
+    stats: Arc<Stats>,
 }
 
 impl Serving {
     /// `keeps`: whether any rows are trusted under which files could be kept.
-    pub(crate) fn new(options: &Options, keeps: bool) -> Self {
+    pub(crate) fn new(options: &Options, keeps: bool, stats: &Arc<Stats>) -> Self {
         let most_open = options.cache_files.min(files::most_kept_open());
         let (most_open, most_bytes) =
             if keeps { (most_open, options.cache_content) } else { (0, 0) };
-        let in_memory =
-            evicting_by(|it: &Entry<Arc<MemoryFile>>| it.file.weight(), most_bytes, most_open);
+        let weight = |it: &Entry<Arc<MemoryFile>>| it.file.weight();
+        let open = evicting(most_open, stats, Counter::FilesEvicted);
+        let memory = evicting_by(weight, most_bytes, most_open, stats, Counter::MemoryEvicted);
         Serving {
-            open: Kept::new(evicting(most_open), options.cache_ttl),
-            memory: Kept::new(in_memory, options.cache_ttl),
-            flights: Arc::new(Flights::new()),
+            open: Kept::new(open, options.cache_ttl, stats, Gauge::FilesKept),
+            memory: Kept::new(memory, options.cache_ttl, stats, Gauge::MemoryFiles),
+            flights: Arc::new(Flights::new(stats)),
             closes_idle: AtomicBool::new(false),
+            stats: Arc::clone(stats),
         }
     }
 
@@ -88,6 +92,7 @@ impl Serving {
             && let Some(opened_at) = self.open.opened_at(&key, |it| Arc::ptr_eq(it, open))
         {
             self.memory.keep(key, stamp, opened_at, copy);
+            self.weigh();
             if !stays_open {
                 self.open.drop(&key);
             }
@@ -98,6 +103,12 @@ impl Serving {
     pub(crate) fn keep_only(&self, key: &Key, stamp: Stamp) {
         self.open.keep_only(key, stamp);
         self.memory.keep_only(key, stamp);
+        self.weigh();
+    }
+
+    /// Tells how much memory is taken.
+    fn weigh(&self) {
+        self.stats.set(Gauge::MemoryBytes, self.memory.weight());
     }
 
     /// Joins those for whom the file of this key is being opened, or starts that. To be
@@ -114,16 +125,12 @@ impl Serving {
         self.flights.is_idle(key)
     }
 
-    /// How many were turned away because too many were being opened.
-    pub(crate) fn refused(&self) -> u64 {
-        self.flights.refused()
-    }
-
     /// Has a file opened anew, because it is being written.
     pub(crate) fn forget(&self, key: &Key) {
         self.flights.forget(key);
         self.open.drop(key);
         self.memory.drop(key);
+        self.weigh();
     }
 
     /// Whether the caller is to close what nobody asks for, from now on: nobody else does.
@@ -138,7 +145,9 @@ impl Serving {
     /// Drops files that are not trusted any more; says whether any are left.
     pub(crate) fn close_idle(&self, is_current: impl Fn(&Key, Stamp) -> bool) -> bool {
         let any_open = self.open.drop_idle(&is_current);
-        self.memory.drop_idle(&is_current) || any_open
+        let any_in_memory = self.memory.drop_idle(&is_current);
+        self.weigh();
+        any_in_memory || any_open
     }
 
     /// How long one is trusted.

@@ -22,13 +22,12 @@ mod write;
 mod writing;
 
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use tokio::sync::OnceCell;
 
 use crate::config::{Dsn, Options};
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::files::Mount;
 use crate::forks;
 use crate::index::Index;
@@ -38,6 +37,7 @@ use crate::name::{FileId, FileName, NamePrefix, UrlPrefix};
 use crate::runtime::{self, PerProcess};
 use crate::serve::Prefixes;
 use crate::serving::Serving;
+use crate::stats::{Counter, Snapshot, Source, Stats, Zone};
 
 pub use crate::serving::{Description, OpenFile, SharedFile};
 pub use delete::Deleted;
@@ -63,6 +63,7 @@ pub use write::CreateOptions;
 pub struct Store {
     options: Arc<Options>,
     process: Arc<PerProcess<Process>>,
+    zone: Arc<OnceLock<&'static Zone>>,
 }
 
 /// What a process has of a store.
@@ -76,7 +77,7 @@ pub(crate) struct Process {
     /// The same without symbolic links.
     real_root: OnceCell<String>,
     name_prefix: NamePrefix,
-    size_mismatches: AtomicU64,
+    stats: Arc<Stats>,
 }
 
 impl Store {
@@ -84,7 +85,8 @@ impl Store {
     pub fn new(options: Options) -> Self {
         // Where that fails, the first use says so.
         let _ = forks::notice();
-        Store { options: Arc::new(options), process: Arc::new(PerProcess::new()) }
+        let process = Arc::new(PerProcess::new());
+        Store { options: Arc::new(options), process, zone: Arc::default() }
     }
 
     /// The URI of a file. Does not block.
@@ -158,33 +160,52 @@ impl Store {
         self.check_schema()
     }
 
-    /// How many opened files had another length than their row says, in this
-    /// process. Does not block.
-    pub fn size_mismatches(&self) -> u64 {
-        self.process().map_or(0, |process| process.size_mismatches.load(Ordering::Relaxed))
+    /// Has this and other processes count in memory that they share, instead of each for
+    /// itself. To be called before the store is used. Does not block.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::InvalidInput`]: another build counts there, or the store has been given
+    /// one already.
+    pub fn share_stats(&self, zone: &'static Zone) -> Result<()> {
+        let refused = |reason| Error::new(ErrorKind::InvalidInput, "share", "stats", reason);
+        if !zone.is_fit() {
+            return Err(refused("the memory has another layout"));
+        }
+        self.zone.set(zone).map_err(|_| refused("the store has such memory already"))
     }
 
-    /// How many look-ups of web requests were refused in this process, because too many
-    /// were under way. Does not block.
-    pub fn refused_look_ups(&self) -> u64 {
-        self.process().map_or(0, |process| process.serving.refused())
+    /// What was counted until now: by this process, or by all that share a [`Zone`]. Does not
+    /// block.
+    ///
+    /// # Errors
+    ///
+    /// Those of a store that cannot be used at all.
+    pub fn stats(&self) -> Result<Snapshot> {
+        let process = self.process()?;
+        let snapshot = match self.zone.get() {
+            Some(zone) => Snapshot::of_zone(zone),
+            None => Snapshot::of_sheet(&process.stats),
+        };
+        Ok(snapshot.with_replica(process.lookup.replica_age()))
     }
 
     pub(crate) fn process(&self) -> Result<Arc<Process>> {
         self.process.get_or_try_init(|| {
-            let index = Arc::new(Index::new(&self.options)?);
-            let lookup = Arc::new(Lookup::new(&self.options, Arc::clone(&index)));
-            let serving = Arc::new(Serving::new(&self.options, lookup.knows_rows()));
+            let stats = Stats::new(self.zone.get().copied());
+            let index = Arc::new(Index::new(&self.options, &stats)?);
+            let lookup = Arc::new(Lookup::new(&self.options, Arc::clone(&index), &stats));
+            let serving = Arc::new(Serving::new(&self.options, lookup.knows_rows(), &stats));
             remembered::share(&lookup, &serving);
             Ok(Process {
                 index,
                 lookup,
                 serving,
-                gate: Gate::new(&self.options),
+                gate: Gate::new(&self.options, &stats),
                 root: self.options.root.clone(),
                 real_root: OnceCell::new(),
                 name_prefix: self.options.name_prefix.clone(),
-                size_mismatches: AtomicU64::new(0),
+                stats,
             })
         })
     }
@@ -206,6 +227,23 @@ impl Process {
 
     pub(crate) fn gate(&self) -> &Gate {
         &self.gate
+    }
+
+    /// Counts a look-up that has ended.
+    pub(crate) fn count<T>(
+        &self,
+        outcome: Result<T>,
+        source: impl FnOnce(&T) -> Source,
+    ) -> Result<T> {
+        let (source, ended) = match &outcome {
+            Ok(found) => (Some(source(found)), Counter::Found),
+            Err(error) => (error.answered_by(), error.kind().into()),
+        };
+        if let Some(source) = source {
+            self.stats.count(source.into());
+        }
+        self.stats.count(ended);
+        outcome
     }
 
     /// For what does not wait, and for a command's work that has no deadline.

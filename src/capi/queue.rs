@@ -5,7 +5,7 @@ use std::collections::{HashMap, VecDeque};
 use std::ffi::{c_char, c_void};
 use std::os::fd::AsRawFd;
 use std::panic::AssertUnwindSafe;
-use std::ptr::null_mut;
+use std::ptr::{null, null_mut};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures_util::FutureExt;
@@ -15,11 +15,11 @@ use tokio::task::AbortHandle;
 use super::bytes;
 use super::file::ezdfs_file;
 use super::result::{ezdfs_error, ezdfs_result, guard, guard_or};
-use super::store::{borrow, ezdfs_store, null};
+use super::store::{self, borrow, ezdfs_store};
 use crate::error::{Error, ErrorKind, Result};
 use crate::name::FileId;
 use crate::runtime;
-use crate::serve::{self, Allow, Request};
+use crate::serve::{Allow, Request};
 use crate::store::{SharedFile, Trial};
 
 /// Drafts (`images-versioned/`) may be served.
@@ -62,6 +62,9 @@ pub struct ezdfs_completion {
     pub ticket: u64,
     /// The opened file, now the receiver's; NULL unless it worked.
     pub file: *mut ezdfs_file,
+    /// Where the answer was found: "memory", "kept" (the file was open), "cache", "replica"
+    /// or "database". Static, NUL-terminated; NULL where nothing was looked up, or it failed.
+    pub source: *const c_char,
     /// What went wrong; its code is EZDFS_RESULT_OK if nothing did.
     pub error: ezdfs_error,
 }
@@ -287,7 +290,7 @@ pub unsafe extern "C" fn ezdfs_store_open_start(
     unsafe {
         guard(err, || {
             let store = borrow(store)?;
-            let queue = queue.as_ref().ok_or_else(|| null("queue"))?;
+            let queue = queue.as_ref().ok_or_else(|| store::null("queue"))?;
             let id = FileId::from_bytes(bytes(id, id_len))?;
             let process = store.process()?;
             let look_up = async move { process.open(&id).await.map(SharedFile::from) };
@@ -324,8 +327,8 @@ pub unsafe extern "C" fn ezdfs_store_serve_start(
     unsafe {
         guard(err, || {
             let store = borrow(store)?;
-            let queue = queue.as_ref().ok_or_else(|| null("queue"))?;
-            let request = request.as_ref().ok_or_else(|| null("request"))?;
+            let queue = queue.as_ref().ok_or_else(|| store::null("queue"))?;
+            let request = request.as_ref().ok_or_else(|| store::null("request"))?;
             let alone = request.flags & EZDFS_SERVE_ALONE != 0;
             let trial = match request.flags & (EZDFS_SERVE_READ | EZDFS_SERVE_BLOCKING) {
                 EZDFS_SERVE_READ => Trial::Elsewhere,
@@ -342,7 +345,7 @@ pub unsafe extern "C" fn ezdfs_store_serve_start(
                     originals: request.flags & EZDFS_SERVE_ORIGINALS != 0,
                 },
             };
-            let answer = match serve::candidates(store.prefixes(), request) {
+            let answer = match process.may_serve(store.prefixes(), request) {
                 Err(refused) => Err(refused),
                 Ok(ids) => match process.serve_known(&ids, trial) {
                     Some(known) if !alone || known.is_err() => known,
@@ -376,16 +379,18 @@ unsafe fn complete(
     unsafe {
         (&raw mut (*out).data).write(data);
         (&raw mut (*out).ticket).write(ticket);
-        let file = match result {
+        let (file, source) = match result {
             Ok(file) => {
                 ezdfs_error::write_ok(&raw mut (*out).error);
-                ezdfs_file::into_raw(file)
+                let source = file.answered_by();
+                (ezdfs_file::into_raw(file), Some(source))
             }
             Err(error) => {
                 (&raw mut (*out).error).write(ezdfs_error::from_error(&error));
-                null_mut()
+                (null_mut(), error.answered_by())
             }
         };
         (&raw mut (*out).file).write(file);
+        (&raw mut (*out).source).write(source.map_or(null(), |source| source.name().as_ptr()));
     }
 }

@@ -131,31 +131,6 @@ pub unsafe extern "C" fn ezdfs_store_id_from_uri(
     })
 }
 
-/// How many opened files had another length than their row says, in this
-/// process. Does not block.
-///
-/// # Safety
-///
-/// `store` is a live handle.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn ezdfs_store_size_mismatches(store: *const ezdfs_store) -> u64 {
-    // SAFETY: promised by the caller.
-    guard_or(0, || unsafe { borrow(store).map_or(0, Store::size_mismatches) })
-}
-
-/// How many look-ups of web requests were refused in this process, because too many were
-/// under way: a database that does not answer, and more than 8192 clients that wait.
-/// Does not block.
-///
-/// # Safety
-///
-/// `store` is a live handle.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn ezdfs_store_refused_look_ups(store: *const ezdfs_store) -> u64 {
-    // SAFETY: promised by the caller.
-    guard_or(0, || unsafe { borrow(store).map_or(0, Store::refused_look_ups) })
-}
-
 /// # Safety
 ///
 /// `store` is NULL or a live handle.

@@ -13,6 +13,7 @@ use super::servers::{Link, Servers};
 use crate::config::Options;
 use crate::error::{Error, ErrorKind, Result};
 use crate::forks;
+use crate::stats::{Stats, Timer};
 
 /// A connection that idled longer than this is tried out before its next use.
 const TRUSTED_IDLE: Duration = Duration::from_secs(1);
@@ -67,9 +68,9 @@ pub(super) struct Pool {
 }
 
 impl Pool {
-    pub(super) fn new(options: &Options) -> Result<Self> {
+    pub(super) fn new(options: &Options, stats: &Arc<Stats>) -> Result<Self> {
         forks::notice()?;
-        let servers = Arc::new(Servers::new(options));
+        let servers = Arc::new(Servers::new(options, stats));
         // Connecting and recycling have deadlines of their own.
         let timeouts =
             Timeouts { wait: Some(options.connect_timeout), create: None, recycle: None };
@@ -100,7 +101,8 @@ impl Pool {
 
     /// For an operation that begins now.
     pub(super) fn attempts(&self) -> Attempts {
-        Attempts::within(self.servers.session.query_timeout, self.servers.count())
+        let Servers { session, stats, .. } = &*self.servers;
+        Attempts::within(session.query_timeout, self.servers.count(), stats)
     }
 
     /// How long it takes to get a connection and an answer, both after another try.
@@ -157,7 +159,10 @@ impl Pool {
         let asked = Instant::now();
         loop {
             let error = match self.pool.get().await {
-                Ok(object) => return Ok(Guard::new(object, &self.servers)),
+                Ok(object) => {
+                    self.servers.stats.took(Timer::ConnectionWait, asked);
+                    return Ok(Guard::new(object, &self.servers));
+                }
                 Err(error) => self.failed(error),
             };
             let others = self.pool.status().size > 0;

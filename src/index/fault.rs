@@ -1,9 +1,11 @@
 //! What the errors of the three databases mean.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::database::{Meaning, meaning};
 use crate::error::{Error, ErrorKind, Result};
+use crate::stats::{Counter, Stats};
 
 /// The operation of errors that come before anything was asked of a server.
 pub(super) const CONNECT: &str = "connect";
@@ -126,6 +128,7 @@ pub(crate) struct Attempts {
     others: usize,
     /// The table has been looked at again.
     looked_again: bool,
+    stats: Arc<Stats>,
 }
 
 impl Attempts {
@@ -133,7 +136,7 @@ impl Attempts {
     const MOST_DOUBLINGS: u32 = 6;
 
     /// No attempt begins later than this after now.
-    pub(super) fn within(deadline: Duration, servers: usize) -> Self {
+    pub(super) fn within(deadline: Duration, servers: usize, stats: &Arc<Stats>) -> Self {
         let began = Instant::now();
         Attempts {
             began,
@@ -142,6 +145,7 @@ impl Attempts {
             lost: false,
             others: servers,
             looked_again: false,
+            stats: Arc::clone(stats),
         }
     }
 
@@ -213,6 +217,7 @@ impl Attempts {
         }
         let pause = Self::FIRST_PAUSE * (1 << self.failures.min(Self::MOST_DOUBLINGS));
         self.failures += 1;
+        self.stats.count(Counter::Retries);
         tokio::time::sleep(pause).await;
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! A connection on loan, and what is said over it.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use deadpool::managed::Object;
 use sqlx::any::AnyRow;
@@ -14,6 +15,7 @@ use super::query::Query;
 use super::servers::Servers;
 use crate::error::{Error, ErrorKind, Result};
 use crate::metadata::Turns;
+use crate::stats::{Counter, Timer};
 
 /// The operation that ends a transaction.
 pub(super) const COMMIT: &str = "commit";
@@ -102,7 +104,12 @@ impl Guard {
             return Ok(Authority::Whole);
         };
         let asked = async |connection: &mut Connection| connection.ask(question).await;
-        if !self.run("find", "server", asked).await?.iter().any(|(_, value)| is_on(value)) {
+        if !self
+            .run(Timer::OtherQuery, "find", "server", asked)
+            .await?
+            .iter()
+            .any(|(_, value)| is_on(value))
+        {
             return Ok(Authority::Whole);
         }
         self.state = State::Busy;
@@ -136,7 +143,7 @@ impl Guard {
         subject: &str,
         query: Query,
     ) -> Result<Vec<AnyRow>> {
-        Ok(self.answer(operation, subject, query).await?.rows)
+        Ok(self.answer(Timer::ReadQuery, operation, subject, query).await?.rows)
     }
 
     /// Says how many rows were affected.
@@ -146,7 +153,7 @@ impl Guard {
         subject: &str,
         query: Query,
     ) -> Result<u64> {
-        Ok(self.answer(operation, subject, query).await?.affected)
+        Ok(self.answer(Timer::WriteQuery, operation, subject, query).await?.affected)
     }
 
     /// Runs statements that take no arguments as they stand, in one round trip.
@@ -157,12 +164,14 @@ impl Guard {
         statements: impl Into<String>,
     ) -> Result<Vec<AnyRow>> {
         let statements = self.for_pooler(statements.into());
+        let timer = if operation == COMMIT { Timer::Commit } else { Timer::OtherQuery };
         let sent = async |connection: &mut Connection| connection.command(statements).await;
-        Ok(self.run(operation, subject, sent).await?.rows)
+        Ok(self.run(timer, operation, subject, sent).await?.rows)
     }
 
     async fn answer(
         &mut self,
+        timer: Timer,
         operation: &'static str,
         subject: &str,
         query: Query,
@@ -176,7 +185,7 @@ impl Guard {
             Some(text) => connection.command(text).await,
             None => connection.run(query).await,
         };
-        self.run(operation, subject, sent).await
+        self.run(timer, operation, subject, sent).await
     }
 
     /// What tells the connection from others; nothing where a pooler lends another one for each
@@ -205,6 +214,7 @@ impl Guard {
 
     async fn run<T>(
         &mut self,
+        timer: Timer,
         operation: &'static str,
         subject: &str,
         work: impl AsyncFnOnce(&mut Connection) -> Result<T, sqlx::Error>,
@@ -215,9 +225,14 @@ impl Guard {
         // Stays so if the caller goes away meanwhile.
         let before = std::mem::replace(&mut self.state, State::Busy);
         let timeout = self.servers.session.query_timeout;
+        let since = Instant::now();
         let worked = tokio::time::timeout(timeout, work(&mut link.connection)).await;
         // What was done to a file that is not the database any more is nothing.
         let worked = worked.map(|done| done.and_then(|it| self.servers.in_its_file(link, it)));
+        self.servers.stats.took(timer, since);
+        if !matches!(worked, Ok(Ok(_))) {
+            self.servers.stats.count(Counter::QueryFailures);
+        }
         match worked {
             Ok(Ok(value)) => {
                 self.state = before.after_statement();

@@ -60,7 +60,8 @@ mod tests {
             let dsn = format!("sqlite:{}/db", directory.path().display());
             let mut options = Options::builder();
             options.set("dsn", &dsn).unwrap().set("root", "/nowhere").unwrap();
-            let index = Index::new(&options.build().unwrap()).unwrap();
+            let index =
+                Index::new(&options.build().unwrap(), &crate::stats::Stats::new(None)).unwrap();
             let is_ordered = runtime::block_on(async {
                 index.create_schema().await?;
                 let mut connection = index.pool.get(Purpose::Write).await?;

@@ -15,6 +15,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::forks::Place;
 use crate::metadata::Turns;
 use crate::runtime;
+use crate::stats::{Counter, Gauge, Held, Stats};
 
 /// How soon after the first failure to connect it is tried again; doubled with
 /// each further one.
@@ -35,6 +36,7 @@ pub(super) struct Link {
     /// Of SQLite's file, as it was when this was opened.
     file: Option<FileIdentity>,
     generation: u64,
+    _counted: Held,
 }
 
 /// Device and inode.
@@ -108,10 +110,11 @@ pub(super) struct Servers {
     reviewing: AtomicBool,
     /// Held while connecting: the last failure, if nothing succeeded since.
     connecting: tokio::sync::Mutex<Option<Failure>>,
+    pub(super) stats: Arc<Stats>,
 }
 
 impl Servers {
-    pub(super) fn new(options: &Options) -> Self {
+    pub(super) fn new(options: &Options, stats: &Arc<Stats>) -> Self {
         Servers {
             database: database::of(options.dsn.dialect()),
             connect_timeout: options.connect_timeout,
@@ -124,6 +127,7 @@ impl Servers {
             barred: AtomicBool::new(false),
             reviewing: AtomicBool::new(false),
             connecting: tokio::sync::Mutex::new(None),
+            stats: Arc::clone(stats),
         }
     }
 
@@ -252,12 +256,17 @@ impl Servers {
                 is_pooled: facts.is_pooled || server.is_pooled(),
                 file,
                 generation,
+                _counted: self.stats.hold(Gauge::Connections),
             })
         };
         let outcome = match tokio::time::timeout(self.connect_timeout, connecting).await {
             Ok(outcome) => outcome.map_err(|error| fault::convert(error, fault::CONNECT, &subject)),
             Err(_) => Err(fault::silent(fault::CONNECT, &subject, self.connect_timeout)),
         };
+        self.stats.count(match outcome {
+            Ok(_) => Counter::ConnectionsOpened,
+            Err(_) => Counter::ConnectionsRefused,
+        });
         if let Ok(link) = &outcome {
             let writes = if link.writable { "" } else { ", which takes no writes" };
             log::debug!("ezdfs: connected to {subject}{writes}");
@@ -376,6 +385,7 @@ impl Servers {
             |old: &Choice| !Arc::ptr_eq(&old.server, &link.server) || old.writable != link.writable;
         if let Some(old) = old.filter(is_other) {
             link.generation = self.generation.fetch_add(1, Ordering::SeqCst) + 1;
+            self.stats.count(Counter::Failovers);
             log::warn!(
                 "ezdfs: using {} now{}, instead of {}",
                 link.server.address,

@@ -90,7 +90,7 @@ fn index_by(dsn: &str, table: &str) -> Index {
     for (key, value) in [("dsn", dsn), ("root", "/nowhere"), ("table", table)] {
         options.set(key, value).unwrap();
     }
-    Index::new(&options.build().unwrap()).unwrap()
+    Index::new(&options.build().unwrap(), &crate::stats::Stats::new(None)).unwrap()
 }
 
 fn run<T>(work: impl Future<Output = Result<T>>) -> T {

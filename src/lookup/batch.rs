@@ -121,6 +121,7 @@ mod tests {
     use super::*;
     use crate::Options;
     use crate::index::Index;
+    use crate::stats::Stats;
 
     #[test]
     fn who_gets_no_turn_is_told_so_and_leaves() {
@@ -128,7 +129,9 @@ mod tests {
         options.set("dsn", "sqlite:/x").unwrap().set("root", "/").unwrap();
         options.set("connect_timeout", "1ms").unwrap().set("query_timeout", "1ms").unwrap();
         let options = options.build().unwrap();
-        let lookup = Arc::new(Lookup::new(&options, Arc::new(Index::new(&options).unwrap())));
+        let stats = Stats::new(None);
+        let index = Index::new(&options, &stats).unwrap();
+        let lookup = Arc::new(Lookup::new(&options, Arc::new(index), &stats));
         // As if both waited for a table that somebody has locked.
         lookup.batch.state().readers = READERS;
         let outcome = crate::runtime::block_on(async {

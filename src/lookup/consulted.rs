@@ -78,6 +78,14 @@ impl Consulted {
         header.is_ok_and(|it| self.replica.is_usable(&it).is_ok()) && self.confirms.take()
     }
 
+    /// How long ago the agent heard from the database, where that can be told, in seconds; and
+    /// whether that is recent enough.
+    pub(super) fn age(&self) -> (Option<f64>, bool) {
+        let Ok(header) = self.replica.header() else { return (None, false) };
+        let age = self.replica.age(&header);
+        (age.map(|age| age.as_secs_f64()), self.replica.is_usable(&header).is_ok())
+    }
+
     /// What the replica said last, however long ago: while the database is away, nobody
     /// writes. `None` where it never knew the whole table.
     pub(super) fn last_word(&self, key: &Key) -> Option<Option<Known>> {

@@ -4,6 +4,7 @@
 //! for `cache_negative_ttl`: so long may a write of another node stay unseen. A
 //! write of this process is seen by it at once, through whichever store.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
@@ -13,6 +14,7 @@ use crate::config::Options;
 use crate::evicting::{Evicting, evicting};
 use crate::metadata::Row;
 use crate::name::Key;
+use crate::stats::{Counter, Gauge, Source, Stats};
 
 /// What an entry costs in memory, all in all; measured by `make bench`.
 const ROW_BYTES: u64 = 160;
@@ -60,13 +62,15 @@ pub(super) struct Rows {
     /// Count writes, so that a row read before one is not trusted after it.
     forgotten: AtomicU64,
     doubted: AtomicU64,
+    stats: Arc<Stats>,
 }
 
 impl Rows {
-    pub(super) fn new(options: &Options) -> Self {
+    pub(super) fn new(options: &Options, stats: &Arc<Stats>) -> Self {
         let most = (options.cache_size / ROW_BYTES) as usize;
+        let most = if options.cache_ttl.is_zero() { 0 } else { most };
         Rows {
-            rows: evicting(if options.cache_ttl.is_zero() { 0 } else { most }),
+            rows: evicting(most, stats, Counter::RowsEvicted),
             kinds: Kinds::default(),
             ttl: options.cache_ttl,
             negative_ttl: options.cache_negative_ttl,
@@ -74,6 +78,7 @@ impl Rows {
             epoch: Instant::now(),
             forgotten: AtomicU64::new(0),
             doubted: AtomicU64::new(0),
+            stats: Arc::clone(stats),
         }
     }
 
@@ -88,15 +93,21 @@ impl Rows {
         let ttl = if facts.is_some() { self.ttl } else { self.negative_ttl };
         let age = self.age(asked_at);
         let is_ageing = facts.is_some() && age > ttl * AGEING.0 / AGEING.1;
-        (age < ttl).then_some(Hit { facts, stamp: Stamp::Asked(stamp), is_ageing })
+        (age < ttl).then_some(Hit {
+            facts,
+            stamp: Stamp::Asked(stamp),
+            source: Source::Cache,
+            is_ageing,
+        })
     }
 
     /// A row to fall back on while the database is unavailable. Never an
     /// absence: that would be a guess.
-    pub(super) fn stale(&self, key: &Key) -> Option<(Facts, Stamp)> {
+    pub(super) fn stale(&self, key: &Key) -> Option<Found> {
         let Entry { facts, asked_at, stamp } = self.rows.as_ref()?.get(key)?;
         let is_near = self.age(asked_at) < self.ttl + self.stale_if_error;
-        Some((facts.filter(|_| is_near)?, Stamp::Asked(stamp)))
+        let facts = Some(facts.filter(|_| is_near)?);
+        Some(Found { facts, stamp: Stamp::Asked(stamp), source: Source::Cache })
     }
 
     /// To be called before the database is asked for a row.
@@ -110,7 +121,9 @@ impl Rows {
     pub(super) fn remember(&self, key: Key, row: Option<Row>, reading: Reading) -> Found {
         let facts = row.and_then(|row| self.kinds.facts(row));
         let asked_at = reading.asked_at;
-        let Some(rows) = &self.rows else { return (facts, Stamp::Asked(asked_at)) };
+        let found =
+            |facts, stamp| Found { facts, stamp: Stamp::Asked(stamp), source: Source::Database };
+        let Some(rows) = &self.rows else { return found(facts, asked_at) };
         let before = rows.peek(&key);
         // Asked for ahead of time and the same: its file is trusted on until it
         // has been opened anew.
@@ -129,7 +142,8 @@ impl Rows {
         } else if self.doubted.load(Ordering::SeqCst) != reading.doubted {
             self.distrust(&key);
         }
-        (facts, Stamp::Asked(stamp))
+        self.stats.set(Gauge::RowsCached, rows.len() as u64);
+        found(facts, stamp)
     }
 
     /// Whether this is still the reading of the row that is remembered.
@@ -142,6 +156,7 @@ impl Rows {
         self.forgotten.fetch_add(1, Ordering::SeqCst);
         if let Some(rows) = &self.rows {
             rows.remove(key);
+            self.stats.set(Gauge::RowsCached, rows.len() as u64);
         }
     }
 
@@ -203,7 +218,7 @@ mod tests {
         for (key, value) in options {
             builder.set(key, value).unwrap();
         }
-        Rows::new(&builder.build().unwrap())
+        Rows::new(&builder.build().unwrap(), &Stats::new(None))
     }
 
     fn row(size: u64) -> Option<Row> {
@@ -239,7 +254,7 @@ mod tests {
             rows.remember(ABSENT, None, rows.reading());
         }
         std::thread::sleep(Duration::from_millis(5));
-        assert_eq!(lenient.stale(&KEY).unwrap().0.size, 3);
+        assert_eq!(lenient.stale(&KEY).unwrap().facts.unwrap().size, 3);
         assert!(lenient.get(&KEY).is_none());
         assert!(lenient.stale(&ABSENT).is_none());
         assert!(strict.stale(&KEY).is_none());
@@ -248,18 +263,18 @@ mod tests {
     #[test]
     fn what_is_in_doubt_is_only_fallen_back_on() {
         let rows = rows(&[("stale_if_error", "1h")]);
-        let (_, stamp) = rows.remember(KEY, row(3), rows.reading());
+        let stamp = rows.remember(KEY, row(3), rows.reading()).stamp;
         rows.remember(ABSENT, None, rows.reading());
         let reading = rows.reading();
         [KEY, ABSENT].iter().for_each(|key| rows.doubt(key));
         assert!(rows.get(&KEY).is_none());
         assert!(rows.get(&ABSENT).is_none());
-        assert_eq!(rows.stale(&KEY).unwrap().0.size, 3);
+        assert_eq!(rows.stale(&KEY).unwrap().facts.unwrap().size, 3);
         // Read before the write that brought the doubt.
         rows.remember(KEY, row(5), reading);
         assert!(rows.get(&KEY).is_none());
-        assert_eq!(rows.stale(&KEY).unwrap().0.size, 5);
-        assert_ne!(rows.remember(KEY, row(5), rows.reading()).1, stamp);
+        assert_eq!(rows.stale(&KEY).unwrap().facts.unwrap().size, 5);
+        assert_ne!(rows.remember(KEY, row(5), rows.reading()).stamp, stamp);
         assert!(rows.get(&KEY).is_some());
     }
 
@@ -267,7 +282,7 @@ mod tests {
     fn a_soft_deleted_row_is_an_absence() {
         let rows = rows(&[]);
         let deleted = row(1).map(|row| Row { mtime: -1, expired: true, ..row });
-        assert_eq!(rows.remember(KEY, deleted, rows.reading()).0, None);
+        assert_eq!(rows.remember(KEY, deleted, rows.reading()).facts, None);
         assert_eq!(rows.get(&KEY).unwrap().facts, None);
     }
 
@@ -278,17 +293,17 @@ mod tests {
     #[test]
     fn a_reading_is_current_until_the_row_is_another_one() {
         let rows = rows(&[]);
-        let (_, first) = rows.remember(KEY, row(1), rows.reading());
+        let first = rows.remember(KEY, row(1), rows.reading()).stamp;
         // The same row, asked for ahead of time.
-        assert_eq!(rows.remember(KEY, row(1), rows.reading()).1, first);
+        assert_eq!(rows.remember(KEY, row(1), rows.reading()).stamp, first);
         assert!(is_current(&rows, first));
-        let (_, second) = rows.remember(KEY, row(2), rows.reading());
+        let second = rows.remember(KEY, row(2), rows.reading()).stamp;
         assert_ne!(first, second);
         assert!(!is_current(&rows, first));
         // A deletion elsewhere, a write of this process.
         rows.remember(KEY, None, rows.reading());
         assert!(!is_current(&rows, second));
-        let (_, third) = rows.remember(KEY, row(2), rows.reading());
+        let third = rows.remember(KEY, row(2), rows.reading()).stamp;
         rows.forget(&KEY);
         assert!(!is_current(&rows, third));
     }

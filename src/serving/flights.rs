@@ -13,6 +13,7 @@ use tokio::task::AbortHandle;
 use crate::error::{Error, ErrorKind, Result};
 use crate::lookup::MOST_WAITING as MOST;
 use crate::name::Key;
+use crate::stats::{Counter, Stats};
 
 type Work<T> = BoxFuture<'static, Result<T>>;
 pub(crate) type Flight<T> = Shared<Work<T>>;
@@ -24,13 +25,13 @@ type UnderWay<T> = HashMap<Key, (u64, WeakShared<Work<T>>)>;
 pub(crate) struct Flights<T> {
     under_way: Mutex<UnderWay<T>>,
     last: AtomicU64,
-    refused: AtomicU64,
+    stats: Arc<Stats>,
 }
 
 impl<T: Clone + Send + Sync + 'static> Flights<T> {
-    pub(crate) fn new() -> Self {
-        let (last, refused) = (AtomicU64::new(0), AtomicU64::new(0));
-        Flights { under_way: Mutex::default(), last, refused }
+    pub(crate) fn new(stats: &Arc<Stats>) -> Self {
+        let (last, stats) = (AtomicU64::new(0), Arc::clone(stats));
+        Flights { under_way: Mutex::default(), last, stats }
     }
 
     /// Joins the look-up of this key, or starts one, unless there are too many. It goes
@@ -45,10 +46,11 @@ impl<T: Clone + Send + Sync + 'static> Flights<T> {
     {
         let mut under_way = self.under_way();
         if let Some(flight) = under_way.get(&key).and_then(|(_, flight)| flight.upgrade()) {
+            self.stats.count(Counter::FlightsJoined);
             return flight;
         }
         if under_way.len() >= MOST {
-            self.refused.fetch_add(1, Ordering::Relaxed);
+            self.stats.count(Counter::FlightsRefused);
             return async { Err(too_many()) }.boxed().shared();
         }
         let number = self.last.fetch_add(1, Ordering::Relaxed);
@@ -79,11 +81,6 @@ impl<T: Clone + Send + Sync + 'static> Flights<T> {
     /// Lets nobody join the look-up of this key any more.
     pub(crate) fn forget(&self, key: &Key) {
         self.under_way().remove(key);
-    }
-
-    /// How many look-ups were refused because too many were under way.
-    pub(crate) fn refused(&self) -> u64 {
-        self.refused.load(Ordering::Relaxed)
     }
 
     fn land(&self, key: &Key, number: u64) {
@@ -128,10 +125,11 @@ mod tests {
     use std::sync::atomic::AtomicUsize;
 
     use super::*;
+    use crate::stats::Snapshot;
 
     #[tokio::test]
     async fn many_callers_share_one_look_up_and_its_failure() {
-        let flights = Arc::new(Flights::<()>::new());
+        let flights = Arc::new(Flights::<()>::new(&Stats::new(None)));
         let starts = AtomicUsize::new(0);
         let callers = (0..50).map(|_| {
             flights.join_or_start([1; 16], || {
@@ -147,7 +145,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_panic_is_an_error_and_the_next_look_up_starts_anew() {
-        let flights = Arc::new(Flights::<u8>::new());
+        let flights = Arc::new(Flights::<u8>::new(&Stats::new(None)));
         let broken = flights.join_or_start([1; 16], || async { panic!("on purpose") });
         assert_eq!(broken.await.unwrap_err().kind(), ErrorKind::Internal);
         assert_eq!(flights.join_or_start([1; 16], || async { Ok(1) }).await.unwrap(), 1);
@@ -155,7 +153,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_look_up_ends_when_nobody_waits_for_it_any_more() {
-        let flights = Arc::new(Flights::<u8>::new());
+        let flights = Arc::new(Flights::<u8>::new(&Stats::new(None)));
         let held = Arc::new(());
         let start = || {
             let held = Arc::clone(&held);
@@ -178,7 +176,7 @@ mod tests {
 
     #[tokio::test]
     async fn only_so_many_are_under_way() {
-        let flights = Arc::new(Flights::<u8>::new());
+        let flights = Arc::new(Flights::<u8>::new(&Stats::new(None)));
         let key = |number: usize| {
             let mut key = [0; 16];
             key[..8].copy_from_slice(&number.to_le_bytes());
@@ -189,7 +187,8 @@ mod tests {
             (0..MOST).map(|number| flights.join_or_start(key(number), wait)).collect();
         let refused = flights.join_or_start(key(MOST), wait).await;
         assert_eq!(refused.unwrap_err().kind(), ErrorKind::Unavailable);
-        assert_eq!(flights.refused(), 1);
+        let refused = Snapshot::of_sheet(&flights.stats).counter(Counter::FlightsRefused);
+        assert_eq!(refused, 1);
         held.pop();
         assert_eq!(flights.join_or_start(key(MOST), || async { Ok(1) }).await.unwrap(), 1);
     }

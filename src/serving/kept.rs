@@ -4,11 +4,13 @@
 //! after; where that row is the table's, which may have changed, no longer than `cache_ttl`
 //! from when it was opened.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::evicting::Evicting;
 use crate::lookup::Stamp;
 use crate::name::Key;
+use crate::stats::{Gauge, Stats};
 
 /// A file that is kept.
 #[derive(Debug, Clone)]
@@ -24,12 +26,20 @@ pub(super) struct Kept<F> {
     /// `None` where none is to be kept.
     files: Option<Evicting<Entry<F>>>,
     ttl: Duration,
+    stats: Arc<Stats>,
+    count: Gauge,
 }
 
 impl<F: Clone> Kept<F> {
     /// Keeps what this has room for, `ttl` at most where the table has said that it is there.
-    pub(super) fn new(files: Option<Evicting<Entry<F>>>, ttl: Duration) -> Self {
-        Kept { files, ttl }
+    /// The gauge is how many there are.
+    pub(super) fn new(
+        files: Option<Evicting<Entry<F>>>,
+        ttl: Duration,
+        stats: &Arc<Stats>,
+        count: Gauge,
+    ) -> Self {
+        Kept { files, ttl, stats: Arc::clone(stats), count }
     }
 
     /// Whether it would not have to let go of all others for one of this weight.
@@ -54,6 +64,7 @@ impl<F: Clone> Kept<F> {
     pub(super) fn keep(&self, key: Key, stamp: Stamp, opened_at: Instant, file: F) {
         if let Some(files) = &self.files {
             files.insert(key, Entry { file, stamp, opened_at });
+            self.tell(files);
         }
     }
 
@@ -66,6 +77,7 @@ impl<F: Clone> Kept<F> {
     pub(super) fn drop(&self, key: &Key) {
         if let Some(files) = &self.files {
             files.remove(key);
+            self.tell(files);
         }
     }
 
@@ -86,7 +98,17 @@ impl<F: Clone> Kept<F> {
                 files.remove_if(&key, |now| now.stamp == kept.stamp);
             }
         }
+        self.tell(files);
         !files.is_empty()
+    }
+
+    /// Bytes that all together take, where they are weighed by that.
+    pub(super) fn weight(&self) -> u64 {
+        self.files.as_ref().map_or(0, Evicting::weight)
+    }
+
+    fn tell(&self, files: &Evicting<Entry<F>>) {
+        self.stats.set(self.count, files.len() as u64);
     }
 
     fn is_young(&self, kept: &Entry<F>) -> bool {
@@ -107,11 +129,10 @@ impl<F> std::fmt::Debug for Kept<F> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
     use crate::evicting::evicting;
     use crate::lookup::{Asked, Version};
+    use crate::stats::Counter;
 
     const LONG: Duration = Duration::from_secs(5);
     const SHORT: Duration = Duration::from_millis(1);
@@ -120,7 +141,10 @@ mod tests {
     const SECOND: Stamp = Stamp::Asked(Asked::at(2));
 
     fn kept(ttl: Duration) -> (Kept<Arc<str>>, Arc<str>) {
-        let (kept, file) = (Kept::new(evicting(100), ttl), Arc::<str>::from("open"));
+        let stats = Stats::new(None);
+        let files = evicting(100, &stats, Counter::FilesEvicted);
+        let kept = Kept::new(files, ttl, &stats, Gauge::FilesKept);
+        let file = Arc::<str>::from("open");
         kept.keep(KEY, FIRST, Instant::now(), Arc::clone(&file));
         (kept, file)
     }

@@ -59,6 +59,7 @@ mod tests {
     use crate::lookup::{Asked, Facts, Kind, Stamp, Version};
     use crate::name::{FileId, Key};
     use crate::serving::{OpenFile, READ_AHEAD, Serving, SharedFile};
+    use crate::stats::{Source, Stats};
 
     const KEY: Key = [2; 16];
     const ASKED: Stamp = Stamp::Asked(Asked::at(1));
@@ -78,7 +79,7 @@ mod tests {
         let kind = Kind { datatype: "image/png".into(), scope: "image".into() };
         let info = Facts::new(opened.size, 1, Arc::new(kind)).info(id.clone());
         let name = options.name_prefix.name(&id).unwrap();
-        let file = SharedFile::from(OpenFile::new(opened, info, name));
+        let file = SharedFile::from(OpenFile::new(opened, info, name, Source::Database));
         serving.keep(KEY, stamp, Instant::now(), &file);
         file
     }
@@ -89,7 +90,7 @@ mod tests {
         std::fs::write(place.path().join("a"), b"bytes").unwrap();
         let options = options(place.path(), "1m");
         for (stamp, stays_open) in [(REPLICATED, false), (ASKED, true)] {
-            let serving = Serving::new(&options, true);
+            let serving = Serving::new(&options, true, &Stats::new(None));
             let file = keep(&serving, &options, stamp);
             assert!(serving.in_memory(&KEY, stamp).is_none());
             serving.keep_in_memory(KEY, stamp, &file);
@@ -107,7 +108,7 @@ mod tests {
         let (path, new) = (place.path().join("a"), place.path().join("new"));
         std::fs::write(&path, b"bytes").unwrap();
         let options = options(place.path(), "1m");
-        let serving = Serving::new(&options, true);
+        let serving = Serving::new(&options, true, &Stats::new(None));
         let old = keep(&serving, &options, ASKED);
         serving.keep_in_memory(KEY, ASKED, &old);
         std::fs::write(&new, b"other").unwrap();
@@ -126,7 +127,7 @@ mod tests {
         std::fs::write(place.path().join("a"), [0; 2000]).unwrap();
         for (content, has_room) in [("0", false), ("4k", false), ("8k", true)] {
             let options = options(place.path(), content);
-            let serving = Serving::new(&options, true);
+            let serving = Serving::new(&options, true, &Stats::new(None));
             let file = keep(&serving, &options, REPLICATED);
             serving.keep_in_memory(KEY, REPLICATED, &file);
             assert_eq!(serving.in_memory(&KEY, REPLICATED).is_some(), has_room, "{content}");

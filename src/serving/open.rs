@@ -7,6 +7,7 @@ use super::Description;
 use crate::files::{Opened, Version};
 use crate::metadata::FileInfo;
 use crate::name::FileName;
+use crate::stats::Source;
 
 /// A file that is open for reading, with what its row says.
 #[derive(Debug)]
@@ -18,12 +19,20 @@ pub struct OpenFile {
     version: Version,
     /// All its bytes, where they were asked for.
     content: Option<Vec<u8>>,
+    /// What has told of its row.
+    pub(super) answered_by: Source,
 }
 
 impl OpenFile {
-    pub(crate) fn new(opened: Opened, info: FileInfo, name: FileName) -> Self {
+    pub(crate) fn new(opened: Opened, info: FileInfo, name: FileName, answered_by: Source) -> Self {
         let Opened { file, size, version, content } = opened;
-        OpenFile { file, description: Description::new(size, info, name), version, content }
+        let description = Description::new(size, info, name);
+        OpenFile { file, description, version, content, answered_by }
+    }
+
+    /// Where its row was found.
+    pub fn answered_by(&self) -> Source {
+        self.answered_by
     }
 
     /// Whether the file is as it was when it was opened, as far as this machine

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use super::memory::MemoryFile;
 use super::{Description, OpenFile};
 use crate::files::{self, Ahead};
+use crate::stats::Source;
 
 /// What is read of a file before a web server gets it: all of most pictures, so
 /// that its event loop has them from memory and does not wait for the mount.
@@ -23,10 +24,13 @@ const OFTEN: u32 = 4;
 ///
 /// Dropping it never blocks, even where closing does.
 #[derive(Debug, Clone)]
-pub struct SharedFile(Source);
+pub struct SharedFile {
+    bytes: Bytes,
+    answered_by: Source,
+}
 
 #[derive(Debug, Clone)]
-enum Source {
+enum Bytes {
     Open {
         file: Arc<CachedFile>,
         /// Where they were read for this use alone.
@@ -39,46 +43,51 @@ impl SharedFile {
     /// All its bytes, where they are in memory or were read for this use. What is small and was
     /// asked for with waiting allowed has them.
     pub fn content(&self) -> Option<&[u8]> {
-        match &self.0 {
-            Source::Open { bytes, .. } => bytes.as_ref().map(|bytes| bytes.as_slice()),
-            Source::Memory(copy) => Some(&copy.bytes),
+        match &self.bytes {
+            Bytes::Open { bytes, .. } => bytes.as_ref().map(|bytes| bytes.as_slice()),
+            Bytes::Memory(copy) => Some(&copy.bytes),
         }
+    }
+
+    /// Where it was found.
+    pub fn answered_by(&self) -> Source {
+        self.answered_by
     }
 
     /// Whether it is in memory: no mount is waited for.
     pub fn is_in_memory(&self) -> bool {
-        matches!(self.0, Source::Memory(_))
+        matches!(self.bytes, Bytes::Memory(_))
     }
 
     /// What its bytes can be read from, at offsets of one's own. `None` where they are in memory
     /// and the system refuses a descriptor for them: [`SharedFile::content`] has them.
     pub fn descriptor(&self) -> Option<BorrowedFd<'_>> {
-        match &self.0 {
-            Source::Open { file, .. } => Some(file.open().file.as_fd()),
-            Source::Memory(copy) => copy.descriptor(),
+        match &self.bytes {
+            Bytes::Open { file, .. } => Some(file.open().file.as_fd()),
+            Bytes::Memory(copy) => copy.descriptor(),
         }
     }
 
     /// Says that reading it went wrong: who asks for it next gets a new one. What is in memory
     /// cannot have been the reason, and stays.
     pub fn distrust(&self) {
-        if let Source::Open { file, bytes: None } = &self.0 {
+        if let Bytes::Open { file, bytes: None } = &self.bytes {
             file.distrusted.store(true, Ordering::Relaxed);
         }
     }
 
     /// The open file, where it is not in memory.
     pub(super) fn kept(&self) -> Option<&Arc<CachedFile>> {
-        match &self.0 {
-            Source::Open { file, .. } => Some(file),
-            Source::Memory(_) => None,
+        match &self.bytes {
+            Bytes::Open { file, .. } => Some(file),
+            Bytes::Memory(_) => None,
         }
     }
 
     /// The same, with all its bytes, where they were read.
     pub(super) fn kept_and_read(&self) -> Option<(&Arc<CachedFile>, &Arc<Vec<u8>>)> {
-        match &self.0 {
-            Source::Open { file, bytes: Some(bytes) } => Some((file, bytes)),
+        match &self.bytes {
+            Bytes::Open { file, bytes: Some(bytes) } => Some((file, bytes)),
             _ => None,
         }
     }
@@ -88,9 +97,9 @@ impl Deref for SharedFile {
     type Target = Description;
 
     fn deref(&self) -> &Description {
-        match &self.0 {
-            Source::Open { file, .. } => file.description(),
-            Source::Memory(copy) => &copy.description,
+        match &self.bytes {
+            Bytes::Open { file, .. } => file.description(),
+            Bytes::Memory(copy) => &copy.description,
         }
     }
 }
@@ -98,19 +107,21 @@ impl Deref for SharedFile {
 impl From<OpenFile> for SharedFile {
     fn from(mut file: OpenFile) -> Self {
         let bytes = file.take_content().map(Arc::new);
-        SharedFile(Source::Open { file: Arc::new(CachedFile::new(file)), bytes })
+        let answered_by = file.answered_by;
+        let file = Arc::new(CachedFile::new(file));
+        SharedFile { bytes: Bytes::Open { file, bytes }, answered_by }
     }
 }
 
 impl From<Arc<CachedFile>> for SharedFile {
     fn from(file: Arc<CachedFile>) -> Self {
-        SharedFile(Source::Open { file, bytes: None })
+        SharedFile { bytes: Bytes::Open { file, bytes: None }, answered_by: Source::Kept }
     }
 }
 
 impl From<Arc<MemoryFile>> for SharedFile {
     fn from(copy: Arc<MemoryFile>) -> Self {
-        SharedFile(Source::Memory(copy))
+        SharedFile { bytes: Bytes::Memory(copy), answered_by: Source::Memory }
     }
 }
 
@@ -163,7 +174,8 @@ impl CachedFile {
         let mut bytes = vec![0; size];
         open.file.read_exact_at(&mut bytes, 0).ok()?;
         let (file, bytes) = (Arc::clone(self), Some(Arc::new(bytes)));
-        open.is_unchanged().then_some(SharedFile(Source::Open { file, bytes }))
+        let read = SharedFile { bytes: Bytes::Open { file, bytes }, answered_by: Source::Kept };
+        open.is_unchanged().then_some(read)
     }
 }
 

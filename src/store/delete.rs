@@ -17,6 +17,7 @@ use crate::index::{Keyed, PAGE};
 use crate::mount::Pulse;
 use crate::name::{DirId, FileId, FileName};
 use crate::runtime;
+use crate::stats::Counter;
 
 /// A file without a row that is younger than this may be an upload whose row
 /// comes next: PHP kernels write the file first.
@@ -70,6 +71,7 @@ impl Store {
             }
         })?;
         step!("soft-deleted");
+        process.stats.count(Counter::Deleted);
         process.remove_deleted_from(&mounts, &name, None, disposal).1
     }
 
@@ -90,6 +92,7 @@ impl Store {
             }
             process.soft_delete(&name).await
         })?;
+        process.stats.count(Counter::Deleted);
         process.remove_deleted(&name, None, &Disposal::UnlinkOwn).1
     }
 
@@ -116,6 +119,7 @@ impl Store {
         is_interrupted: &mut dyn FnMut(u64) -> bool,
     ) -> Result<Deleted> {
         let process = self.process()?;
+        process.stats.count(Counter::DirectoriesDeleted);
         let beneath = process.name_prefix.beneath(Some(dir))?;
         let is_ours = process.is_territory(dir)?;
         let inside = format!("{dir}/");

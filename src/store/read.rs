@@ -1,7 +1,6 @@
 //! Reading: the row first, then the file it speaks of.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
@@ -10,11 +9,12 @@ use super::write::now;
 use super::{Process, Store};
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::{Ahead, Opened, Version};
-use crate::lookup::{Facts, Found, Hit, Stamp};
+use crate::lookup::{Facts, Found, Stamp};
 use crate::metadata::FileInfo;
 use crate::name::{FileId, FileName};
 use crate::runtime;
 use crate::serving::OpenFile;
+use crate::stats::{Counter, Source, Timer};
 
 /// How old a row may be, in seconds, and still be news to this node's NFS client,
 /// whose caches last so long by default. Clocks differ, so the future counts too.
@@ -50,12 +50,12 @@ impl Store {
     pub fn stat(&self, id: &FileId) -> Result<FileInfo> {
         let process = self.process()?;
         // What is remembered is worth no detour by the runtime.
-        if let Some(Hit { facts, .. }) = process.lookup.known_at_once(&process.name_prefix.key(id)?)
-        {
-            let facts = facts.ok_or_else(|| Error::not_found("stat", id.as_str()))?;
-            return Ok(facts.info(id.clone()));
-        }
-        runtime::block_on(async { process.stat(id).await })
+        let known = process.lookup.known_at_once(&process.name_prefix.key(id)?);
+        let found = match known {
+            Some(hit) => process.described(id, hit.into()),
+            None => runtime::block_on(async { process.stat(id).await }),
+        };
+        process.count(found, |(_, source)| *source).map(|(info, _)| info)
     }
 
     /// Whether there is a live row. Does not touch the mount.
@@ -82,16 +82,22 @@ impl Store {
     ///   that is not a regular file beneath the root.
     pub fn open(&self, id: &FileId) -> Result<OpenFile> {
         let process = self.process()?;
-        runtime::block_on(async { process.open(id).await })
+        let opened = runtime::block_on(async { process.open(id).await });
+        process.count(opened, OpenFile::answered_by)
     }
 }
 
 impl Process {
-    async fn stat(&self, id: &FileId) -> Result<FileInfo> {
+    async fn stat(&self, id: &FileId) -> Result<(FileInfo, Source)> {
         let name = self.name_prefix.name(id)?;
-        let (facts, _) = self.lookup.find(&name).await?;
-        let facts = facts.ok_or_else(|| Error::not_found("stat", id.as_str()))?;
-        Ok(facts.info(id.clone()))
+        let found = self.lookup.find(&name).await?;
+        self.described(id, found)
+    }
+
+    fn described(&self, id: &FileId, found: Found) -> Result<(FileInfo, Source)> {
+        let Found { facts, source, .. } = found;
+        let facts = facts.ok_or_else(|| missing_row("stat", id, source))?;
+        Ok((facts.info(id.clone()), source))
     }
 
     pub(crate) async fn open(self: &Arc<Self>, id: &FileId) -> Result<OpenFile> {
@@ -108,11 +114,10 @@ impl Process {
         &self,
         id: &FileId,
         name: &FileName,
-        (facts, stamp): Found,
+        Found { facts, stamp, source }: Found,
         ahead: Ahead,
     ) -> Result<(OpenFile, Stamp)> {
-        let missing = || Error::not_found("open", id.as_str());
-        let mut row = (facts.ok_or_else(missing)?, stamp);
+        let mut row = (facts.ok_or_else(|| missing_row("open", id, source))?, stamp);
         let opened = match self.open_file(id, self.serving.holds_open(&name.digest()), ahead).await
         {
             Err(error) if is_no_file(&error) => {
@@ -132,10 +137,11 @@ impl Process {
         };
         let (facts, stamp) = row;
         if opened.size != facts.size {
-            self.size_mismatches.fetch_add(1, Ordering::Relaxed);
+            self.stats.count(Counter::SizeMismatches);
             log::warn!("ezdfs: {name:?} has {} bytes, its row says {}", opened.size, facts.size);
         }
-        Ok((OpenFile::new(opened, facts.info(id.clone()), name.clone()), stamp))
+        let info = facts.info(id.clone());
+        Ok((OpenFile::new(opened, info, name.clone(), source), stamp))
     }
 
     /// Written meanwhile, here or elsewhere: the row, once more, and if it is another one the
@@ -149,10 +155,10 @@ impl Process {
         opened: Opened,
         ahead: Ahead,
     ) -> Result<((Facts, Stamp), Opened)> {
-        let Ok((found, stamp)) = self.lookup.find_again(name).await else {
+        let Ok(Found { facts, stamp, source }) = self.lookup.find_again(name).await else {
             return Ok((row, opened));
         };
-        let found = found.ok_or_else(|| Error::not_found("open", id.as_str()))?;
+        let found = facts.ok_or_else(|| missing_row("open", id, source))?;
         if found != row.0 {
             let row = (found, stamp);
             return match self.open_file(id, true, ahead).await {
@@ -194,12 +200,11 @@ impl Process {
         ahead: Ahead,
         mut error: Error,
     ) -> Result<((Facts, Stamp), Opened)> {
-        let missing = || Error::not_found("open", id.as_str());
         let since = Instant::now();
         let mut pause = FIRST_PAUSE;
         loop {
-            let (found, stamp) = self.lookup.find_again(name).await?;
-            let current = found.ok_or_else(missing)?;
+            let Found { facts, stamp, source } = self.lookup.find_again(name).await?;
+            let current = facts.ok_or_else(|| missing_row("open", id, source))?;
             let budget = if is_fresh(&current) { VISIBLE_WITHIN } else { REPLACED_WITHIN };
             let left = budget.min(self.gate.timeout()).saturating_sub(since.elapsed());
             let is_absent = error.os_errno() == Errno::ENOENT as i32;
@@ -230,12 +235,19 @@ impl Process {
         ahead: Ahead,
     ) -> Result<Opened> {
         // A thread that may wait costs more than opening does where nothing waits.
+        let since = Instant::now();
         if let Some(opened) = self.mount().open_nowait(id, ahead) {
+            self.stats.took(Timer::MountOpen, since);
             return Ok(opened);
         }
         let id = id.clone();
         self.gate.run("open", move |mount| mount.open(&id, was_open, ahead)).await
     }
+}
+
+/// There is no live row, as this says.
+pub(super) fn missing_row(operation: &'static str, id: &FileId, source: Source) -> Error {
+    Error::not_found(operation, id.as_str()).with_answer_by(source)
 }
 
 /// Whether there is no file where a row says that there is one: the row may be outdated.

@@ -3,14 +3,15 @@
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-use super::read::may_be_later;
+use super::read::{may_be_later, missing_row};
 use super::{Process, Store};
 use crate::error::{Error, ErrorKind, Result};
 use crate::lookup::{Facts, Hit, Stamp};
 use crate::name::{FileId, FileName, Key};
 use crate::runtime;
-use crate::serve::{self, Request};
+use crate::serve::{self, Prefixes, Request};
 use crate::serving::{CachedFile, OpenFile, READ_AHEAD, SharedFile};
+use crate::stats::Timer;
 
 /// How often it is looked what can be closed, at most.
 const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
@@ -35,8 +36,8 @@ impl Store {
     ///
     /// Those of [`Store::open`] and of [`serve::candidates`].
     pub fn serve(&self, request: Request<'_>) -> Result<SharedFile> {
-        let ids = serve::candidates(self.prefixes(), request)?;
         let process = self.process()?;
+        let ids = process.may_serve(self.prefixes(), request)?;
         match process.serve_known(&ids, Trial::Here) {
             Some(known) => known,
             None => runtime::block_on(async { process.serve(ids, false).await }),
@@ -45,6 +46,16 @@ impl Store {
 }
 
 impl Process {
+    /// The ids that a request can mean, if it may have them.
+    pub(crate) fn may_serve(
+        &self,
+        prefixes: Prefixes<'_>,
+        request: Request<'_>,
+    ) -> Result<Vec<FileId>> {
+        let ids = serve::candidates(prefixes, request);
+        ids.inspect_err(|refused| self.stats.count(refused.kind().into()))
+    }
+
     /// What is known of these ids without waiting: an open file, or that none of
     /// them exists. `None` where it has to be looked up.
     pub(crate) fn serve_known(
@@ -52,13 +63,20 @@ impl Process {
         ids: &[FileId],
         trial: Trial,
     ) -> Option<Result<SharedFile>> {
+        let known = self.known(ids, trial)?;
+        Some(self.count(known, SharedFile::answered_by))
+    }
+
+    fn known(self: &Arc<Self>, ids: &[FileId], trial: Trial) -> Option<Result<SharedFile>> {
         if !self.lookup.knows_rows() {
             return None;
         }
+        let mut absent = None;
         for id in ids {
             let key = self.name_prefix.key(id).ok()?;
             let hit = self.lookup.known_at_once(&key)?;
             if hit.facts.is_none() {
+                absent.get_or_insert_with(|| missing_row("open", id, hit.source));
                 continue;
             }
             let file = match self.serving.in_memory(&key, hit.stamp) {
@@ -75,7 +93,7 @@ impl Process {
             }
             return Some(Ok(file));
         }
-        ids.first().map(|id| Err(Error::not_found("open", id.as_str())))
+        absent.map(Err)
     }
 
     /// A kept file, if it can be read, as far as that is to be tried here.
@@ -104,10 +122,12 @@ impl Process {
         let opened_at = Instant::now();
         let opened = self.mount().open_nowait(id, READ_AHEAD)?;
         // One that was written meanwhile: its row may have to be read again.
+        self.stats.took(Timer::MountOpen, opened_at);
         let is_of = |facts: &Facts| facts.size == opened.size && !may_be_later(&opened, facts);
         let facts = hit.facts.filter(is_of)?;
         let name = self.name_prefix.name(id).ok()?;
-        let file = SharedFile::from(OpenFile::new(opened, facts.info(id.clone()), name));
+        let file =
+            SharedFile::from(OpenFile::new(opened, facts.info(id.clone()), name, hit.source));
         self.serving.keep(key, hit.stamp, opened_at, &file);
         self.close_idle_files();
         Some(file)
@@ -137,6 +157,11 @@ impl Process {
         ids: Vec<FileId>,
         alone: bool,
     ) -> Result<SharedFile> {
+        let served = self.first(ids, alone).await;
+        self.count(served, SharedFile::answered_by)
+    }
+
+    async fn first(self: &Arc<Self>, ids: Vec<FileId>, alone: bool) -> Result<SharedFile> {
         let mut first_error = None;
         for id in ids {
             let served = match alone {
@@ -197,7 +222,7 @@ impl Process {
             true => self.lookup.find_again_in_batch(&name).await?,
             false => self.lookup.find_in_batch(&name).await?,
         };
-        self.serving.keep_only(&key, row.1);
+        self.serving.keep_only(&key, row.stamp);
         let opened_at = Instant::now();
         let (file, stamp) = self.open_row(id, &name, row, READ_AHEAD).await?;
         let file = SharedFile::from(file);

@@ -18,6 +18,7 @@ use crate::mime;
 use crate::mount::Pulse;
 use crate::name::{FileId, FileName, NamePrefix};
 use crate::runtime;
+use crate::stats::Counter;
 
 /// How many seconds later than it was written a version may be at most, because others
 /// are being written with those times.
@@ -70,6 +71,8 @@ impl Store {
         let row = process.put_in_place(&write, written)?;
         // None only where there was a row to take away.
         let row = row.ok_or_else(|| Error::not_found("store", id.as_str()))?;
+        process.stats.count(Counter::Created);
+        process.stats.add(Counter::WrittenBytes, row.size);
         Ok(FileInfo::new(id.clone(), &row))
     }
 
@@ -112,6 +115,8 @@ impl Store {
                 instead_of: Some(Renamed { name: old_name.clone(), info }),
             };
             if let Some(row) = process.put_in_place(&write, written)? {
+                process.stats.count(Counter::Renamed);
+                process.stats.add(Counter::WrittenBytes, row.size);
                 // Nobody sees the old file any more: deleting again, or purging, ends that.
                 if let Err(error) = process.remove_deleted(&[old_name], None, disposal).1 {
                     log::warn!("ezdfs: renamed, but the old file is not gone: {error:#}");
@@ -202,6 +207,7 @@ impl Process {
         let publish =
             move |_: &Mount, _: &Pulse| Ok(staged.publish(replaced, version, is_certified));
         let publishing = self.gate.start("store", publish).await?;
+        let is_overwrite = old.is_some();
         let ending = Ending {
             process: Arc::clone(self),
             name: write.name.clone(),
@@ -211,6 +217,9 @@ impl Process {
         };
         let (ended, staged) = ending.by_the_deadline(pending, publishing).await;
         written.give_back(staged);
+        if is_overwrite && ended.as_ref().is_err_and(|error| error.detail() != TIME_IS_TAKEN) {
+            self.stats.count(Counter::InterruptedOverwrites);
+        }
         ended.map(|()| Some(row))
     }
 

@@ -126,14 +126,18 @@ impl Replica {
         })
     }
 
+    /// How long ago the agent asked the database; `None` where that is to come: a clock of
+    /// another time namespace may be behind.
+    pub(crate) fn age(&self, header: &Header) -> Option<Duration> {
+        place::now().checked_sub(header.heard_at).map(Duration::from_nanos)
+    }
+
     /// Whether what it says counts now.
     pub(crate) fn is_usable(&self, header: &Header) -> Result<(), Unusable> {
         if !header.state.is_complete {
             return Err(Unusable::Incomplete);
         }
-        // A clock of another time namespace may be behind.
-        let age = place::now().checked_sub(header.heard_at).map(Duration::from_nanos);
-        let age = age.unwrap_or(Duration::MAX);
+        let age = self.age(header).unwrap_or(Duration::MAX);
         if age <= self.max_lag { Ok(()) } else { Err(Unusable::Old(age)) }
     }
 
