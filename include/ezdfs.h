@@ -47,6 +47,16 @@
 #define EZDFS_SERVE_BLOCKING 16
 
 /**
+ * Prometheus' text format, version 0.0.4.
+ */
+#define EZDFS_METRICS_PROMETHEUS 0
+
+/**
+ * OpenMetrics 1.0.0.
+ */
+#define EZDFS_METRICS_OPENMETRICS 1
+
+/**
  * How much it matters what is told.
  */
 enum ezdfs_log_level
@@ -275,6 +285,11 @@ typedef struct ezdfs_completion {
    */
   struct ezdfs_file *file;
   /**
+   * Where the answer was found: "memory", "kept" (the file was open), "cache", "replica"
+   * or "database". Static, NUL-terminated; NULL where nothing was looked up, or it failed.
+   */
+  const char *source;
+  /**
    * What went wrong; its code is EZDFS_RESULT_OK if nothing did.
    */
   struct ezdfs_error error;
@@ -315,6 +330,24 @@ typedef bool (*ezdfs_list_callback)(void *context,
                                     const char *id,
                                     size_t id_len,
                                     const struct ezdfs_info *info);
+
+/**
+ * A store, and the value of the label `store` of what it has counted. Both are borrowed.
+ */
+typedef struct ezdfs_named_store {
+  /**
+   * UTF-8, without a NUL.
+   */
+  const char *name;
+  /**
+   * The length of `name`.
+   */
+  size_t name_len;
+  /**
+   * The store.
+   */
+  const struct ezdfs_store *store;
+} ezdfs_named_store;
 
 /**
  * Reads at most `len` bytes into `buffer`. Returns how many, 0 at the end, or
@@ -685,6 +718,73 @@ uint32_t ezdfs_result_http_status(uint32_t result);
 uint32_t ezdfs_result_retry_after(uint32_t result);
 
 /**
+ * How many bytes `ezdfs_store_share_stats` takes. Does not block.
+ */
+size_t ezdfs_stats_zone_size(void);
+
+/**
+ * Has this and other processes count in memory that they share, instead of each for itself: a
+ * process that ends leaves there what it has counted. To be called in each process before it
+ * uses the store. Does not block.
+ *
+ * Fails with EZDFS_RESULT_INVALID_INPUT where another build counts there, whose counters are
+ * others, and where there is not enough memory; then the process counts for itself.
+ *
+ * Safety:
+ *
+ * `store` is a live handle. `memory` is valid for `size` bytes, aligned to 128, all zeros before
+ * the first process was given it, and nobody else writes there; it stays until the process ends.
+ * `err` is NULL or valid.
+ */
+ezdfs_result ezdfs_store_share_stats(const struct ezdfs_store *store,
+                                     void *memory,
+                                     size_t size,
+                                     struct ezdfs_error *err);
+
+/**
+ * Writes what stores have counted to `buffer`, if it fits in `capacity` bytes, without a NUL;
+ * returns its length, 0 where a store cannot be used at all. A gauge may be longer a moment
+ * later: leave some room. Of a store that shares its counters it is what all processes have
+ * counted. Does not block.
+ *
+ * `format` is EZDFS_METRICS_PROMETHEUS or EZDFS_METRICS_OPENMETRICS.
+ *
+ * Safety:
+ *
+ * `stores` is valid for `stores_len`, and so are the names in it; the stores are live handles;
+ * `buffer` is valid for `capacity` bytes or NULL.
+ */
+size_t ezdfs_metrics_write(const struct ezdfs_named_store *stores,
+                           size_t stores_len,
+                           uint32_t format,
+                           char *buffer,
+                           size_t capacity);
+
+/**
+ * The `Content-Type` of a format. Static, NUL-terminated.
+ */
+const char *ezdfs_metrics_content_type(uint32_t format);
+
+/**
+ * How many opened files had another length than their row says. Does not block.
+ *
+ * Safety:
+ *
+ * `store` is a live handle.
+ */
+uint64_t ezdfs_store_size_mismatches(const struct ezdfs_store *store);
+
+/**
+ * How many look-ups of web requests were refused because too many were under way: a database
+ * that does not answer, and more than 8192 clients that wait. Does not block.
+ *
+ * Safety:
+ *
+ * `store` is a live handle.
+ */
+uint64_t ezdfs_store_refused_look_ups(const struct ezdfs_store *store);
+
+/**
  * Makes a store. Connects to nothing and starts no thread: that comes with the
  * first call that needs it, in the process that makes it.
  *
@@ -757,27 +857,6 @@ size_t ezdfs_store_id_from_uri(const struct ezdfs_store *store,
                                size_t uri_len,
                                char *buffer,
                                size_t capacity);
-
-/**
- * How many opened files had another length than their row says, in this
- * process. Does not block.
- *
- * Safety:
- *
- * `store` is a live handle.
- */
-uint64_t ezdfs_store_size_mismatches(const struct ezdfs_store *store);
-
-/**
- * How many look-ups of web requests were refused in this process, because too many were
- * under way: a database that does not answer, and more than 8192 clients that wait.
- * Does not block.
- *
- * Safety:
- *
- * `store` is a live handle.
- */
-uint64_t ezdfs_store_refused_look_ups(const struct ezdfs_store *store);
 
 /**
  * Stores what `read` yields, replacing what the id had before. Readers see the

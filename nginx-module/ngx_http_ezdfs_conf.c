@@ -55,6 +55,14 @@ ngx_command_t  ngx_http_ezdfs_commands[] = {
       offsetof(ngx_http_ezdfs_loc_conf_t, threads),
       &ngx_http_ezdfs_threads_post },
 
+    /* ezdfs_metrics; location */
+    { ngx_string("ezdfs_metrics"),
+      NGX_HTTP_LOC_CONF|NGX_CONF_NOARGS,
+      ngx_http_ezdfs_metrics,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      0,
+      NULL },
+
       ngx_null_command
 };
 

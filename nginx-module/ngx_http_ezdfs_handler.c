@@ -118,6 +118,7 @@ ngx_http_ezdfs_start(ngx_http_request_t *r, ngx_http_ezdfs_ctx_t *ctx,
     if (code != EZDFS_RESULT_OK) {
         ctx->ticket = 0;
         completion->file = NULL;
+        completion->source = NULL;
     }
 }
 
@@ -128,6 +129,8 @@ ngx_http_ezdfs_answer(ngx_http_request_t *r, ngx_http_ezdfs_ctx_t *ctx,
 {
     ctx->code = completion->error.code;
     ctx->file = completion->file;
+    ctx->source = completion->source;
+    ctx->time = ngx_current_msec - ctx->time;
     ctx->answered = 1;
 
     ngx_log_debug2(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
@@ -209,6 +212,7 @@ ngx_http_ezdfs_create_ctx(ngx_http_request_t *r)
     ctx->request = r;
     ctx->store = elcf->store->store;
     ctx->path = r->uri;
+    ctx->time = ngx_current_msec;
 
     pcln->handler = ngx_http_ezdfs_cleanup;
 

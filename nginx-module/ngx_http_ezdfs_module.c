@@ -133,6 +133,16 @@ ngx_http_ezdfs_init_process(ngx_cycle_t *cycle)
                           &stores[i]->name, err.message);
             return NGX_ERROR;
         }
+
+        if (ezdfs_store_share_stats(stores[i]->store, stores[i]->zone->data,
+                                    ezdfs_stats_zone_size(), &err)
+            != EZDFS_RESULT_OK)
+        {
+            ngx_log_error(NGX_LOG_WARN, cycle->log, 0,
+                          "ezdfs_metrics of ezdfs_store \"%V\" will be "
+                          "those of one worker: %s",
+                          &stores[i]->name, err.message);
+        }
     }
 
     return ngx_http_ezdfs_open_queue(cycle);

@@ -19,6 +19,7 @@ typedef struct {
     ngx_str_t                   name;
     ezdfs_options              *options;    /* parsed in the master */
     ezdfs_store                *store;      /* of this process */
+    ngx_shm_zone_t             *zone;       /* what it has counted */
 } ngx_http_ezdfs_store_t;
 
 
@@ -47,6 +48,8 @@ typedef struct {
     ngx_event_t                 half_closed;    /* the client's side */
     ngx_str_t                   path;       /* as looked up */
     ezdfs_result                code;
+    const char                 *source;     /* NULL: not looked up */
+    ngx_msec_t                  time;       /* started; then, taken */
 
     unsigned                    answered:1;
     unsigned                    refused:1;
@@ -73,6 +76,12 @@ ngx_int_t ngx_http_ezdfs_answer(ngx_http_request_t *r,
     ngx_http_ezdfs_ctx_t *ctx, ezdfs_completion *completion);
 ngx_http_ezdfs_ctx_t *ngx_http_ezdfs_get_ctx(ngx_http_request_t *r);
 ngx_int_t ngx_http_ezdfs_name(ngx_http_ezdfs_ctx_t *ctx, ngx_str_t *name);
+
+/* what was counted: ngx_http_ezdfs_metrics.c */
+
+ngx_int_t ngx_http_ezdfs_add_zone(ngx_conf_t *cf,
+    ngx_http_ezdfs_store_t *store);
+char *ngx_http_ezdfs_metrics(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 
 /* while the store is asked: ngx_http_ezdfs_wait.c */
 

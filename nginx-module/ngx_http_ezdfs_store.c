@@ -115,6 +115,10 @@ ngx_http_ezdfs_add_store(ngx_conf_t *cf, ngx_http_ezdfs_main_conf_t *emcf,
 
     *storep = store;
 
+    if (ngx_http_ezdfs_add_zone(cf, store) != NGX_OK) {
+        return NULL;
+    }
+
     return store;
 }
 

@@ -9,6 +9,10 @@
 
 static ngx_int_t ngx_http_ezdfs_status_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
+static ngx_int_t ngx_http_ezdfs_source_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data);
+static ngx_int_t ngx_http_ezdfs_time_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data);
 static ngx_int_t ngx_http_ezdfs_name_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
 static ngx_int_t ngx_http_ezdfs_escape(ngx_http_request_t *r, ngx_str_t *text);
@@ -17,6 +21,12 @@ static ngx_int_t ngx_http_ezdfs_escape(ngx_http_request_t *r, ngx_str_t *text);
 static ngx_http_variable_t  ngx_http_ezdfs_vars[] = {
 
     { ngx_string("ezdfs_status"), NULL, ngx_http_ezdfs_status_variable,
+      0, NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("ezdfs_source"), NULL, ngx_http_ezdfs_source_variable,
+      0, NGX_HTTP_VAR_NOCACHEABLE, 0 },
+
+    { ngx_string("ezdfs_time"), NULL, ngx_http_ezdfs_time_variable,
       0, NGX_HTTP_VAR_NOCACHEABLE, 0 },
 
     { ngx_string("ezdfs_name"), NULL, ngx_http_ezdfs_name_variable,
@@ -44,6 +54,62 @@ ngx_http_ezdfs_status_variable(ngx_http_request_t *r,
 
     v->data = (u_char *) ezdfs_result_name(ctx->code);
     v->len = ngx_strlen(v->data);
+    v->valid = 1;
+    v->no_cacheable = 0;
+    v->not_found = 0;
+
+    return NGX_OK;
+}
+
+
+static ngx_int_t
+ngx_http_ezdfs_source_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data)
+{
+    ngx_http_ezdfs_ctx_t  *ctx;
+
+    ctx = ngx_http_ezdfs_get_ctx(r);
+
+    if (ctx == NULL || ctx->source == NULL) {
+        v->not_found = 1;
+        return NGX_OK;
+    }
+
+    v->data = (u_char *) ctx->source;
+    v->len = ngx_strlen(v->data);
+    v->valid = 1;
+    v->no_cacheable = 0;
+    v->not_found = 0;
+
+    return NGX_OK;
+}
+
+
+/* Seconds, as $upstream_response_time. */
+
+static ngx_int_t
+ngx_http_ezdfs_time_variable(ngx_http_request_t *r,
+    ngx_http_variable_value_t *v, uintptr_t data)
+{
+    u_char                *p;
+    ngx_http_ezdfs_ctx_t  *ctx;
+
+    ctx = ngx_http_ezdfs_get_ctx(r);
+
+    if (ctx == NULL || !ctx->answered) {
+        v->not_found = 1;
+        return NGX_OK;
+    }
+
+    p = ngx_pnalloc(r->pool, NGX_TIME_T_LEN + 4);
+    if (p == NULL) {
+        return NGX_ERROR;
+    }
+
+    v->len = ngx_sprintf(p, "%T.%03M", (time_t) (ctx->time / 1000),
+                         ctx->time % 1000)
+             - p;
+    v->data = p;
     v->valid = 1;
     v->no_cacheable = 0;
     v->not_found = 0;

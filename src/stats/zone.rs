@@ -1,6 +1,6 @@
 //! Memory that the processes of a host share, a sheet for each.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use nix::errno::Errno;
 use nix::sys::signal::kill;
@@ -25,12 +25,16 @@ const LAYOUT: u64 = ((Counter::COUNT as u64) << 32)
 #[repr(C)]
 pub struct Zone {
     layout: AtomicU64,
+    /// How many sheets have been taken, ever: nothing behind these has been written to, and
+    /// reading it would take memory.
+    used: AtomicUsize,
     sheets: [Sheet; SHEETS],
 }
 
 impl Default for Zone {
     fn default() -> Self {
-        Zone { layout: AtomicU64::new(0), sheets: std::array::from_fn(|_| Sheet::default()) }
+        let (layout, used) = (AtomicU64::new(0), AtomicUsize::new(0));
+        Zone { layout, used, sheets: std::array::from_fn(|_| Sheet::default()) }
     }
 }
 
@@ -47,7 +51,7 @@ impl Zone {
     /// A sheet for this process; `None` where there is none left.
     pub(super) fn take(&'static self) -> Option<&'static Sheet> {
         let own = std::process::id();
-        let is_taken = |sheet: &&Sheet| {
+        let is_taken = |sheet: &Sheet| {
             let owner = sheet.owner.load(Ordering::Acquire);
             !is_alive(owner)
                 && sheet
@@ -55,13 +59,15 @@ impl Zone {
                     .compare_exchange(owner, own, Ordering::AcqRel, Ordering::Relaxed)
                     .is_ok()
         };
-        let sheet = self.sheets.iter().find(is_taken)?;
+        let place = self.sheets.iter().position(is_taken)?;
+        let sheet = &self.sheets[place];
         clear_gauges(sheet);
+        self.used.fetch_max(place + 1, Ordering::AcqRel);
         Some(sheet)
     }
 
     pub(super) fn sheets(&self) -> impl Iterator<Item = &Sheet> {
-        self.sheets.iter()
+        self.sheets.iter().take(self.used.load(Ordering::Acquire))
     }
 }
 
