@@ -230,19 +230,28 @@ impl Process {
     }
 
     /// Counts a look-up that has ended.
-    pub(crate) fn count<T>(
-        &self,
-        outcome: Result<T>,
-        source: impl FnOnce(&T) -> Source,
-    ) -> Result<T> {
-        let (source, ended) = match &outcome {
-            Ok(found) => (Some(source(found)), Counter::Found),
-            Err(error) => (error.answered_by(), error.kind().into()),
+    fn looked_up<T>(&self, outcome: Result<T>, source: impl FnOnce(&T) -> Source) -> Result<T> {
+        let answered_by = match &outcome {
+            Ok(found) => Some(source(found)),
+            Err(error) => error.answered_by(),
         };
-        if let Some(source) = source {
+        if let Some(source) = answered_by {
             self.stats.count(source.into());
         }
-        self.stats.count(ended);
+        self.ended(outcome)
+    }
+
+    /// Counts a change that has ended.
+    fn changed<T>(&self, outcome: Result<T>, change: Counter) -> Result<T> {
+        if outcome.is_ok() {
+            self.stats.count(change);
+        }
+        self.ended(outcome)
+    }
+
+    fn ended<T>(&self, outcome: Result<T>) -> Result<T> {
+        let counter = outcome.as_ref().map_or_else(|error| error.kind().into(), |_| Counter::Done);
+        self.stats.count(counter);
         outcome
     }
 

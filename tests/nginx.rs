@@ -10,6 +10,7 @@ mod freshness;
 mod http;
 mod kept;
 mod lifecycle;
+mod metrics;
 mod mount;
 mod paths;
 mod prefixes;
@@ -36,6 +37,9 @@ pub(crate) fn register(trials: &mut Trials) {
     kept::register(&mut trials.group("nginx::kept", &needs));
     lifecycle::register(&mut trials.group("nginx::lifecycle", &needs));
     lifecycle::register_mariadb(&mut trials.group("nginx::lifecycle", &and(Need::MARIADB)));
+    metrics::register(&mut trials.group("nginx::metrics", &needs));
+    let promtool = Need::Programs(&["promtool"]);
+    metrics::register_promtool(&mut trials.group("nginx::metrics", &and(promtool)));
     mount::register(&mut trials.group("nginx::mount", &needs));
     mount::register_unreadable(&mut trials.group("nginx::mount", &and(Need::MARIADB)));
     paths::register(&mut trials.group("nginx::paths", &needs));

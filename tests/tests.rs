@@ -34,6 +34,7 @@ mod races;
 mod replies;
 mod safe;
 mod sandbox;
+mod stats;
 mod store;
 #[allow(dead_code, unreachable_pub, reason = "not every trial needs every part")]
 mod support;
@@ -52,6 +53,7 @@ fn main() -> ExitCode {
     let mut trials = Trials::default();
     harness::register(&mut trials);
     c_programs::register(&mut trials);
+    stats::register(&mut trials);
     store::register(&mut trials);
     command::register(&mut trials);
     agent::register(&mut trials);

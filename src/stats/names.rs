@@ -42,8 +42,8 @@ families! {
         FromMemory = "memory", FromKept = "kept", FromCache = "cache",
         FromReplica = "replica", FromDatabase = "database",
     }
-    "ezdfs_outcomes" by "outcome", "Look-ups and web requests, by what came of them." {
-        Found = "found", NotFound = "not_found", InvalidName = "invalid_name",
+    "ezdfs_operations" by "outcome", "Look-ups, web requests and changes, by what came of them." {
+        Done = "ok", NotFound = "not_found", InvalidName = "invalid_name",
         Unavailable = "unavailable", InvalidConfig = "invalid_config",
         InvalidInput = "invalid_input", Schema = "schema", Storage = "storage",
         Denied = "denied", NoSpace = "no_space", Internal = "internal",

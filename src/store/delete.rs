@@ -53,8 +53,12 @@ impl Store {
     }
 
     pub(crate) fn delete_by(&self, id: &FileId, disposal: &Disposal) -> Result<()> {
-        let name = [self.name(id)?];
         let process = self.process()?;
+        process.changed(self.delete_on(&process, id, disposal), Counter::Deleted)
+    }
+
+    fn delete_on(&self, process: &Arc<Process>, id: &FileId, disposal: &Disposal) -> Result<()> {
+        let name = [self.name(id)?];
         let mounts = runtime::block_on(async {
             let missing = || Error::not_found("delete", id.as_str());
             let mounts = match process.require_deletable(id).await {
@@ -71,7 +75,6 @@ impl Store {
             }
         })?;
         step!("soft-deleted");
-        process.stats.count(Counter::Deleted);
         process.remove_deleted_from(&mounts, &name, None, disposal).1
     }
 
@@ -83,17 +86,7 @@ impl Store {
     /// As [`Store::delete`].
     pub fn delete_key(&self, key: &str) -> Result<()> {
         let process = self.process()?;
-        let found = runtime::block_on(async { process.index.find_keyed(key).await })?;
-        let keyed = found.ok_or_else(|| Error::not_found("delete", key))?;
-        let name = [keyed.name()];
-        runtime::block_on(async {
-            if let Some(id) = process.name_prefix.id(&keyed.row.name) {
-                process.require_deletable(&id).await?;
-            }
-            process.soft_delete(&name).await
-        })?;
-        process.stats.count(Counter::Deleted);
-        process.remove_deleted(&name, None, &Disposal::UnlinkOwn).1
+        process.changed(process.delete_key(key), Counter::Deleted)
     }
 
     /// Deletes all files below a directory, in batches, names compared byte
@@ -119,7 +112,17 @@ impl Store {
         is_interrupted: &mut dyn FnMut(u64) -> bool,
     ) -> Result<Deleted> {
         let process = self.process()?;
-        process.stats.count(Counter::DirectoriesDeleted);
+        let deleted = self.delete_directory_on(&process, dir, disposal, is_interrupted);
+        process.changed(deleted, Counter::DirectoriesDeleted)
+    }
+
+    fn delete_directory_on(
+        &self,
+        process: &Arc<Process>,
+        dir: &DirId,
+        disposal: &Disposal,
+        is_interrupted: &mut dyn FnMut(u64) -> bool,
+    ) -> Result<Deleted> {
         let beneath = process.name_prefix.beneath(Some(dir))?;
         let is_ours = process.is_territory(dir)?;
         let inside = format!("{dir}/");
@@ -220,6 +223,19 @@ fn grace() -> Duration {
 }
 
 impl Process {
+    fn delete_key(self: &Arc<Self>, key: &str) -> Result<()> {
+        let found = runtime::block_on(async { self.index.find_keyed(key).await })?;
+        let keyed = found.ok_or_else(|| Error::not_found("delete", key))?;
+        let name = [keyed.name()];
+        runtime::block_on(async {
+            if let Some(id) = self.name_prefix.id(&keyed.row.name) {
+                self.require_deletable(&id).await?;
+            }
+            self.soft_delete(&name).await
+        })?;
+        self.remove_deleted(&name, None, &Disposal::UnlinkOwn).1
+    }
+
     async fn soft_delete(&self, names: &[FileName]) -> Result<u64> {
         let outcome = self.index.soft_delete(names).await;
         self.forget(names);

@@ -55,7 +55,7 @@ impl Store {
             Some(hit) => process.described(id, hit.into()),
             None => runtime::block_on(async { process.stat(id).await }),
         };
-        process.count(found, |(_, source)| *source).map(|(info, _)| info)
+        process.looked_up(found, |(_, source)| *source).map(|(info, _)| info)
     }
 
     /// Whether there is a live row. Does not touch the mount.
@@ -83,7 +83,7 @@ impl Store {
     pub fn open(&self, id: &FileId) -> Result<OpenFile> {
         let process = self.process()?;
         let opened = runtime::block_on(async { process.open(id).await });
-        process.count(opened, OpenFile::answered_by)
+        process.looked_up(opened, OpenFile::answered_by)
     }
 }
 

@@ -64,7 +64,7 @@ impl Process {
         trial: Trial,
     ) -> Option<Result<SharedFile>> {
         let known = self.known(ids, trial)?;
-        Some(self.count(known, SharedFile::answered_by))
+        Some(self.looked_up(known, SharedFile::answered_by))
     }
 
     fn known(self: &Arc<Self>, ids: &[FileId], trial: Trial) -> Option<Result<SharedFile>> {
@@ -158,7 +158,7 @@ impl Process {
         alone: bool,
     ) -> Result<SharedFile> {
         let served = self.first(ids, alone).await;
-        self.count(served, SharedFile::answered_by)
+        self.looked_up(served, SharedFile::answered_by)
     }
 
     async fn first(self: &Arc<Self>, ids: Vec<FileId>, alone: bool) -> Result<SharedFile> {

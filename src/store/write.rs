@@ -53,10 +53,23 @@ impl Store {
         source: &mut dyn Read,
         options: &CreateOptions<'_>,
     ) -> Result<FileInfo> {
+        let process = self.process()?;
+        let created = self.create_on(&process, id, source, options);
+        let created = process.changed(created, Counter::Created)?;
+        process.stats.add(Counter::WrittenBytes, created.size);
+        Ok(created)
+    }
+
+    fn create_on(
+        &self,
+        process: &Arc<Process>,
+        id: &FileId,
+        source: &mut dyn Read,
+        options: &CreateOptions<'_>,
+    ) -> Result<FileInfo> {
         let name = self.name(id)?;
         let mime_type = options.mime_type.map(mime::check).transpose()?;
         let given = options.mtime.map(|mtime| check_mtime(id, mtime)).transpose()?;
-        let process = self.process()?;
         runtime::block_on(async { process.index.ready().await })?;
 
         let source = Source::Reader(source);
@@ -71,8 +84,6 @@ impl Store {
         let row = process.put_in_place(&write, written)?;
         // None only where there was a row to take away.
         let row = row.ok_or_else(|| Error::not_found("store", id.as_str()))?;
-        process.stats.count(Counter::Created);
-        process.stats.add(Counter::WrittenBytes, row.size);
         Ok(FileInfo::new(id.clone(), &row))
     }
 
@@ -98,8 +109,18 @@ impl Store {
         to: &FileId,
         disposal: &Disposal,
     ) -> Result<FileInfo> {
-        let (old_name, new_name) = (self.name(from)?, self.name(to)?);
         let process = self.process()?;
+        process.changed(self.rename_on(&process, from, to, disposal), Counter::Renamed)
+    }
+
+    fn rename_on(
+        &self,
+        process: &Arc<Process>,
+        from: &FileId,
+        to: &FileId,
+        disposal: &Disposal,
+    ) -> Result<FileInfo> {
+        let (old_name, new_name) = (self.name(from)?, self.name(to)?);
         let attempts = process.index.attempts();
         while !attempts.are_over() {
             let source = runtime::block_on(async { process.open(from).await })?;
@@ -115,8 +136,6 @@ impl Store {
                 instead_of: Some(Renamed { name: old_name.clone(), info }),
             };
             if let Some(row) = process.put_in_place(&write, written)? {
-                process.stats.count(Counter::Renamed);
-                process.stats.add(Counter::WrittenBytes, row.size);
                 // Nobody sees the old file any more: deleting again, or purging, ends that.
                 if let Err(error) = process.remove_deleted(&[old_name], None, disposal).1 {
                     log::warn!("ezdfs: renamed, but the old file is not gone: {error:#}");

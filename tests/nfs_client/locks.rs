@@ -15,7 +15,8 @@ use crate::support::{Need, Result, Trials};
 use super::cluster::{Cluster, file_id, store_with};
 
 const IMPATIENT: &[(&str, &str)] = &[("mount_timeout", "500ms"), ("cache_ttl", "0")];
-const PATIENT: &[(&str, &str)] = &[("query_timeout", "60s"), ("mount_timeout", "60s")];
+const PATIENT: &[(&str, &str)] =
+    &[("connect_timeout", "60s"), ("query_timeout", "60s"), ("mount_timeout", "60s")];
 /// More than one thread removes.
 const FILES: usize = 200;
 /// Those that the first thread removes.

@@ -13,6 +13,7 @@ pub mod fpm;
 pub mod galera;
 pub mod http;
 pub mod mariadb;
+pub mod metrics;
 pub mod nfs_client;
 pub mod nginx;
 pub mod pgbouncer;
