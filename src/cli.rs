@@ -49,7 +49,13 @@ pub fn run(inherited: Inherited) -> ExitCode {
     let outcome = match matches.subcommand() {
         Some(("completion", matches)) => completion::run(matches),
         Some(("manual", matches)) => manual::run(matches),
-        _ => settings::store(&matches).and_then(|store| commands::run(&store, &matches)),
+        _ => settings::store(&matches).and_then(|store| {
+            let outcome = commands::run(&store, &matches);
+            if matches.get_flag("stats") {
+                diagnostics::tell_stats(&store);
+            }
+            outcome
+        }),
     };
     let code = outcome.unwrap_or_else(|error| fail(&error));
     end_what_is_due();

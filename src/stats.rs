@@ -180,17 +180,20 @@ mod tests {
     #[test]
     fn a_sheet_outlives_its_process_but_for_what_is_so_now() {
         let zone = zone();
+        let mut ended = std::process::Command::new("true").spawn().unwrap();
+        ended.wait().unwrap();
         for _ in 0..2 {
             let stats = Stats::new(Some(zone));
             stats.count(Counter::Retries);
-            let connection = stats.hold(Gauge::Connections);
-            let during = Snapshot::of_zone(zone);
-            assert_eq!(during.gauge(Gauge::Connections), 1);
+            stats.change(Gauge::Connections, 1);
+            assert_eq!(Snapshot::of_zone(zone).gauge(Gauge::Connections), 1);
             // Of a process that dies nothing is dropped.
-            std::mem::forget(connection);
+            stats.owner.store(ended.id(), Ordering::Relaxed);
+            std::mem::forget(stats);
         }
         let after = Snapshot::of_zone(zone);
         assert_eq!((after.counter(Counter::Retries), after.gauge(Gauge::Connections)), (2, 0));
+        assert_eq!(zone.sheets().count(), 1);
     }
 
     #[test]

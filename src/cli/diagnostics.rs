@@ -11,6 +11,8 @@ use serde_json::{Map, Value, json};
 
 use super::secrets;
 use crate::error::{Error, ErrorKind, Result};
+use crate::stats::{self, Format};
+use crate::store::Store;
 
 /// In which form things are told.
 #[derive(Debug, Clone, Copy, Default)]
@@ -24,7 +26,7 @@ struct Form {
 static FORM: OnceLock<Form> = OnceLock::new();
 
 /// What the command line says of it.
-pub(super) fn arguments() -> [Arg; 3] {
+pub(super) fn arguments() -> [Arg; 4] {
     [
         Arg::new("verbose")
             .long("verbose")
@@ -39,6 +41,11 @@ pub(super) fn arguments() -> [Arg; 3] {
             .global(true)
             .conflicts_with("verbose")
             .help("Say nothing but results and errors"),
+        Arg::new("stats")
+            .long("stats")
+            .action(ArgAction::SetTrue)
+            .global(true)
+            .help("At the end, say what was counted: look-ups, queries, calls on the mount, and their time"),
         Arg::new("log-format")
             .long("log-format")
             .value_name("FORMAT")
@@ -119,6 +126,18 @@ fn error_of(kind: ErrorKind, operation: &str, message: &str) -> Value {
 /// Tells what whoever runs the command has to know.
 pub(super) fn tell(message: &str) {
     say(Level::Warn, message);
+}
+
+/// Tells what a store has counted, but for what it has not: sample by sample, as Prometheus has
+/// them.
+pub(super) fn tell_stats(store: &Store) {
+    let Ok(snapshot) = store.stats() else { return };
+    let counted = stats::write(&[(&store.options().table, snapshot)], Format::Prometheus);
+    let is_told = |line: &&str| {
+        let is_sample = !line.starts_with('#') && !line.contains("_bucket{");
+        is_sample && !line.ends_with(" 0")
+    };
+    counted.lines().filter(is_told).for_each(tell);
 }
 
 /// Tells what is worth knowing for who asks.

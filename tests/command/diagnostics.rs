@@ -12,6 +12,7 @@ pub(super) fn register(group: &mut Group<'_>) {
     group.add("errors_are_objects_where_results_are", |_| error_objects());
     group.add("quiet_and_verbose_choose_what_is_said", |_| levels());
     group.add("a_log_of_objects_has_nothing_else", |_| log_of_objects());
+    group.add("stats_say_what_was_counted", |_| stats());
 }
 
 fn objects(output: &Output) -> Vec<Value> {
@@ -50,6 +51,19 @@ fn error_objects() {
     }
     let output = cli.run(&["rm", "images/1", "images/2", "--json"]);
     assert_eq!(objects(&output).len(), 2, "{}", stderr(&output));
+}
+
+fn stats() {
+    let cli = Cli::new(None);
+    cli.text(&["put", "images/a", "/dev/null"]);
+    let output = cli.run(&["get", "images/a", "-", "--stats"]);
+    let told = stderr(&output);
+    let counted = "ezdfs_lookups_total{store=\"ezdfsfile\",source=\"database\"} 1\n";
+    assert!(output.status.success() && told.contains(counted), "{told}");
+    assert!(!told.contains("ezdfs_writes_total") && !told.contains("_bucket"), "{told}");
+    // What fails is counted as well.
+    let told = stderr(&cli.run(&["get", "images/missing", "-", "--stats", "--log-format=json"]));
+    assert!(told.contains("outcome=\\\"not_found\\\"} 1"), "{told}");
 }
 
 /// A file whose length is not that of its row, which readers are warned of.
