@@ -27,6 +27,7 @@ mod nfs_client;
 mod nginx;
 mod php;
 mod php_fpm;
+mod prometheus;
 mod purge;
 #[cfg(feature = "failpoints")]
 mod races;
@@ -70,6 +71,7 @@ fn main() -> ExitCode {
     hands::register(&mut trials);
     php::register(&mut trials);
     php_fpm::register(&mut trials);
+    prometheus::register(&mut trials);
     purge::register(&mut trials);
     #[cfg(feature = "failpoints")]
     races::register(&mut trials);

@@ -9,10 +9,13 @@ use nix::sys::signal::Signal;
 
 use super::watched::{PICTURES, Version, Watched, id, url};
 use super::{Running, is_usable, until};
+use crate::prometheus::PROGRAMS;
 use crate::support::db::TestDb;
 use crate::support::http::{Response, get};
+use crate::support::metrics::Metrics;
 use crate::support::nginx::Nginx;
 use crate::support::process::{is_root, wait_for};
+use crate::support::prometheus::Prometheus;
 use crate::support::{Need, Result, Trials};
 
 /// For machines that are busy.
@@ -28,8 +31,12 @@ pub(super) fn register(trials: &mut Trials) {
     group.per_server("foreign_writes_come_without_a_connection", foreign_writes);
     group.per_server("what_the_replica_does_not_know_is_found", unknown);
     let needs = [&needs[..], &[Need::MARIADB]].concat();
+    let prometheus = [&needs[..], &[PROGRAMS]].concat();
+    let mut group = trials.group("agent::nginx", &prometheus);
+    group.add("a_replica_that_lags_is_an_alert", |servers| lag(mariadb(servers)?));
     let mut group = trials.group("agent::nginx", &needs);
     group.add("the_agent_comes_and_goes", |servers| comes_and_goes(mariadb(servers)?));
+    group.add("what_the_replica_answers_is_counted", |servers| counted(mariadb(servers)?));
     group.add("workers_come_and_go", |servers| workers(mariadb(servers)?));
     group.add("workers_are_in_the_agents_group", |servers| permissions(mariadb(servers)?));
 }
@@ -118,6 +125,42 @@ fn unknown(db: TestDb) -> Result {
     assert_eq!(version(&ask(&asking, 77)), stored);
     assert_eq!(ask(&asking, 78).status, 404);
     Ok(())
+}
+
+const METRICS: &str = "location = /metrics { ezdfs_metrics; }";
+
+fn counted(db: TestDb) -> Result {
+    let mut watched = Watched::new(db)?;
+    let nginx = watched.nginx("replica_max_lag 2s;").server(METRICS).start()?;
+    let metrics = || Metrics::parse(&get(nginx.port(), "/metrics").text(), "main");
+    let ask = || get(nginx.port(), &url(&id(0))).status;
+    until("it is used", || {
+        assert_eq!(ask(), 200);
+        metrics().is_ok_and(|now| now.get("ezdfs_lookups_total{source=\"replica\"}") > 0.0)
+    });
+    until("its age is young", || {
+        let now = metrics().unwrap();
+        now.get("ezdfs_replica_used") == 1.0 && now.get("ezdfs_replica_age_seconds") < 2.0
+    });
+    watched.agent = None;
+    until("its age grows", || {
+        let now = metrics().unwrap();
+        now.get("ezdfs_replica_used") == 0.0 && now.get("ezdfs_replica_age_seconds") > 2.0
+    });
+    Ok(())
+}
+
+fn lag(db: TestDb) -> Result {
+    let mut watched = Watched::new(db)?;
+    let nginx = watched.nginx(OPTIONS).server(METRICS).start()?;
+    let prometheus = Prometheus::scraping(nginx.port())?;
+    prometheus.until_it_scrapes()?;
+    prometheus.until_quiet()?;
+    watched.agent = None;
+    prometheus.until_fires("EzdfsReplicaLags")?;
+    prometheus.until_fires("EzdfsReplicaNotUsed")?;
+    watched.start_agent(&[]);
+    prometheus.until_quiet()
 }
 
 fn comes_and_goes(db: TestDb) -> Result {

@@ -19,6 +19,7 @@ pub mod nginx;
 pub mod pgbouncer;
 pub mod postgres;
 pub mod process;
+pub mod prometheus;
 pub mod proxy;
 
 use db::{Backend, TestDb};
