@@ -12,6 +12,7 @@ mod import;
 mod info;
 mod inherited;
 mod manual;
+mod metrics;
 mod output;
 mod printer;
 mod purge;

@@ -216,6 +216,11 @@ impl Process {
         &self.index
     }
 
+    #[cfg(feature = "cli")]
+    pub(crate) fn stats(&self) -> &Stats {
+        &self.stats
+    }
+
     pub(crate) fn name_prefix(&self) -> &NamePrefix {
         &self.name_prefix
     }

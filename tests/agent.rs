@@ -7,6 +7,7 @@ mod conversation;
 mod failover;
 mod faults;
 mod logs;
+mod metrics;
 mod nginx;
 mod numbers;
 mod outage;
@@ -49,6 +50,7 @@ pub(crate) fn register(trials: &mut Trials) {
     logs::register(&mut group);
     faults::register(&mut group);
     accounts::register(&mut group);
+    metrics::register(&mut group);
     let mut group = trials.group("agent", &[Need::COMMAND, Need::MARIADB]);
     group.add("it_outlasts_a_database_that_is_away", away);
     failover::register(&mut group);
@@ -58,6 +60,7 @@ pub(crate) fn register(trials: &mut Trials) {
     accounts::register_pooler(&mut group);
     c::register(trials);
     changes::register(trials);
+    metrics::register_prometheus(trials);
     nginx::register(trials);
     outage::register(trials);
     php::register(trials);

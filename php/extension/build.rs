@@ -3,13 +3,14 @@
 use std::env;
 use std::process::Command;
 
-const SOURCES: [&str; 6] = [
+const SOURCES: [&str; 7] = [
     "shim/classes.c",
     "shim/ini.c",
     "shim/iterator.c",
     "shim/objects.c",
     "shim/store.c",
     "shim/stream.c",
+    "shim/tree.c",
 ];
 
 fn main() {

@@ -303,6 +303,16 @@ namespace Ezdfs {
         public function deleteData(string $id): void {}
 
         public function deleteDataDirectory(string $dir): void {}
+
+        /**
+         * What this process has counted since it was started: a worker of php-fpm for all its
+         * requests. Keys are the metrics of docs/metrics.md without `ezdfs_` and `_total`, then
+         * the value of the label where there is one. What takes time is an array of count, sum
+         * (seconds) and buckets (cumulative, by their upper bounds in seconds).
+         *
+         * @return array<string, int|float|array<string, int|float|array<string, mixed>>>
+         */
+        public function stats(): array {}
     }
 
     /** What the table says of a file. */

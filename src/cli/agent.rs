@@ -1,7 +1,8 @@
 //! `ezdfs agent`
 
+use std::net::SocketAddr;
 use std::process::ExitCode;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use clap::{Arg, ArgMatches, Command, value_parser};
@@ -10,7 +11,7 @@ use signal_hook::flag;
 
 use super::arguments::flag_value;
 use super::diagnostics::tell;
-use super::settings;
+use super::{metrics, settings};
 use crate::error::{Error, ErrorKind, Result};
 use crate::feed::agent::{Agent, End, Report, Settings, Wishes};
 use crate::feed::replica;
@@ -47,6 +48,13 @@ pub(super) fn command() -> Command {
                 .value_parser(value_parser!(u64)),
         )
         .arg(
+            Arg::new("metrics")
+                .long("metrics")
+                .value_name("ADDRESS:PORT")
+                .value_parser(value_parser!(SocketAddr))
+                .help("Answer Prometheus there, under /metrics; nobody is asked for a password"),
+        )
+        .arg(
             flag_value("keep", "TIME", "1d", "Leave entries in the change log for so long")
                 .value_parser(time),
         )
@@ -59,10 +67,15 @@ pub(super) fn run(store: &Store, options: &ArgMatches, matches: &ArgMatches) -> 
     catch_signals(&wishes)?;
     let mut report = Report::new(tell);
     let mut store = store.clone();
+    let shown = Arc::new(Mutex::new(store.clone()));
+    if let Some(address) = matches.get_one::<SocketAddr>("metrics") {
+        metrics::serve(*address, &shown)?;
+    }
     // What it had before it read its configuration again.
     let mut before = None;
     let mut pause = FIRST_PAUSE;
     loop {
+        shown.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&store);
         let began = Instant::now();
         let done = match (Agent::open(&store, &settings), before.take()) {
             (Err(error), Some(before)) => {

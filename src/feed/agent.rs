@@ -11,7 +11,7 @@ mod report;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::feed::replica::{
@@ -22,6 +22,7 @@ use crate::index::{Change, FeedState, Index, MOST_GAPS, PAGE, Polled};
 use crate::name::Key;
 use crate::random;
 use crate::runtime;
+use crate::stats::{Counter, Gauge};
 use crate::store::{Process, Store};
 
 use compare::Comparison;
@@ -243,6 +244,7 @@ impl<'a> Agent<'a> {
             Ok(Polled::Changes { changes, is_whole }) => {
                 self.follower = Some(follower);
                 self.apply(&changes, is_whole.then_some(heard_at))?;
+                self.count(changes.len(), is_whole);
                 if is_whole {
                     self.heard = asked;
                     self.is_current = self.state.is_complete;
@@ -251,6 +253,18 @@ impl<'a> Agent<'a> {
                 Ok(())
             }
         }
+    }
+
+    fn count(&self, changes: usize, is_whole: bool) {
+        let stats = self.process.stats();
+        stats.count(Counter::Polls);
+        stats.add(Counter::Changes, changes as u64);
+        if is_whole {
+            let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+            stats.set(Gauge::HeardAt, since_epoch.map_or(0, |time| time.as_secs()));
+        }
+        stats.set(Gauge::ReplicaComplete, u64::from(self.state.is_complete));
+        stats.set(Gauge::ReplicaRows, self.state.rows);
     }
 
     /// Whether all that changed is in the log that is followed: a trigger that was missing for a
@@ -269,6 +283,7 @@ impl<'a> Agent<'a> {
     /// Notes where the log stands, and reads the whole table from then on.
     fn begin(&mut self, what: &str, report: &mut Report) -> Result<()> {
         let feed = self.require_feed()?;
+        self.process.stats().count(Counter::Scans);
         let follower = runtime::block_on(self.index().begin_feed(clock()))?;
         let scan = random::number().map_err(|error| {
             Error::new(ErrorKind::Internal, "scan", "table", "no random numbers").with_source(error)

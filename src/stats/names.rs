@@ -88,6 +88,15 @@ families! {
     "ezdfs_written_bytes" by "", "Bytes of the files that were stored." {
         WrittenBytes = "",
     }
+    "ezdfs_agent_polls" by "", "Times that the agent has asked the change log." {
+        Polls = "",
+    }
+    "ezdfs_agent_changes" by "", "Changes that the agent has written to the replica." {
+        Changes = "",
+    }
+    "ezdfs_agent_scans" by "", "Times that the agent has begun to read the whole table." {
+        Scans = "",
+    }
     "ezdfs_interrupted_overwrites" by "", "Overwrites that failed when they had begun to put the new file in place." {
         InterruptedOverwrites = "",
     }
@@ -110,6 +119,15 @@ families! {
     }
     "ezdfs_memory_files" by "", "Files whose bytes are kept in memory." {
         MemoryFiles = "",
+    }
+    "ezdfs_agent_heard_timestamp_seconds" by "", "When the agent has heard from the database, in Unix time." {
+        HeardAt = "",
+    }
+    "ezdfs_agent_replica_complete" by "", "Whether the replica has the whole table." {
+        ReplicaComplete = "",
+    }
+    "ezdfs_agent_replica_rows" by "", "Rows of the replica." {
+        ReplicaRows = "",
     }
     "ezdfs_memory_bytes" by "", "Memory that these take." {
         MemoryBytes = "",

@@ -116,6 +116,7 @@ impl Snapshot {
         }
     }
 
+    #[cfg(any(test, feature = "capi"))]
     pub(crate) fn counter(&self, counter: Counter) -> u64 {
         self.counters[counter as usize]
     }
@@ -130,7 +131,9 @@ impl Snapshot {
         let counters = shown(Counter::FAMILIES, |it| Value::Counter(self.counters[it as usize]));
         let gauges = shown(Gauge::FAMILIES, |it| Value::Gauge(self.gauges[it as usize] as f64));
         let times = shown(Timer::FAMILIES, |it| Value::Histogram(self.times[it as usize].clone()));
-        counters.chain(gauges).chain(self.of_replica()).chain(times).collect()
+        let all = counters.chain(gauges).chain(self.of_replica()).chain(times);
+        let is_agent = self.gauges[Gauge::HeardAt as usize] > 0;
+        all.filter(|metric| is_agent || !metric.name.starts_with("ezdfs_agent_")).collect()
     }
 
     fn of_replica(&self) -> impl Iterator<Item = Metric> {

@@ -43,6 +43,7 @@ for ($turn = 0; $turn < 5; $turn++) {
     $store->deleteDataDirectory('images/2');
     $store->deleteDirectory('images');
     $store->checkSchema();
+    $store->stats();
     new Ezdfs\Store(test_options());
 
     foreach ([

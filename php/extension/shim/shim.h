@@ -60,6 +60,15 @@ typedef struct {
     int64_t        code;
 } ezdfs_php_failure;
 
+/* A number in an array of arrays, at the end of `depth` keys. */
+typedef struct {
+    ezdfs_php_text path[4];
+    size_t         depth;
+    bool           is_float;
+    int64_t        integer;
+    double         number;
+} ezdfs_php_leaf;
+
 /* An object whose contents are Rust's. */
 typedef struct {
     void        *value;
@@ -96,6 +105,9 @@ zend_object *ezdfs_php_create_object(zend_class_entry *ce,
 void ezdfs_php_init_handlers(zend_object_handlers *handlers,
     zend_object_free_obj_t free_object);
 void ezdfs_php_conclude(int outcome);
+
+/* tree.c */
+int ezdfs_php_new_tree(const ezdfs_php_leaf *leaves, size_t count, zval *out);
 
 /* store.c */
 void ezdfs_php_register_store(void);
@@ -152,6 +164,7 @@ int ezdfs_php_store_id_from_uri(const void *, ezdfs_php_text, zval *);
 int ezdfs_php_store_list(const void *, ezdfs_php_text, zval *);
 int ezdfs_php_store_check_schema(const void *, zval *);
 int ezdfs_php_store_create_schema(const void *, zval *);
+int ezdfs_php_store_stats(const void *, zval *);
 int ezdfs_php_store_put_metadata(const void *store, ezdfs_php_text id,
     int64_t size, zval *mtime, const ezdfs_php_text *mime_type, zval *out);
 int ezdfs_php_store_delete_metadata(const void *, ezdfs_php_text, zval *);

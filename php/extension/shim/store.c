@@ -208,6 +208,12 @@ ZEND_METHOD(Store, createSchema)
 }
 
 
+ZEND_METHOD(Store, stats)
+{
+    call(INTERNAL_FUNCTION_PARAM_PASSTHRU, ezdfs_php_store_stats);
+}
+
+
 ZEND_METHOD(Store, putMetadata)
 {
     zval           *mtime;

@@ -96,6 +96,9 @@ ZEND_BEGIN_ARG_WITH_RETURN_TYPE_INFO_EX(arginfo_delete_data_directory, 0, 1,
     ZEND_ARG_TYPE_INFO(0, dir, IS_STRING, 0)
 ZEND_END_ARG_INFO()
 
+ZEND_BEGIN_ARG_WITH_RETURN_TYPE_INFO_EX(arginfo_stats, 0, 0, IS_ARRAY, 0)
+ZEND_END_ARG_INFO()
+
 ZEND_METHOD(Store, __construct);
 ZEND_METHOD(Store, create);
 ZEND_METHOD(Store, createFromString);
@@ -120,6 +123,7 @@ ZEND_METHOD(Store, readData);
 ZEND_METHOD(Store, openData);
 ZEND_METHOD(Store, deleteData);
 ZEND_METHOD(Store, deleteDataDirectory);
+ZEND_METHOD(Store, stats);
 
 static const zend_function_entry interface_methods[] = {
     ZEND_ABSTRACT_ME(StoreInterface, create, arginfo_create)
@@ -173,5 +177,6 @@ static const zend_function_entry store_methods[] = {
     ZEND_ME(Store, openData, arginfo_open_data, ZEND_ACC_PUBLIC)
     ZEND_ME(Store, deleteData, arginfo_delete_data, ZEND_ACC_PUBLIC)
     ZEND_ME(Store, deleteDataDirectory, arginfo_delete_data_directory, ZEND_ACC_PUBLIC)
+    ZEND_ME(Store, stats, arginfo_stats, ZEND_ACC_PUBLIC)
     ZEND_FE_END
 };

@@ -12,6 +12,7 @@ mod list;
 mod options;
 mod shim;
 mod source;
+mod stats;
 mod store;
 mod values;
 
@@ -41,6 +42,7 @@ extern "C" fn info(module: *mut ModuleEntry) {
     info_table_end!();
     // SAFETY: PHP has handed in its entry of this module.
     unsafe { shim::ezdfs_php_display_ini(module) };
+    stats::print(&options::stores());
 }
 
 /// The entry point for PHP.

@@ -61,6 +61,12 @@ pub(crate) fn store(given: &Keyed) -> Result<Store, Failure> {
     Ok(store)
 }
 
+/// All stores of this process.
+pub(crate) fn stores() -> Vec<Store> {
+    let stores = STORES.lock().unwrap_or_else(PoisonError::into_inner);
+    stores.iter().map(|made| made.store.clone()).collect()
+}
+
 fn merge<'a>(settings: &OptionSet<'a>, given: &'a Keyed) -> Result<OptionSet<'a>, Failure> {
     let mut options = settings.clone();
     for (key, value) in given.iter().filter(|(_, value)| !value.is_null()) {

@@ -51,6 +51,33 @@ pub(crate) struct FileInfo<'a> {
     pub(crate) mtime: i64,
 }
 
+/// `ezdfs_php_leaf`
+#[repr(C)]
+#[derive(Debug)]
+pub(crate) struct Leaf<'a> {
+    path: [Text<'a>; 4],
+    depth: usize,
+    is_float: bool,
+    integer: i64,
+    number: f64,
+}
+
+impl<'a> Leaf<'a> {
+    pub(crate) fn integer(path: &[&'a str], integer: i64) -> Self {
+        Leaf { integer, ..Leaf::at(path) }
+    }
+
+    pub(crate) fn float(path: &[&'a str], number: f64) -> Self {
+        Leaf { is_float: true, number, ..Leaf::at(path) }
+    }
+
+    fn at(keys: &[&'a str]) -> Self {
+        let mut path = [Text::new(""); 4];
+        path.iter_mut().zip(keys).for_each(|(place, key)| *place = Text::new(key));
+        Leaf { path, depth: keys.len(), is_float: false, integer: 0, number: 0.0 }
+    }
+}
+
 /// `ezdfs_php_failure`
 #[repr(C)]
 #[derive(Debug)]
@@ -70,6 +97,11 @@ unsafe extern "C" {
     pub(crate) fn ezdfs_php_throw(class: *mut ClassEntry, thrown: *const Thrown<'_>) -> c_int;
     pub(crate) fn ezdfs_php_new_file_info(info: *const FileInfo<'_>, out: *mut Zval) -> c_int;
     pub(crate) fn ezdfs_php_new_string(text: Text<'_>, out: *mut Zval) -> c_int;
+    pub(crate) fn ezdfs_php_new_tree(
+        leaves: *const Leaf<'_>,
+        count: usize,
+        out: *mut Zval,
+    ) -> c_int;
     pub(crate) fn ezdfs_php_timestamp(date: *mut Zval, out: *mut i64) -> c_int;
 
     pub(crate) fn ezdfs_php_register_store();

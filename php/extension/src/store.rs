@@ -14,6 +14,7 @@ use crate::list;
 use crate::options;
 use crate::shim::Text;
 use crate::source::Source;
+use crate::stats;
 use crate::values::{
     Keyed, boolean, file_info, integer, php_integer, read, stream, string, timestamp,
 };
@@ -133,6 +134,12 @@ extern "C" fn ezdfs_php_store_delete_directory(
         let deleted = store.delete_directory(&DirId::from_bytes(dir.bytes())?)?;
         Ok(integer(php_integer(deleted.rows)))
     })
+}
+
+/// What was counted.
+#[unsafe(no_mangle)]
+extern "C" fn ezdfs_php_store_stats(store: &Store, out: &mut Zval) -> c_int {
+    answer("stats", out, || stats::tree(store))
 }
 
 /// Gives a file another id.
