@@ -97,11 +97,14 @@ fn kind<T>(outcome: ezdfs::Result<T>) -> Option<ErrorKind> {
     outcome.err().map(|error| error.kind())
 }
 
+/// Makes things happen; what was counted.
+type Scenario = fn(&mut Site) -> Result<Vec<Metrics>>;
+
 fn all(_: &Servers) -> Result {
     let mut moved = BTreeSet::new();
     let mut site = Site::new()?;
     let mut known = BTreeSet::new();
-    let scenarios: [(&str, fn(&mut Site) -> Result<Vec<Metrics>>); 6] = [
+    let scenarios: [(&str, Scenario); 6] = [
         ("reading", reading),
         ("writing", writing),
         ("small caches", small_caches),
