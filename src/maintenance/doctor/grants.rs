@@ -1,0 +1,92 @@
+//! What the database's user may do, by doing it in transactions that are rolled back.
+
+use super::{Examination, Finding};
+use crate::error::{Error, ErrorKind};
+
+const READING: [&str; 1] = ["SELECT"];
+const WRITING: [&str; 3] = ["INSERT", "UPDATE", "DELETE"];
+
+pub(super) async fn check(examination: &Examination<'_>) {
+    let index = examination.process.index();
+    if examination.has_found("engine") {
+        // What was tried would stay.
+        return examination.skipped("grants", "nothing that was tried could be rolled back");
+    }
+    match index.refusals().await {
+        Ok(refused) => judge(examination, &refused).await,
+        Err(error) => examination.failed("grants", &error),
+    }
+}
+
+async fn judge(examination: &Examination<'_>, refused: &[(&'static str, Error)]) {
+    let lacking: Vec<&str> = refused.iter().filter(is_privilege).map(|(verb, _)| *verb).collect();
+    let may_write = WRITING.iter().any(|verb| !lacking.contains(verb));
+    if examination.options.task.is_none() && !may_write {
+        examination.is_reader.set(true);
+    }
+    let needed: &[&str] = match examination.writes() {
+        true => &["SELECT", "INSERT", "UPDATE", "DELETE"],
+        false => &READING,
+    };
+    let missing: Vec<&str> = needed.iter().copied().filter(|verb| lacking.contains(verb)).collect();
+    examination.judge("grants", Ok((!missing.is_empty()).then(|| lacks(examination, &missing))));
+    check_writes(examination, refused).await;
+}
+
+fn is_privilege((_, error): &&(&'static str, Error)) -> bool {
+    error.kind() == ErrorKind::InvalidConfig
+}
+
+fn lacks(examination: &Examination<'_>, missing: &[&str]) -> Finding {
+    let verbs = missing.join(", ");
+    let table = examination.process.index().table();
+    let servers = examination.store.dsn().servers();
+    let user = servers.first().and_then(|server| server.user.as_deref()).unwrap_or("the user");
+    let cost = match missing.contains(&"SELECT") {
+        true => "nothing works: nginx answers 503, PHP throws",
+        false => {
+            "what needs it fails half-way through the day: storing (INSERT, UPDATE), \
+                  deleting and purging (UPDATE, DELETE)"
+        }
+    };
+    Finding::error("grants", format!("{user} may not {verbs} on {table}"))
+        .costs(cost)
+        .change(format!("GRANT {verbs} ON {table} TO {user}"))
+}
+
+/// What keeps a user from writing who may.
+async fn check_writes(examination: &Examination<'_>, refused: &[(&'static str, Error)]) {
+    let others = || refused.iter().filter(|it| !is_privilege(it));
+    let unavailable = others().find(|(_, error)| error.kind() == ErrorKind::Unavailable);
+    match examination.process.index().takes_writes().await {
+        Ok(false) => examination.found(read_only(None)),
+        Err(error) => examination.failed("read-only", &error),
+        Ok(true) => match unavailable {
+            Some((_, error)) => examination.found(read_only(Some(error))),
+            None => examination.passed("read-only"),
+        },
+    }
+    // A column that is too narrow for it is told of by itself.
+    let unfit = others().find(|(_, error)| error.kind() != ErrorKind::Unavailable);
+    match unfit {
+        Some(_) if examination.has_found("column-width") => examination.passed("row"),
+        Some((verb, error)) => examination.found(unfit_row(verb, error)),
+        None => examination.passed("row"),
+    }
+}
+
+fn read_only(error: Option<&Error>) -> Finding {
+    let what = match error {
+        Some(error) => format!("writing is refused: {error:#}"),
+        None => "no server of the dsn that answers takes writes".to_owned(),
+    };
+    Finding::error("read-only", what)
+        .costs("nothing can be stored, moved or deleted; readers are served")
+        .change("the dsn, which has to name the server that takes writes; or read_only on that")
+}
+
+fn unfit_row(verb: &str, error: &Error) -> Finding {
+    Finding::error("row", format!("{verb} of a usual row fails: {error:#}"))
+        .costs("nothing, or hardly anything, can be stored")
+        .change("the column, constraint or trigger that the message names")
+}
