@@ -56,6 +56,8 @@ use sql::Sql;
 
 #[cfg(feature = "cli")]
 pub(crate) use condition::{Ahead, ConnectionLimit, now};
+#[cfg(feature = "cli")]
+pub(crate) use fault::takes_no_writes;
 pub(crate) use fault::{Attempts, has_rolled_back};
 pub use feed::FeedState;
 #[cfg(feature = "cli")]

@@ -6,7 +6,7 @@ use std::os::fd::OwnedFd;
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, renameat};
 use nix::sys::stat::{FileStat, fstat};
-use nix::unistd::{UnlinkatFlags, fsync, geteuid, linkat, unlinkat, write};
+use nix::unistd::{UnlinkatFlags, close, fsync, geteuid, linkat, unlinkat, write};
 
 use super::calls::{create_new, discard, status};
 use super::stage::reserved_name;
@@ -83,8 +83,8 @@ impl Mount {
             trial.changed = Some(seconds.saturating_mul(1_000_000).saturating_add(rest));
             trial.foreign_owner = Some(status.st_uid).filter(|it| *it != geteuid().as_raw());
         }
-        drop(file);
-        // One that cannot be synced at its end is not there to be linked on some mounts.
+        // A server may tell of a full disk no earlier.
+        trial.note(Tried::Write, close(file));
         let linked =
             linkat(directory, first.as_str(), directory, second.as_str(), AtFlags::empty());
         trial.note(Tried::Link, linked);
@@ -121,8 +121,10 @@ impl Mount {
 }
 
 impl Trial {
+    /// The first failure of each.
     fn note(&mut self, call: Tried, outcome: nix::Result<()>) {
-        if let Err(errno) = outcome {
+        let is_known = self.failed.iter().any(|(failed, _)| *failed == call);
+        if let (Err(errno), false) = (outcome, is_known) {
             self.failed.push((call, errno));
         }
     }

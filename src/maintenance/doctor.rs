@@ -141,7 +141,6 @@ impl Examination<'_> {
             let rows = table::check(self).await;
             if rows.is_some() {
                 connections::check(self).await;
-                feed::check(self).await;
             }
             rows
         };

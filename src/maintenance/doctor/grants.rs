@@ -2,6 +2,7 @@
 
 use super::{Examination, Finding};
 use crate::error::{Error, ErrorKind};
+use crate::index::takes_no_writes;
 
 const READING: [&str; 1] = ["SELECT"];
 const WRITING: [&str; 3] = ["INSERT", "UPDATE", "DELETE"];
@@ -57,22 +58,19 @@ fn lacks(examination: &Examination<'_>, missing: &[&str]) -> Finding {
 /// What keeps a user from writing who may.
 async fn check_writes(examination: &Examination<'_>, refused: &[(&'static str, Error)]) {
     let others = || refused.iter().filter(|it| !is_privilege(it));
-    let unavailable = others().find(|(_, error)| error.kind() == ErrorKind::Unavailable);
-    match examination.process.index().takes_writes().await {
-        Ok(false) => examination.found(read_only(None)),
-        Err(error) => examination.failed("read-only", &error),
-        Ok(true) => match unavailable {
-            Some((_, error)) => examination.found(read_only(Some(error))),
-            None => examination.passed("read-only"),
-        },
-    }
-    // A column that is too narrow for it is told of by itself.
-    let unfit = others().find(|(_, error)| error.kind() != ErrorKind::Unavailable);
-    match unfit {
-        Some(_) if examination.has_found("column-width") => examination.passed("row"),
-        Some((verb, error)) => examination.found(unfit_row(verb, error)),
-        None => examination.passed("row"),
-    }
+    let is_refusal = |(_, error): &&(&str, Error)| takes_no_writes(error);
+    let found = match (examination.process.index().takes_writes().await, others().find(is_refusal))
+    {
+        (Ok(_), Some((_, error))) => Ok(Some(read_only(Some(error)))),
+        (Ok(takes), None) => Ok((!takes).then(|| read_only(None))),
+        (Err(error), _) => Err(error),
+    };
+    examination.judge("read-only", found);
+    // What is told of by itself need not be told of once more.
+    let is_known =
+        ["column-width", "feed", "read-only"].into_iter().any(|it| examination.has_found(it));
+    let unfit = others().find(|_| !is_known).map(|(verb, error)| unfit_row(verb, error));
+    examination.judge("row", Ok(unfit));
 }
 
 fn read_only(error: Option<&Error>) -> Finding {
@@ -82,7 +80,10 @@ fn read_only(error: Option<&Error>) -> Finding {
     };
     Finding::error("read-only", what)
         .costs("nothing can be stored, moved or deleted; readers are served")
-        .change("the dsn, which has to name the server that takes writes; or read_only on that")
+        .change(
+            "the dsn, which has to name the server that takes writes; read_only or \
+             default_transaction_read_only there; the rights on SQLite's file and its directory",
+        )
 }
 
 fn unfit_row(verb: &str, error: &Error) -> Finding {

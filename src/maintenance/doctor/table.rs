@@ -1,6 +1,6 @@
 //! The table: whether it is there, has the shape that is needed, and may be used.
 
-use super::{Examination, Finding, grants};
+use super::{Examination, Finding, feed, grants};
 use crate::error::{Error, ErrorKind, Result};
 use crate::index::{Advice, Ahead, Keyed, Topic};
 
@@ -38,6 +38,7 @@ pub(super) async fn check(examination: &Examination<'_>) -> Option<Rows> {
     };
     examination.passed("table");
     shape(examination, &advice).await;
+    feed::check(examination).await;
     grants::check(examination).await;
     let mut rows = sample(examination).await;
     match index.clock().await {
