@@ -16,15 +16,18 @@ pub(crate) struct Refused {
     pub(crate) since: &'static str,
 }
 
+/// Makes a call.
+type Works = fn() -> Result<(), Errno>;
+
 /// What is younger than Linux 3.10, called in a way that nothing else can fail for.
 pub(crate) fn refused() -> Vec<Refused> {
-    let calls: [(&str, &str, fn() -> Result<(), Errno>); 4] = [
+    let calls: [(&str, &str, Works); 4] = [
         ("openat2", "5.6", opens),
         ("memfd_create", "3.17", has_memory_files),
         ("statx", "4.11", asks_in_full),
         ("preadv2", "4.6", reads_without_waiting),
     ];
-    let refusal = |(call, since, works): (&'static str, &'static str, fn() -> _)| {
+    let refusal = |(call, since, works): (&'static str, &'static str, Works)| {
         let errno = Result::err(works())?;
         Some(Refused { call, errno, since })
     };

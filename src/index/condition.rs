@@ -86,6 +86,13 @@ impl Index {
         Ok(self.attempts().repeat(look).await? == Authority::Whole)
     }
 
+    /// The account that is logged in, as GRANT takes it.
+    pub(crate) async fn account(&self) -> Result<Option<String>> {
+        let Some(text) = self.pool.database().account() else { return Ok(None) };
+        let rows = self.inquire("look", Query::new(text)).await?;
+        self.first(&rows, "look")
+    }
+
     /// The journal of a database that is a file.
     pub(crate) async fn journal(&self) -> Result<Option<String>> {
         let Some(text) = self.pool.database().journal() else { return Ok(None) };

@@ -231,6 +231,12 @@ pub(super) trait Database: Debug + Send + Sync {
         None
     }
 
+    /// Asks for the account that is logged in, as GRANT takes it. `None` where there are none.
+    #[cfg(feature = "cli")]
+    fn account(&self) -> Option<&'static str> {
+        None
+    }
+
     /// Asks for the journal of a database that is a file.
     #[cfg(feature = "cli")]
     fn journal(&self) -> Option<&'static str> {

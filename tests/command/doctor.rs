@@ -55,8 +55,7 @@ impl Site {
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
-        let all =
-            [&["doctor", "--processes", "1", "--mount-marker", ".mounted"], arguments].concat();
+        let all = [&["doctor", "--processes", "1"], arguments].concat();
         let mounted = self.cli.mounted(&self.root, self.file_system, self.options, &all);
         let mut command = mounted;
         if let Some((program, rest)) = self.wrapper.split_first() {
@@ -68,7 +67,7 @@ impl Site {
             }
             command = wrapped;
         }
-        command.env("EZDFS_DSN", &self.dsn);
+        command.env("EZDFS_DSN", &self.dsn).env("EZDFS_MOUNT_MARKER", ".mounted");
         for (name, value) in &self.variables {
             command.env(name, value);
         }

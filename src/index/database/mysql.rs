@@ -264,6 +264,14 @@ impl Database for MySql {
         )
     }
 
+    #[cfg(feature = "cli")]
+    fn account(&self) -> Option<&'static str> {
+        Some(
+            "SELECT CAST(CONCAT(QUOTE(SUBSTRING_INDEX(CURRENT_USER(), '@', 1)), '@', \
+             QUOTE(SUBSTRING_INDEX(CURRENT_USER(), '@', -1))) AS CHAR)",
+        )
+    }
+
     /// An index holds the beginnings of names.
     #[cfg(feature = "cli")]
     fn add_index(&self, table: &str, column: &str) -> String {

@@ -304,6 +304,11 @@ impl Database for Postgres {
         )
     }
 
+    #[cfg(feature = "cli")]
+    fn account(&self) -> Option<&'static str> {
+        Some("SELECT quote_ident(current_user)")
+    }
+
     /// In the byte order of names, in which directories are listed.
     #[cfg(feature = "cli")]
     fn add_index(&self, table: &str, column: &str) -> String {

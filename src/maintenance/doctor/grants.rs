@@ -20,6 +20,7 @@ pub(super) async fn check(examination: &Examination<'_>) {
 }
 
 async fn judge(examination: &Examination<'_>, refused: &[(&'static str, Error)]) {
+    let index = examination.process.index();
     let lacking: Vec<&str> = refused.iter().filter(is_privilege).map(|(verb, _)| *verb).collect();
     let may_write = WRITING.iter().any(|verb| !lacking.contains(verb));
     if examination.options.task.is_none() && !may_write {
@@ -30,7 +31,9 @@ async fn judge(examination: &Examination<'_>, refused: &[(&'static str, Error)])
         false => &READING,
     };
     let missing: Vec<&str> = needed.iter().copied().filter(|verb| lacking.contains(verb)).collect();
-    examination.judge("grants", Ok((!missing.is_empty()).then(|| lacks(examination, &missing))));
+    let account = index.account().await.ok().flatten().unwrap_or_else(|| "the user".to_owned());
+    let finding = (!missing.is_empty()).then(|| lacks(index.table(), &account, &missing));
+    examination.judge("grants", Ok(finding));
     check_writes(examination, refused).await;
 }
 
@@ -38,11 +41,8 @@ fn is_privilege((_, error): &&(&'static str, Error)) -> bool {
     error.kind() == ErrorKind::InvalidConfig
 }
 
-fn lacks(examination: &Examination<'_>, missing: &[&str]) -> Finding {
+fn lacks(table: &str, account: &str, missing: &[&str]) -> Finding {
     let verbs = missing.join(", ");
-    let table = examination.process.index().table();
-    let servers = examination.store.dsn().servers();
-    let user = servers.first().and_then(|server| server.user.as_deref()).unwrap_or("the user");
     let cost = match missing.contains(&"SELECT") {
         true => "nothing works: nginx answers 503, PHP throws",
         false => {
@@ -50,9 +50,9 @@ fn lacks(examination: &Examination<'_>, missing: &[&str]) -> Finding {
                   deleting and purging (UPDATE, DELETE)"
         }
     };
-    Finding::error("grants", format!("{user} may not {verbs} on {table}"))
+    Finding::error("grants", format!("{account} may not {verbs} on {table}"))
         .costs(cost)
-        .change(format!("GRANT {verbs} ON {table} TO {user}"))
+        .change(format!("GRANT {verbs} ON {table} TO {account}"))
 }
 
 /// What keeps a user from writing who may.

@@ -98,6 +98,14 @@ mod tests {
     use super::*;
 
     #[test]
+    fn each_check_is_told_of() {
+        let manual = include_str!("../../../docs/operations.md");
+        for name in names() {
+            assert!(manual.contains(&format!("`{name}`")), "{name}");
+        }
+    }
+
+    #[test]
     fn each_check_has_a_name_of_its_own() {
         let mut names: Vec<_> = names().collect();
         let is_kebab = |name: &&str| {

@@ -146,11 +146,15 @@ fn users(db: TestDb) -> Result {
         user.grant(&site, verbs);
         site.dsn.clone_from(&user.dsn);
         match check {
-            Some(check) => drop(site.finds(verbs, &["--for", task], check)),
+            Some(check) => {
+                let told = site.finds(verbs, &["--for", task], check);
+                site.cli.sql(told.object["findings"][0]["remedy"].as_str().unwrap());
+                site.is_sound(&["--for", task]);
+            }
             None => drop(site.is_sound(&["--for", task])),
         }
         // Whose task nobody has named, and who may not write, only serves.
-        if verbs == "SELECT" {
+        if verbs == "SELECT" && check.is_none() {
             assert_eq!(site.is_sound(&[]).object["for"], serde_json::json!(["nginx"]));
         }
         site.dsn = user.dsn.replace(":secret@", ":wrong@");
