@@ -1,6 +1,7 @@
 //! The three databases, each in a file of its own: how it is connected to and what a
 //! session is told, how statements are spelled, what its catalogue and its errors say.
 
+mod described;
 mod mysql;
 mod postgres;
 mod sqlite;
@@ -17,6 +18,8 @@ use super::sql::Filter;
 use crate::config::Dialect;
 use crate::config::dsn::Address;
 use crate::metadata::Turns;
+
+use described::Described;
 
 /// What to make of an error that the server sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,7 +73,7 @@ pub(super) fn meaning(error: &dyn DatabaseError) -> Meaning {
 }
 
 /// One of the databases.
-pub(super) trait Database: Debug + Send + Sync {
+pub(super) trait Database: Described + Debug + Send + Sync {
     /// Opens a connection, with no session settings yet but those that must come first.
     fn connect(&self, address: Address, session: Session) -> Connecting;
 
@@ -224,38 +227,6 @@ pub(super) trait Database: Debug + Send + Sync {
     #[cfg(feature = "cli")]
     fn read_only_settings(&self) -> &'static str;
 
-    /// Asks for what bounds the connections of this user: names, and numbers of which those
-    /// below 1 are no bound. `None` where nothing does.
-    #[cfg(feature = "cli")]
-    fn connection_limits(&self) -> Option<&'static str> {
-        None
-    }
-
-    /// Asks for the account that is logged in, as GRANT takes it. `None` where there are none.
-    #[cfg(feature = "cli")]
-    fn account(&self) -> Option<&'static str> {
-        None
-    }
-
-    /// Asks for the journal of a database that is a file.
-    #[cfg(feature = "cli")]
-    fn journal(&self) -> Option<&'static str> {
-        None
-    }
-
-    /// What makes an index that begins with this column.
-    #[cfg(feature = "cli")]
-    fn add_index(&self, table: &str, column: &str) -> String {
-        let local = table.rsplit('.').next().unwrap_or(table);
-        format!("CREATE INDEX {local}_{column}_ezdfs ON {table} ({column})")
-    }
-
-    /// What gives a column the type that a table of ours has.
-    #[cfg(feature = "cli")]
-    fn change_column(&self, table: &str, column: &str) -> String {
-        format!("ALTER TABLE {table} ALTER COLUMN {column} TYPE {}", column_type(column))
-    }
-
     /// Joins the rows of a table to others, by their keys.
     #[cfg(feature = "cli")]
     fn beside(&self, table: &str, key: &str) -> String {
@@ -368,18 +339,6 @@ fn created_with_indexes(table: &str, columns: &str, begin: &str, on: &str) -> Ve
         index("mtime", "mtime"),
         index("expired_name", "expired, name"),
     ]
-}
-
-/// Of those columns that may be too narrow.
-#[cfg(feature = "cli")]
-fn column_type(column: &str) -> &'static str {
-    match column {
-        "name" | "name_trunk" => "text",
-        "size" => "bigint",
-        "scope" => "varchar(25)",
-        "name_hash" => "varchar(34)",
-        _ => "varchar(255)",
-    }
 }
 
 /// Escapes by `|`, which no server setting turns into something else.

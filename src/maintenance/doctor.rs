@@ -186,8 +186,12 @@ impl Examination<'_> {
 
     /// There is nothing to check here.
     fn skipped(&self, check: &'static str, reason: impl Into<String>) {
-        let unchecked = Unchecked { check, reason: reason.into(), has_failed: false };
-        self.diagnosis.borrow_mut().unchecked.push(unchecked);
+        let mut diagnosis = self.diagnosis.borrow_mut();
+        // That it could not be made says more.
+        if !diagnosis.unchecked.iter().any(|it| it.check == check) {
+            let unchecked = Unchecked { check, reason: reason.into(), has_failed: false };
+            diagnosis.unchecked.push(unchecked);
+        }
     }
 
     fn failed(&self, check: &'static str, error: &Error) {

@@ -3,8 +3,6 @@
 use futures_util::FutureExt as _;
 use sqlx::ConnectOptions as _;
 
-#[cfg(feature = "cli")]
-use super::column_type;
 use super::{
     Connecting, Database, Facts, Feed, Meaning, Range, Session, Settling, Trigger, created_columns,
     is_on,
@@ -253,37 +251,6 @@ impl Database for MySql {
     #[cfg(feature = "cli")]
     fn read_only_settings(&self) -> &'static str {
         "CONVERT(CONCAT(@@read_only, ' ', @@innodb_read_only) USING utf8mb4) COLLATE utf8mb4_bin"
-    }
-
-    /// The session's value of the latter is that of the account.
-    #[cfg(feature = "cli")]
-    fn connection_limits(&self) -> Option<&'static str> {
-        Some(
-            "SELECT 'max_connections', CAST(@@max_connections AS SIGNED) UNION ALL \
-             SELECT 'max_user_connections', CAST(@@max_user_connections AS SIGNED)",
-        )
-    }
-
-    #[cfg(feature = "cli")]
-    fn account(&self) -> Option<&'static str> {
-        Some(
-            "SELECT CAST(CONCAT(QUOTE(SUBSTRING_INDEX(CURRENT_USER(), '@', 1)), '@', \
-             QUOTE(SUBSTRING_INDEX(CURRENT_USER(), '@', -1))) AS CHAR)",
-        )
-    }
-
-    /// An index holds the beginnings of names.
-    #[cfg(feature = "cli")]
-    fn add_index(&self, table: &str, column: &str) -> String {
-        let local = table.rsplit('.').next().unwrap_or(table);
-        let length = if column == "mtime" { "" } else { "(191)" };
-        format!("ALTER TABLE {table} ADD KEY {local}_{column}_ezdfs ({column}{length})")
-    }
-
-    #[cfg(feature = "cli")]
-    fn change_column(&self, table: &str, column: &str) -> String {
-        let unsigned = if column == "size" { " unsigned" } else { "" };
-        format!("ALTER TABLE {table} MODIFY {column} {}{unsigned} NOT NULL", column_type(column))
     }
 
     /// Otherwise it would convert the table's.

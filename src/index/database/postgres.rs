@@ -291,32 +291,6 @@ impl Database for Postgres {
         "current_setting('transaction_read_only')"
     }
 
-    /// A superuser has all places, and no bound but that of the server.
-    #[cfg(feature = "cli")]
-    fn connection_limits(&self) -> Option<&'static str> {
-        Some(
-            "SELECT CAST('max_connections' AS text), CAST(current_setting('max_connections') AS bigint) \
-               - CAST(current_setting('superuser_reserved_connections') AS bigint) UNION ALL \
-             SELECT 'CONNECTION LIMIT of the role', CAST(rolconnlimit AS bigint) FROM pg_roles \
-             WHERE rolname = current_user AND NOT rolsuper UNION ALL \
-             SELECT 'CONNECTION LIMIT of the database', CAST(datconnlimit AS bigint) \
-             FROM pg_database WHERE datname = current_database()",
-        )
-    }
-
-    #[cfg(feature = "cli")]
-    fn account(&self) -> Option<&'static str> {
-        Some("SELECT quote_ident(current_user)")
-    }
-
-    /// In the byte order of names, in which directories are listed.
-    #[cfg(feature = "cli")]
-    fn add_index(&self, table: &str, column: &str) -> String {
-        let local = table.rsplit('.').next().unwrap_or(table);
-        let order = if column == "mtime" { "" } else { " COLLATE \"C\"" };
-        format!("CREATE INDEX CONCURRENTLY {local}_{column}_ezdfs ON {table} ({column}{order})")
-    }
-
     /// Key by key: while it has no statistics of the others, it would rather read the whole table.
     #[cfg(feature = "cli")]
     fn beside(&self, table: &str, key: &str) -> String {

@@ -169,20 +169,6 @@ impl Database for Sqlite {
     }
 
     #[cfg(feature = "cli")]
-    fn journal(&self) -> Option<&'static str> {
-        Some("SELECT journal_mode FROM pragma_journal_mode")
-    }
-
-    /// An index is in its table's schema by its own name.
-    #[cfg(feature = "cli")]
-    fn add_index(&self, table: &str, column: &str) -> String {
-        let local = table.rsplit('.').next().unwrap_or(table);
-        let schema = table.strip_suffix(local).unwrap_or_default();
-        let order = if column == "mtime" { "" } else { " COLLATE BINARY" };
-        format!("CREATE INDEX {schema}{local}_{column}_ezdfs ON {local} ({column}{order})")
-    }
-
-    #[cfg(feature = "cli")]
     fn incarnation(&self) -> &'static str {
         "''"
     }

@@ -71,6 +71,8 @@ fn roots() {
     let bare = site.cli.dir.path().join("bare");
     fs::create_dir(&bare).unwrap();
     site.root.clone_from(&bare);
+    // What lies beneath the share.
+    site.file_system = "ext4";
     site.finds("nothing is mounted", &["--mount-marker", ""], "root");
     assert_eq!(fs::read_dir(&bare).unwrap().count(), 0, "nothing was tried there");
     site.root = site.cli.dir.path().join("missing");
