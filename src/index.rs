@@ -61,6 +61,8 @@ pub(crate) use fault::takes_no_writes;
 pub(crate) use fault::{Attempts, has_rolled_back};
 pub use feed::FeedState;
 #[cfg(feature = "cli")]
+pub(crate) use feed::UNSEEN;
+#[cfg(feature = "cli")]
 pub(crate) use fitness::{Advice, Topic};
 #[cfg(feature = "cli")]
 pub(crate) use follow::{Change, MOST_GAPS, Polled};

@@ -209,6 +209,27 @@ fn feed(db: TestDb) -> Result {
         site.cli.sql(planted);
         site.finds(planted, &["--for", "php"], "feed");
     }
+    match db.backend {
+        Backend::MariaDb => unseen_triggers(&db),
+        _ => Ok(()),
+    }
+}
+
+/// An account that may write all of the database, and see no trigger.
+fn unseen_triggers(db: &TestDb) -> Result {
+    let other = db.another()?;
+    let user = User::new(db, &other.dsn, "");
+    let mut site = Site::new(Some(other));
+    site.cli.text(&["schema", "--create-feed"]);
+    site.cli.sql(&format!("GRANT SELECT, INSERT, UPDATE, DELETE ON * TO {}@'%'", user.name));
+    site.dsn.clone_from(&user.dsn);
+    let told = site.is_sound(&[]);
+    assert!(!told.has_checked("feed"), "{}", told.object);
+    for event in ["insert", "update", "delete"] {
+        site.cli.sql(&format!("DROP TRIGGER ezdfsfile_feed_{event}"));
+    }
+    site.finds("no trigger", &[], "feed");
+    drop_user(&site, &user);
     Ok(())
 }
 
