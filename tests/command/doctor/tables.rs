@@ -225,6 +225,8 @@ fn unseen_triggers(db: &TestDb) -> Result {
     site.dsn.clone_from(&user.dsn);
     let told = site.is_sound(&[]);
     assert!(!told.has_checked("feed"), "{}", told.object);
+    let text = site.cli.text(&["schema", "--dsn", &user.dsn]);
+    assert!(text.contains("can be used") && text.contains("(TRIGGER)"), "{text}");
     for event in ["insert", "update", "delete"] {
         site.cli.sql(&format!("DROP TRIGGER ezdfsfile_feed_{event}"));
     }
