@@ -10,7 +10,9 @@ use super::commands::Arguments;
 use super::diagnostics::{inform, tell};
 use super::{output, secrets};
 use crate::error::{ErrorKind, Result};
-use crate::maintenance::doctor::{Diagnosis, DoctorOptions, Finding, Severity, Task, examine};
+use crate::maintenance::doctor::{
+    Diagnosis, DoctorOptions, Finding, Severity, Task, Unchecked, examine,
+};
 use crate::store::Store;
 
 const ABOUT: &str = "\
@@ -107,9 +109,17 @@ fn print(diagnosis: &Diagnosis) -> Result<()> {
     for finding in &diagnosis.findings {
         print_finding(finding)?;
     }
+    // Many have one reason where something hangs.
+    let mut reasons: Vec<(&Unchecked, Vec<&str>)> = Vec::new();
     for it in &diagnosis.unchecked {
-        let text = format!("not checked: {}: {}", it.check, it.reason);
-        if it.has_failed { tell(&text) } else { inform(&text) }
+        match reasons.iter_mut().find(|(first, _)| first.reason == it.reason) {
+            Some((_, checks)) => checks.push(it.check),
+            None => reasons.push((it, vec![it.check])),
+        }
+    }
+    for (Unchecked { reason, has_failed, .. }, checks) in reasons {
+        let text = format!("not checked: {}: {reason}", checks.join(", "));
+        if *has_failed { tell(&text) } else { inform(&text) }
     }
     Ok(())
 }
