@@ -6,6 +6,7 @@ mod arguments;
 mod commands;
 mod completion;
 mod diagnostics;
+mod doctor;
 mod fsck;
 mod get;
 mod import;

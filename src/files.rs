@@ -13,8 +13,12 @@ mod memory;
 mod mounts;
 mod nowait;
 mod optional;
+#[cfg(feature = "cli")]
+mod probe;
 mod publish;
 mod remove;
+#[cfg(feature = "cli")]
+mod sandbox;
 #[cfg(feature = "cli")]
 mod space;
 mod stage;
@@ -53,8 +57,12 @@ pub(crate) use memory::in_memory;
 #[cfg(feature = "cli")]
 pub(crate) use mounts::MountEntry;
 pub(crate) use mounts::Mounts;
+#[cfg(feature = "cli")]
+pub(crate) use probe::{Surveyed, Trial, Tried};
 pub(crate) use publish::{Published, Settled, TIME_IS_TAKEN};
 pub(crate) use remove::{Remover, Taken, is_unchanged_since, modified};
+#[cfg(feature = "cli")]
+pub(crate) use sandbox::{Refused, is_filtered, refused};
 #[cfg(feature = "cli")]
 pub(crate) use space::Space;
 pub(crate) use stage::Staged;

@@ -1,5 +1,7 @@
 //! The metadata table.
 
+#[cfg(feature = "cli")]
+mod condition;
 mod connect;
 mod connection;
 mod database;
@@ -53,8 +55,16 @@ use query::Query;
 use siblings::Siblings;
 use sql::Sql;
 
+#[cfg(feature = "cli")]
+pub(crate) use condition::{Ahead, ConnectionLimit, now};
+#[cfg(feature = "cli")]
+pub(crate) use fault::takes_no_writes;
 pub(crate) use fault::{Attempts, has_rolled_back};
 pub use feed::FeedState;
+#[cfg(feature = "cli")]
+pub(crate) use feed::UNSEEN;
+#[cfg(feature = "cli")]
+pub(crate) use fitness::{Advice, Topic};
 #[cfg(feature = "cli")]
 pub(crate) use follow::{Change, MOST_GAPS, Polled};
 pub(crate) use list::Page;

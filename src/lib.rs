@@ -36,6 +36,7 @@ mod forks;
 mod index;
 mod lookup;
 pub mod maintenance;
+mod mark;
 mod metadata;
 mod mime;
 mod mount;

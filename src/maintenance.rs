@@ -1,5 +1,7 @@
 //! What operators do to a whole store.
 
+#[cfg(feature = "cli")]
+pub(crate) mod doctor;
 mod empty;
 mod exclude;
 mod fit;

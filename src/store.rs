@@ -32,6 +32,7 @@ use crate::files::Mount;
 use crate::forks;
 use crate::index::Index;
 use crate::lookup::Lookup;
+use crate::mark;
 use crate::mount::Gate;
 use crate::name::{FileId, FileName, NamePrefix, UrlPrefix};
 use crate::runtime::{self, PerProcess};
@@ -83,6 +84,7 @@ pub(crate) struct Process {
 impl Store {
     /// Makes a store.
     pub fn new(options: Options) -> Self {
+        mark::keep();
         // Where that fails, the first use says so.
         let _ = forks::notice();
         let process = Arc::new(PerProcess::new());

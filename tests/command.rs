@@ -13,6 +13,7 @@ use crate::support::{Need, Trials, built, copy_tree, fixtures};
 
 mod config;
 mod diagnostics;
+mod doctor;
 mod info;
 mod manual;
 mod mounts;
@@ -29,6 +30,7 @@ pub(crate) fn register(trials: &mut Trials) {
     group.add("exit_codes_tell_what_to_do", |_| exit_codes());
     config::register(&mut group);
     diagnostics::register(&mut group);
+    doctor::register(&mut group);
     info::register(&mut group);
     mounts::register(&mut group);
     status::register(&mut group);

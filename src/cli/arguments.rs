@@ -7,7 +7,8 @@ use crate::config::VOCABULARY;
 const EXIT_CODES: &str = "\
 Exit codes: 0 done · 1 not found · 2 bad usage, name, option or input · 3 database or mount
 unavailable, try again · 4 metadata table missing or of the wrong shape · 5 file system error ·
-7 fsck: faults remain · 8 file system full or quota used up · 70 a bug in ezdfs
+7 fsck: faults remain; doctor: something was found · 8 file system full or quota used up ·
+70 a bug in ezdfs
 
 Every option may also be given as EZDFS_<OPTION> in the environment or as `option = \"value\"` in
 the file that --config or EZDFS_CONFIG names, else in /etc/ezdfs/ezdfs.toml. A flag goes before the
@@ -124,6 +125,7 @@ pub(super) fn command() -> Command {
         )
         .subcommand(super::remove::command())
         .subcommand(super::status::command())
+        .subcommand(super::doctor::command())
         .subcommand(super::usage::command())
         .subcommand(super::undelete::command())
         .subcommand(super::import::command())

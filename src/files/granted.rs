@@ -27,6 +27,12 @@ impl NewMode {
         Mode::from_bits_truncate(status.st_mode & 0o7777) == self.mode
     }
 
+    /// Gives it, whatever the file system thinks of that.
+    #[cfg(feature = "cli")]
+    pub(super) fn insist(self, file: impl AsFd) -> nix::Result<()> {
+        fchmod(file, self.mode)
+    }
+
     /// On Azure Files, blobfuse and CIFS the mount gives the modes, and where owners are mapped
     /// the file is somebody else's: what nobody has asked for is not insisted on there.
     pub(super) fn give(self, file: impl AsFd) -> Result<(), CallError> {

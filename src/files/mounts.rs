@@ -99,6 +99,29 @@ fn mount_of<'e>(all: &'e [MountEntry], path: &Path) -> Option<&'e MountEntry> {
     all.iter().filter(is_above).max_by_key(|entry| entry.depth())
 }
 
+#[cfg(feature = "cli")]
+impl MountEntry {
+    /// Whether an option was given.
+    pub(crate) fn has_option(&self, wanted: &str) -> bool {
+        self.options.split(',').any(|option| option == wanted)
+    }
+
+    /// The value of an option.
+    pub(crate) fn option(&self, wanted: &str) -> Option<&str> {
+        let values = self.options.split(',').filter_map(|option| option.split_once('='));
+        values.filter(|(name, _)| *name == wanted).map(|(_, value)| value).next()
+    }
+
+    pub(crate) fn is_nfs(&self) -> bool {
+        matches!(&*self.file_system, "nfs" | "nfs4")
+    }
+
+    /// Whether all is gone when the machine ends.
+    pub(crate) fn is_in_memory(&self) -> bool {
+        matches!(&*self.file_system, "tmpfs" | "ramfs")
+    }
+}
+
 impl MountEntry {
     /// `36 35 98:0 /in/it /mnt/nfs rw,noatime shared:1 - nfs4 server:/export rw,vers=4.2,hard`
     fn parse(line: &[u8]) -> Option<Self> {
@@ -120,9 +143,12 @@ impl MountEntry {
     /// Whether a path on it lies on a share, even if it is empty: that of a share which is
     /// not mounted lies on the file system beneath.
     fn is_share_at(&self, path: &Path) -> bool {
-        let is_network = self.file_system.starts_with("fuse.")
-            || NETWORK_FILE_SYSTEMS.contains(&&*self.file_system);
-        self.depth() > 1 && (is_network || self.mount_point == path)
+        self.depth() > 1 && (self.is_network() || self.mount_point == path)
+    }
+
+    /// Whether other machines may write there, too.
+    pub(crate) fn is_network(&self) -> bool {
+        self.file_system.starts_with("fuse.") || NETWORK_FILE_SYSTEMS.contains(&&*self.file_system)
     }
 
     fn is_soft(&self) -> bool {

@@ -1,6 +1,7 @@
 //! The three databases, each in a file of its own: how it is connected to and what a
 //! session is told, how statements are spelled, what its catalogue and its errors say.
 
+mod described;
 mod mysql;
 mod postgres;
 mod sqlite;
@@ -17,6 +18,8 @@ use super::sql::Filter;
 use crate::config::Dialect;
 use crate::config::dsn::Address;
 use crate::metadata::Turns;
+
+use described::Described;
 
 /// What to make of an error that the server sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,7 +73,7 @@ pub(super) fn meaning(error: &dyn DatabaseError) -> Meaning {
 }
 
 /// One of the databases.
-pub(super) trait Database: Debug + Send + Sync {
+pub(super) trait Database: Described + Debug + Send + Sync {
     /// Opens a connection, with no session settings yet but those that must come first.
     fn connect(&self, address: Address, session: Session) -> Connecting;
 

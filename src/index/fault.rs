@@ -3,6 +3,11 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+#[cfg(feature = "cli")]
+use sqlx::error::DatabaseError;
+#[cfg(feature = "cli")]
+use sqlx::sqlite::SqliteError;
+
 use super::database::{Meaning, meaning};
 use crate::error::{Error, ErrorKind, Result};
 use crate::stats::{Counter, Stats};
@@ -87,6 +92,21 @@ pub(super) fn is_cut(error: &Error) -> bool {
 /// Whether the server answered, and refused, so that nothing is under way there.
 pub(super) fn is_refusal(error: &Error) -> bool {
     matches!(source(error), Some(sqlx::Error::Database(_))) && !is_cut(error)
+}
+
+/// Whether the server refuses all that changes anything: SQLite does so by a code of a family.
+#[cfg(feature = "cli")]
+pub(crate) fn takes_no_writes(error: &Error) -> bool {
+    const SQLITE_READONLY: u32 = 8;
+    let is_embedded = |error: &dyn DatabaseError| {
+        let code = error.code().and_then(|code| code.parse::<u32>().ok());
+        let is_it = error.try_downcast_ref::<SqliteError>().is_some();
+        is_it && code.is_some_and(|code| code & 0xff == SQLITE_READONLY)
+    };
+    match source(error) {
+        Some(sqlx::Error::Database(error)) if is_embedded(&**error) => true,
+        _ => meant(error) == Some(Meaning::Elsewhere),
+    }
 }
 
 /// Whether a COMMIT that was answered so has changed nothing: of what a server, or

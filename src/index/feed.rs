@@ -9,6 +9,8 @@ use super::database::{Feed, Trigger};
 use super::guard::Guard;
 use super::sql::feed as statements;
 use super::{Index, fault, schema};
+#[cfg(feature = "cli")]
+use super::{found_key, query::Query};
 use crate::error::{Error, ErrorKind, Result};
 
 /// What there is of a change log.
@@ -21,6 +23,9 @@ pub enum FeedState {
     /// Changes may be missing in it, or nobody can tell: why.
     Broken(Vec<String>),
 }
+
+/// What is said where no trigger is seen of a log that is there.
+pub(crate) const UNSEEN: &str = "or the user may not see it (TRIGGER)";
 
 const COLUMNS: [&str; 4] = ["number", "name_hash", "name", "changed_at"];
 
@@ -59,9 +64,9 @@ impl Found {
             (true, _) => faults.push(format!(
                 "there is no table {log}, and writers fail, or the user may not see it (SELECT)"
             )),
-            (false, 0) => faults.push(format!(
-                "{table} has no trigger that writes {log}, or the user may not see it (TRIGGER)"
-            )),
+            (false, 0) => {
+                faults.push(format!("{table} has no trigger that writes {log}, {UNSEEN}"))
+            }
             (false, _) => {}
         }
         for trigger in triggers.iter().filter(|_| there > 0) {
@@ -91,6 +96,19 @@ impl Index {
             Ok((found.state(&feed, &self.pool.database().triggers(&feed)), mark))
         };
         self.attempts().repeat(look).await
+    }
+
+    /// Whether an INSERT is logged, for who may not see the triggers. It is rolled back.
+    #[cfg(feature = "cli")]
+    pub(crate) async fn is_insert_logged(&self) -> Result<bool> {
+        let (mut pending, sql) = self.begin().await?;
+        let feed = self.feed(&mut pending.connection).await?;
+        let (insert, key) = sql.trial_row();
+        pending.connection.execute("try", &self.table, insert).await?;
+        let last = Query::new(statements::last_keys(self.pool.database(), &feed));
+        let rows = pending.connection.fetch_all("try", &self.table, last).await?;
+        pending.roll_back().await?;
+        Ok(rows.iter().any(|row| found_key(row, 0).is_ok_and(|found| found == key)))
     }
 
     /// Makes the change log, or what of it is missing. A log that was not written by all its

@@ -1,17 +1,44 @@
 //! What can be done with the table as it is, by the user who is logged in.
 
+use std::fmt;
+
 use sqlx::Row as _;
 
 use super::query::Query;
 use super::{Index, fault, schema};
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// What was found out about a table.
 pub(crate) struct Fitness {
     /// Verbs that cannot be used, and why.
     pub(crate) refused: Vec<(&'static str, String)>,
     /// What is not as it should be, though the table can be used.
-    pub(crate) advice: Vec<String>,
+    pub(crate) advice: Vec<Advice>,
+}
+
+/// Something of a table that is not as it should be, though it can be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Advice {
+    #[cfg_attr(not(feature = "cli"), allow(dead_code, reason = "`ezdfs doctor` reads it"))]
+    pub(crate) topic: Topic,
+    pub(crate) what: String,
+    pub(crate) cost: &'static str,
+}
+
+/// What an advice is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Topic {
+    /// No index begins with this column.
+    Index(&'static str),
+    /// This column is too narrow.
+    Width(&'static str),
+    Charset,
+}
+
+impl fmt::Display for Advice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.what, self.cost)
+    }
 }
 
 impl Index {
@@ -23,27 +50,45 @@ impl Index {
     /// table at all, and those of a database that does not answer.
     pub(crate) async fn fitness(&self) -> Result<Fitness> {
         let shape = self.shape().await?;
-        let text = self.pool.database().indexed();
-        let rows = self.fetch("inspect", &self.table, |_| schema::about(text, &self.table)).await?;
-        let indexed: Result<Vec<String>, _> = rows.iter().map(|row| row.try_get(0)).collect();
-        let indexed = indexed.map_err(|error| fault::convert(error, "inspect", &self.table))?;
-        let advice = shape.advice(&indexed);
-        let mut refused = Vec::new();
+        let advice = shape.advice(&self.indexed().await?);
         if let Err(error) = shape.check_transactions(&self.table) {
             let reason = error.detail().to_owned();
             let refused = ["INSERT", "UPDATE", "DELETE"].map(|verb| (verb, reason.clone()));
             return Ok(Fitness { refused: refused.into(), advice });
         }
+        let refused = self.refusals().await?.into_iter();
+        let refused = refused.map(|(verb, error)| (verb, format!("{error:#}"))).collect();
+        Ok(Fitness { refused, advice })
+    }
+
+    /// The verbs that are refused when they are tried out, in transactions that are rolled back.
+    /// Not to be asked of a table that has none.
+    pub(crate) async fn refusals(&self) -> Result<Vec<(&'static str, Error)>> {
+        let mut refused = Vec::new();
         for (verb, statement) in self.sql().await?.trials() {
             let tried = match verb {
                 "SELECT" => self.fetch("try", &self.table, |_| statement.clone()).await.map(drop),
                 _ => self.try_out(statement).await,
             };
             if let Err(error) = tried {
-                refused.push((verb, format!("{error:#}")));
+                refused.push((verb, error));
             }
         }
-        Ok(Fitness { refused, advice })
+        Ok(refused)
+    }
+
+    /// The columns with which indexes begin.
+    pub(super) async fn indexed(&self) -> Result<Vec<String>> {
+        let text = self.pool.database().indexed();
+        let rows = self.fetch("inspect", &self.table, |_| schema::about(text, &self.table)).await?;
+        let indexed: Result<Vec<String>, _> = rows.iter().map(|row| row.try_get(0)).collect();
+        indexed.map_err(|error| fault::convert(error, "inspect", &self.table))
+    }
+
+    /// What is not as it should be in a table that can be used.
+    #[cfg(feature = "cli")]
+    pub(crate) async fn advice(&self) -> Result<Vec<Advice>> {
+        Ok(self.shape().await?.advice(&self.indexed().await?))
     }
 
     async fn try_out(&self, statement: Query) -> Result<()> {

@@ -36,7 +36,7 @@ impl Index {
         Ok(Some(Page { rows, is_last }))
     }
 
-    async fn is_ordered(&self) -> Result<bool> {
+    pub(super) async fn is_ordered(&self) -> Result<bool> {
         let ask = async || {
             let Some(text) = self.pool.database().ordered_index() else { return Ok(false) };
             let query = |_: &Sql| schema::about(text, &self.table);

@@ -5,6 +5,7 @@ use sqlx::any::AnyRow;
 
 use super::database::Database;
 use super::fault;
+use super::fitness::{Advice, Topic};
 use super::guard::Guard;
 use super::query::Query;
 use crate::error::{Error, ErrorKind, Result};
@@ -68,7 +69,7 @@ impl Shape {
 
     /// What is not as it should be in a table that can be used all the same; `indexed`
     /// are the columns with which indexes begin.
-    pub(super) fn advice(&self, indexed: &[String]) -> Vec<String> {
+    pub(super) fn advice(&self, indexed: &[String]) -> Vec<Advice> {
         let slow = [
             ("name", "every listing, `rm -r` and `fsck` of a directory reads the whole table"),
             ("mtime", "every `purge` reads the whole table"),
@@ -78,21 +79,32 @@ impl Shape {
             .into_iter()
             .filter(|_| !indexed.is_empty())
             .filter(|(column, _)| !indexed.iter().any(|it| it == column));
-        let mut advice: Vec<_> =
-            missing.map(|(column, why)| format!("no index begins with {column}: {why}")).collect();
+        let no_index = |(column, cost)| Advice {
+            topic: Topic::Index(column),
+            what: format!("no index begins with {column}"),
+            cost,
+        };
+        let mut advice: Vec<_> = missing.map(no_index).collect();
         if let Some(length) = self.type_length.filter(|length| *length < LONGEST_TYPE) {
-            advice.push(format!("datatype holds {length} characters: Office documents do not fit"));
+            advice.push(Advice {
+                topic: Topic::Width("datatype"),
+                what: format!("datatype holds {length} characters"),
+                cost: "Office documents do not fit",
+            });
         }
         if self.size_is_small {
-            advice.push(
-                "size has four bytes: files of 2 GiB or more (4 without a sign) do not fit"
-                    .to_owned(),
-            );
+            advice.push(Advice {
+                topic: Topic::Width("size"),
+                what: "size has four bytes".to_owned(),
+                cost: "files of 2 GiB or more (4 without a sign) do not fit",
+            });
         }
         if !matches!(&*self.charset, "" | "utf8mb4") {
-            let charset = &self.charset;
-            advice
-                .push(format!("names are {charset}: files whose names it lacks cannot be stored"));
+            advice.push(Advice {
+                topic: Topic::Charset,
+                what: format!("names are {}", self.charset),
+                cost: "files whose names it lacks cannot be stored",
+            });
         }
         advice
     }
@@ -150,11 +162,11 @@ pub(super) async fn inspect(
 }
 
 /// A column of a table, in lower case.
-struct Column {
-    name: String,
+pub(super) struct Column {
+    pub(super) name: String,
     kind: String,
     /// In characters; `None` where it is not limited.
-    length: Option<i64>,
+    pub(super) length: Option<i64>,
     charset: String,
     #[cfg(feature = "cli")]
     collation: String,
@@ -171,7 +183,7 @@ pub(super) async fn column_names(
 }
 
 /// None where there is no table.
-async fn columns(
+pub(super) async fn columns(
     connection: &mut Guard,
     database: &dyn Database,
     table: &str,

@@ -66,7 +66,8 @@ pub fn abilities(store: &Store) -> Result<Abilities> {
         Ability { task: task.name, lacks }
     });
     let feed = runtime::block_on(process.index().feed_state())?;
-    Ok(Abilities { tasks: tasks.collect(), advice: fitness.advice, feed })
+    let advice = fitness.advice.iter().map(ToString::to_string).collect();
+    Ok(Abilities { tasks: tasks.collect(), advice, feed })
 }
 
 /// Makes the change log: a table beside the metadata table, and triggers that write the key of

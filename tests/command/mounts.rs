@@ -1,6 +1,7 @@
 //! What a share is mounted with. The command is built with `failpoints`: no NFS is mounted here.
 
 use std::fs;
+use std::path::Path;
 use std::process::{Command, Output};
 
 use super::{Cli, stderr};
@@ -13,15 +14,26 @@ pub(super) fn register(group: &mut Group<'_>) {
 impl Cli {
     /// Runs the command with its root on a mount that the kernel lists with these options.
     pub(super) fn on_mount(&self, arguments: &[&str], options: &str) -> Output {
+        self.mounted(&self.root(), "nfs4", options, arguments).output().unwrap()
+    }
+
+    /// The same of another root, and another file system.
+    pub(super) fn mounted(
+        &self,
+        root: &Path,
+        file_system: &str,
+        options: &str,
+        arguments: &[&str],
+    ) -> Command {
         let list = self.dir.path().join("mountinfo");
-        let root = self.root();
-        let line = format!("50 1 0:48 / {} rw - nfs4 filer:/export {options}\n", root.display());
+        let at = root.display();
+        let line = format!("50 1 0:48 / {at} rw - {file_system} filer:/export {options}\n");
         fs::write(&list, line).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_ezdfs"));
         command.args(arguments).current_dir(self.dir.path()).env_clear();
         command.env("EZDFS_DSN", &self.dsn).env("EZDFS_ROOT", root);
         command.env("FAILPOINTS", format!("mountinfo=return({})", list.display()));
-        command.output().unwrap()
+        command
     }
 }
 

@@ -229,12 +229,13 @@ impl Database for MySql {
         [("INSERT", new), ("UPDATE", update), ("DELETE", old)].map(trigger).into()
     }
 
+    /// Who has other rights on the whole database sees names without definitions.
     fn found_triggers(&self) -> &'static str {
         "SELECT CAST(trigger_name AS CHAR), \
          CAST(CONCAT(COALESCE(created, ''), ' ', action_statement) AS CHAR) \
          FROM information_schema.triggers \
          WHERE event_object_schema = COALESCE(?, DATABASE()) AND event_object_table = ? \
-         AND action_timing = 'AFTER' \
+         AND action_timing = 'AFTER' AND action_statement IS NOT NULL \
          AND trigger_name LIKE CONCAT('%', LOWER(event_manipulation))"
     }
 

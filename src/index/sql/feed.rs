@@ -16,3 +16,10 @@ pub(in crate::index) fn first_entry(database: &dyn Database, feed: &Feed) -> Str
 pub(in crate::index) fn drop_log(feed: &Feed) -> String {
     format!("DROP TABLE IF EXISTS {}", feed.log)
 }
+
+/// The keys of the last entries: more than others may add while one transaction looks.
+#[cfg(feature = "cli")]
+pub(in crate::index) fn last_keys(database: &dyn Database, feed: &Feed) -> String {
+    let (log, text) = (&feed.log, database.text());
+    format!("SELECT CAST(name_hash AS {text}) FROM {log} ORDER BY number DESC LIMIT 100")
+}

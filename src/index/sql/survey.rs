@@ -75,6 +75,13 @@ impl Sql {
         ]
     }
 
+    /// The INSERT among them, and the key of its row.
+    #[cfg(feature = "cli")]
+    pub(in crate::index) fn trial_row(&self) -> (Query, String) {
+        let (name, row) = usual_row();
+        (self.insert(&name, &row), name.hash())
+    }
+
     /// On MySQL as nothing that an index on `expired` is good for: nearly all rows
     /// are live, and it would sort them by their keys then.
     fn is_live(&self) -> String {
