@@ -176,10 +176,10 @@ $(MYSQL):
 # The second system that is supported, bare but for Rust; what was built there before is built on.
 TRIXIE := build/tools/trixie
 test-trixie: | $(TRIXIE)/complete
-	tests/trixie/run.sh $(TRIXIE)
+	tests/debian/run.sh $(TRIXIE)
 
 $(TRIXIE)/complete:
-	tests/trixie/bootstrap.sh $(@D)
+	tests/debian/bootstrap.sh trixie $(@D)
 
 # Boots virtual machines: about a quarter of an hour. EZDFS_NFS_LAB names the lab's folder.
 test-nfs:
