@@ -88,6 +88,8 @@ apt-get update --quiet=2
 # What a node of a site has, and who compiles on one.
 install curl gcc libc6-dev libssl-dev nginx php-cli pkg-config
 php=php$(php -r 'echo PHP_MAJOR_VERSION, ".", PHP_MINOR_VERSION;')
+# It makes directories when it first runs.
+nginx -t
 everything > /tmp/before
 
 install "$first"/{ezdfs,libezdfs0,libezdfs-dev,libnginx-mod-http-ezdfs,"$php-ezdfs"}_*.deb
