@@ -30,9 +30,12 @@ installed() {  # version of a package
     dpkg-query --show --showformat '${Version}' "$1"
 }
 
-everything() {  # that packages may have put somewhere
-    find / -xdev \( -path /proc -o -path /sys -o -path /dev -o -path /tmp -o -path /root -o -path /srv \
-        -o -path /var/cache -o -path /var/lib/apt -o -path /var/lib/dpkg -o -path /var/log \) -prune -o -print | LC_ALL=C sort
+# Whatever packages may have put somewhere. Older states of the accounts and what PHP remembers of any extension are
+# kept by the packages of those.
+everything() {
+    find / -xdev \( -path /proc -o -path /sys -o -path /dev -o -path /run -o -path /tmp -o -path /root -o -path /srv \
+        -o -path /var/cache -o -path /var/lib/apt -o -path /var/lib/dpkg -o -path /var/lib/php/modules -o -path /var/log \
+        -o -path '/etc/*-' \) -prune -o -print | LC_ALL=C sort
 }
 
 # nginx has a network of its own, and so all ports that Debian's configuration wants; it is asked by a socket.
@@ -86,7 +89,7 @@ works() {
 
 apt-get update --quiet=2
 # What a node of a site has, and who compiles on one.
-install curl gcc libc6-dev libssl-dev nginx php-cli pkg-config
+install curl gcc libc6-dev libssl-dev nginx php-cli pkg-config systemd
 php=php$(php -r 'echo PHP_MAJOR_VERSION, ".", PHP_MINOR_VERSION;')
 # It makes directories when it first runs.
 nginx -t
@@ -146,7 +149,6 @@ apt-get autoremove --purge --quiet=2 --yes
 nginx -t
 php -m > /tmp/modules
 ! grep -q ezdfs /tmp/modules || fail "PHP has the extension still."
-rm -f /run/site.sock
 everything > /tmp/after
 diff /tmp/before /tmp/after || fail "Something was left."
 cmp $site/root/"$picture" "$tree/$picture"
