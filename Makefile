@@ -27,7 +27,7 @@ CHECK    = @PHP_CONFIG='$(PHP_CONFIG)' tests/deps.sh --check $(or $(NEEDS),$(1))
 .DELETE_ON_ERROR:
 # What is there stays where a check says no; a new one takes its place as a whole.
 .PRECIOUS: build/ezdfs build/libezdfs.so build/libezdfs.a build/ezdfs.so build/ngx_http_ezdfs_module.so build/test-hooks/ezdfs.so
-.PHONY: help build install deps demo test faults test-nginx test-mysql test-trixie test-nfs lint audit header bench bench-quick bench-scale bench-feed bench-fsck bench-writes clean
+.PHONY: help build install deb deps demo test faults test-nginx test-mysql test-trixie test-deb test-nfs lint audit header bench bench-quick bench-scale bench-feed bench-fsck bench-writes clean
 
 help:
 	@echo 'make demo      show and upload pictures, private nginx and php-fpm; Ctrl-C stops it (DEMO_PORT=8080)'
@@ -39,6 +39,8 @@ help:
 	@echo 'make test-nfs  play scenarios on real NFS clients (EZDFS_NFS_LAB=folder of a lab)'
 	@echo 'make build     the command, the libraries, the nginx module and the PHP extension, into build/'
 	@echo 'make install   copy them into place (DESTDIR, PREFIX, LIBDIR, NGINX_MODULES, PHP_CONFIG)'
+	@echo 'make deb       packages for this Debian, into build/deb'
+	@echo 'make test-deb  build, install, upgrade and purge them on Debian 12 and 13, in folders (as root; SUITES=trixie)'
 	@echo 'make lint      rustfmt, clippy, licences and sources of dependencies, header'
 	@echo 'make audit     known vulnerabilities of dependencies (asks the network)'
 	@echo 'make header    regenerate include/ezdfs.h'
@@ -135,6 +137,16 @@ install: build
 	install -D -m 644 php/ezdfs.ini $(DESTDIR)$(PHP_INI_DIR)/ezdfs.ini
 	install -D -m 644 LICENSE-LMDB $(DESTDIR)$(PREFIX)/share/doc/ezdfs/LICENSE-LMDB
 
+# From a copy: what `make build` has left here was built with other flags, and dpkg puts packages beside the sources.
+DEB := build/deb
+deb:
+	@tests/deps.sh deb
+	rm -rf $(DEB)
+	mkdir -p $(DEB)/ezdfs-$(VERSION)
+	tar --create --exclude=./target --exclude=./build --exclude=./.git . \
+	    | tar --extract --touch --directory $(DEB)/ezdfs-$(VERSION)
+	cd $(DEB)/ezdfs-$(VERSION) && debian/rules debian/control && dpkg-buildpackage --build=binary --no-sign
+
 deps:
 	@tests/deps.sh test
 
@@ -176,10 +188,15 @@ $(MYSQL):
 # The second system that is supported, bare but for Rust; what was built there before is built on.
 TRIXIE := build/tools/trixie
 test-trixie: | $(TRIXIE)/complete
-	tests/trixie/run.sh $(TRIXIE)
+	tests/debian/run.sh $(TRIXIE)
 
 $(TRIXIE)/complete:
-	tests/trixie/bootstrap.sh $(@D)
+	tests/debian/bootstrap.sh trixie $(@D)
+
+# Packages, each on the system that it is for: built, installed, upgraded, purged.
+SUITES ?= bookworm trixie
+test-deb:
+	for suite in $(SUITES); do tests/deb/run.sh $$suite build/tools || exit; done
 
 # Boots virtual machines: about a quarter of an hour. EZDFS_NFS_LAB names the lab's folder.
 test-nfs:

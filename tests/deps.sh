@@ -1,5 +1,5 @@
 #!/bin/bash
-# Installs the Debian packages that are missing for `build`, `demo`, `test`, `nfs` or `bench`, and says so.
+# Installs the Debian packages that are missing for `build`, `deb`, `demo`, `test`, `nfs` or `bench`, and says so.
 # Rust itself comes from rustup. Services of the packages are installed, never started.
 #
 #     tests/deps.sh test
@@ -11,6 +11,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 build=(gcc libc6-dev make pkg-config libssl-dev nginx nginx-dev php-cli php-dev libclang-dev)
+deb=("${build[@]}" build-essential debhelper dh-php lintian)
 demo=("${build[@]}" php-fpm)
 test=("${build[@]}" g++ mariadb-server galera-4 postgresql pgbouncer valgrind curl openssl git groff-base systemd prometheus composer php-cgi php-fpm)
 test+=(php-{mysql,pgsql,sqlite3} phpunit php-doctrine-dbal php-symfony-{config,dependency-injection,expression-language,filesystem,http-kernel,yaml})
@@ -18,7 +19,7 @@ nfs=("${build[@]}" mariadb-server python3 curl qemu-system-x86 e2fsprogs)
 bench=("${build[@]}" python3 wrk mariadb-server postgresql php-fpm php-mysql varnish)
 
 usage() {
-    echo "usage: $0 build|demo|test|nfs|bench, or $0 --check build|command|module|extension|lint" >&2
+    echo "usage: $0 build|deb|demo|test|nfs|bench, or $0 --check build|command|module|extension|lint" >&2
     exit 2
 }
 
@@ -110,7 +111,7 @@ if [ "${1:-}" = --check ] && [ $# -eq 2 ]; then
     check "$2"
 fi
 case "${1:-}" in
-    build | demo | test | nfs | bench) declare -n wanted=$1 ;;
+    build | deb | demo | test | nfs | bench) declare -n wanted=$1 ;;
     *) usage ;;
 esac
 

@@ -11,6 +11,7 @@ use tempfile::TempDir;
 use crate::support::process::{program, run, scratch};
 use crate::support::{Need, Result, Trials, built, copy_tree};
 
+mod debian;
 mod packages;
 mod phpize;
 
@@ -28,6 +29,7 @@ pub(crate) fn register(trials: &mut Trials) {
     group.add("headers_declare_what_php_uses", |_| declared());
     phpize::register(trials);
     packages::register(trials);
+    debian::register(trials);
 }
 
 fn repository() -> &'static Path {

@@ -1,15 +1,15 @@
 #!/bin/bash
-# Runs a command in a copy of this tree on Debian 13, with the Rust toolchain of this machine; without a
+# Runs a command in a copy of this tree on a Debian of its own, with the Rust toolchain of this machine; without a
 # command, `make demo` and `make test`. Its processes and mounts end with this script. As root.
 #
-#     tests/trixie/run.sh build/tools/trixie [COMMAND...]
+#     tests/debian/run.sh build/tools/trixie [COMMAND...]
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
 [ $# -ge 1 ] || { echo "usage: $0 DIRECTORY [COMMAND...]" >&2; exit 2; }
 root=$(realpath "$1")/root
 shift
-[ $# -gt 0 ] || set -- tests/trixie/everything.sh
+[ $# -gt 0 ] || set -- tests/debian/everything.sh
 
 cargo_home=${CARGO_HOME:-$HOME/.cargo}
 rustup_home=${RUSTUP_HOME:-$HOME/.rustup}

@@ -1,16 +1,17 @@
 #!/bin/bash
-# Makes a bare Debian 13 in a directory: what its installer gives, and make. As root; nothing of the system is changed.
+# Makes a bare Debian in a directory: what its installer gives, and make. As root; nothing of the system is changed.
 #
-#     tests/trixie/bootstrap.sh build/tools/trixie
+#     tests/debian/bootstrap.sh trixie build/tools/trixie
 set -euo pipefail
 
-[ $# -eq 1 ] || { echo "usage: $0 DIRECTORY" >&2; exit 2; }
-root=$(realpath -m "$1")
+[ $# -eq 2 ] || { echo "usage: $0 SUITE DIRECTORY" >&2; exit 2; }
+suite=$1
+root=$(realpath -m "$2")
 if [ -e "$root/complete" ]; then
     exit 0
 fi
 if [ "$(id -u)" -ne 0 ]; then
-    echo "Only root can make a Debian 13 to try things in." >&2
+    echo "Only root can make a Debian to try things in." >&2
     exit 1
 fi
 if ! command -v debootstrap > /dev/null; then
@@ -20,8 +21,8 @@ fi
 
 rm -rf "$root"
 mkdir -p "$root"
-echo "Fetching Debian 13 into $root"
-if ! debootstrap --variant=minbase --include=ca-certificates,make trixie "$root/root" \
+echo "Fetching Debian's $suite into $root"
+if ! debootstrap --variant=minbase --include=ca-certificates,make "$suite" "$root/root" \
     http://deb.debian.org/debian > "$root/log"; then
     cat "$root/log" >&2
     exit 1

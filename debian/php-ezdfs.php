@@ -1,0 +1,2 @@
+mod build/ezdfs.so
+mod php/ezdfs.ini
