@@ -347,9 +347,9 @@ pub unsafe extern "C" fn ezdfs_store_serve_start(
             };
             let answer = match process.may_serve(store.prefixes(), request) {
                 Err(refused) => Err(refused),
-                Ok(ids) => match process.serve_known(&ids, trial) {
-                    Some(known) if !alone || known.is_err() => known,
-                    _ => {
+                Ok(ids) => match process.serve_known(&ids, trial, alone) {
+                    Some(known) => known,
+                    None => {
                         let look_up = async move { process.serve(ids, alone).await };
                         ticket_out.write(queue.0.start(Data(data), look_up)?);
                         return Ok(());

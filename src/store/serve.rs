@@ -38,7 +38,7 @@ impl Store {
     pub fn serve(&self, request: Request<'_>) -> Result<SharedFile> {
         let process = self.process()?;
         let ids = process.may_serve(self.prefixes(), request)?;
-        match process.serve_known(&ids, Trial::Here) {
+        match process.serve_known(&ids, Trial::Here, false) {
             Some(known) => known,
             None => runtime::block_on(async { process.serve(ids, false).await }),
         }
@@ -57,13 +57,15 @@ impl Process {
     }
 
     /// What is known of these ids without waiting: an open file, or that none of
-    /// them exists. `None` where it has to be looked up.
+    /// them exists. `None` where it has to be looked up, as an open file has for one that is to
+    /// be opened for the caller `alone`.
     pub(crate) fn serve_known(
         self: &Arc<Self>,
         ids: &[FileId],
         trial: Trial,
+        alone: bool,
     ) -> Option<Result<SharedFile>> {
-        let known = self.known(ids, trial)?;
+        let known = self.known(ids, trial).filter(|known| !alone || known.is_err())?;
         Some(self.looked_up(known, SharedFile::answered_by))
     }
 
@@ -280,7 +282,7 @@ mod tests {
         let id = FileId::parse("images/a").unwrap();
         store.create(&id, &mut &b"bytes"[..], &CreateOptions::default()).unwrap();
         let process = store.process().unwrap();
-        let known = || process.serve_known(std::slice::from_ref(&id), Trial::None);
+        let known = || process.serve_known(std::slice::from_ref(&id), Trial::None, false);
         assert!(known().is_none(), "neither the row nor what the mount is");
 
         store.open(&id).unwrap();

@@ -17,6 +17,7 @@ const LOCATION: &str = "location = /metrics { ezdfs_metrics; }\n";
 
 pub(super) fn register(group: &mut Group) {
     group.add("requests_are_counted_by_source_and_outcome", sources);
+    group.add("who_opens_alone_is_counted_once", alone);
     group.add("logs_say_where_and_how_long", logs);
     group.add("workers_are_added_up_and_outlived", workers);
     group.add("a_store_for_itself", stores);
@@ -68,6 +69,19 @@ fn sources(servers: &Servers) -> Result {
     assert_eq!(counted.get("ezdfs_memory_files"), 1.0);
     assert!(counted.get("ezdfs_memory_bytes") > 5.0);
     assert!(counted.get("ezdfs_mount_call_seconds_count{call=\"read\"}") > 0.0);
+    Ok(())
+}
+
+fn alone(servers: &Servers) -> Result {
+    let site = Site::sqlite(servers)?;
+    site.put(&path(0), b"bytes")?;
+    let nginx = site.builder("cache_ttl 1h;").server(&location("directio 1;")).server(LOCATION);
+    let nginx = nginx.start()?;
+    for _ in 0..3 {
+        assert_eq!(ask(&nginx, &url(&path(0))), 200);
+    }
+    let counted = metrics(&nginx)?;
+    assert_eq!(counted.get("ezdfs_operations_total{outcome=\"ok\"}"), 3.0);
     Ok(())
 }
 
