@@ -108,6 +108,11 @@ ngx_http_ezdfs_metrics_handler(ngx_http_request_t *r)
     const char  *type;
 
     if (!(r->method & (NGX_HTTP_GET|NGX_HTTP_HEAD))) {
+
+        if (ngx_http_ezdfs_push_header(r, "Allow", "GET, HEAD") == NULL) {
+            return NGX_ERROR;
+        }
+
         return NGX_HTTP_NOT_ALLOWED;
     }
 
@@ -128,11 +133,16 @@ ngx_http_ezdfs_metrics_handler(ngx_http_request_t *r)
 
     r->headers_out.content_type.data = (u_char *) type;
     r->headers_out.content_type.len = ngx_strlen(type);
-    r->headers_out.content_type_len = r->headers_out.content_type.len;
+    r->headers_out.content_type_len = ngx_strchr(type, ';') - type;
     r->headers_out.content_type_lowcase = NULL;
 
     r->headers_out.status = NGX_HTTP_OK;
     r->headers_out.content_length_n = b->last - b->pos;
+
+    if (b->last == b->pos) {
+        /* no store, nothing to say */
+        r->header_only = 1;
+    }
 
     rc = ngx_http_send_header(r);
 

@@ -38,8 +38,12 @@ pub(crate) struct Counted<V> {
 impl<V> Lifecycle<Key, V> for Counted<V> {
     type RequestState = <DefaultLifecycle<Key, V> as Lifecycle<Key, V>>::RequestState;
 
-    fn on_evict(&self, state: &mut Self::RequestState, key: Key, value: V) {
+    /// Not called for what is replaced or removed.
+    fn before_evict(&self, _: &mut Self::RequestState, _: &Key, _: &mut V) {
         self.stats.count(self.counter);
+    }
+
+    fn on_evict(&self, state: &mut Self::RequestState, key: Key, value: V) {
         self.inner.on_evict(state, key, value);
     }
 }

@@ -45,10 +45,16 @@ impl Pulse {
         self.beat();
     }
 
-    /// Whether somebody is the first to give up waiting, and it goes on.
-    fn is_given_up_now(&self) -> bool {
+    /// Has it count as stuck, if it goes on.
+    fn give_up(&self, stats: &Stats) {
         let (success, failure) = (Ordering::SeqCst, Ordering::SeqCst);
-        self.0.fate.compare_exchange(UNDER_WAY, GIVEN_UP, success, failure).is_ok()
+        if self.0.fate.compare_exchange(UNDER_WAY, GIVEN_UP, success, failure).is_ok() {
+            stats.change(Gauge::MountThreadsStuck, 1);
+        }
+    }
+
+    fn is_given_up(&self) -> bool {
+        self.0.fate.load(Ordering::SeqCst) == GIVEN_UP
     }
 
     /// Whether somebody had given up waiting before it ended.
@@ -73,7 +79,24 @@ pub(crate) struct Started<T> {
     pulse: Pulse,
     /// When somebody began to wait for it.
     since: Instant,
+    patience: Duration,
     stats: Arc<Stats>,
+}
+
+/// Nobody waits for it any more: where it goes on for longer than anybody would have, it is stuck.
+impl<T> Drop for Started<T> {
+    fn drop(&mut self) {
+        if self.task.is_finished() || self.pulse.is_given_up() {
+            return;
+        }
+        let (pulse, stats) = (self.pulse.clone(), Arc::clone(&self.stats));
+        let left = self.patience.saturating_sub(self.since.elapsed());
+        let look = async move {
+            tokio::time::sleep(left).await;
+            pulse.give_up(&stats);
+        };
+        drop(runtime::in_background(look));
+    }
 }
 
 impl<T> Started<T> {
@@ -98,9 +121,7 @@ impl<T> Started<T> {
             }
             if self.pulse.beats() == beats {
                 self.stats.count(Counter::MountTimeouts);
-                if self.pulse.is_given_up_now() {
-                    self.stats.change(Gauge::MountThreadsStuck, 1);
-                }
+                self.pulse.give_up(&self.stats);
                 return None;
             }
             beats = self.pulse.beats();
@@ -201,6 +222,7 @@ impl Gate {
         let since = Instant::now();
         let slots = Arc::clone(&self.slots);
         let Ok(Ok(slot)) = tokio::time::timeout(self.timeout, slots.acquire_owned()).await else {
+            self.stats.took(Timer::MountWait, since);
             self.stats.count(Counter::MountTimeouts);
             self.drop_when_it_answers(work)?;
             return Err(self.silent(operation));
@@ -219,7 +241,8 @@ impl Gate {
             drop(working);
             outcome
         })?;
-        Ok(Started { operation, task, pulse, since, stats: Arc::clone(&self.stats) })
+        let (patience, stats) = (self.timeout, Arc::clone(&self.stats));
+        Ok(Started { operation, task, pulse, since, patience, stats })
     }
 
     /// What was not begun may hold files, and closing or removing one hangs as
@@ -237,6 +260,7 @@ impl Gate {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use crate::stats::Snapshot;
     use crate::{Options, Store};
 
     pub(crate) fn store(place: &std::path::Path, mount_timeout: &str) -> Store {
@@ -264,6 +288,28 @@ pub(crate) mod tests {
         assert_eq!(Arc::strong_count(&file), 2);
         drop(all);
         while Arc::strong_count(&file) > 1 {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    #[test]
+    fn what_hangs_is_stuck_though_nobody_waits_for_it_any_more() {
+        let place = tempfile::tempdir().unwrap();
+        let process = store(place.path(), "100ms").process().unwrap();
+        let (end, ended) = std::sync::mpsc::channel::<()>();
+        let work = move |_: &Mount, _: &Pulse| {
+            let _ = ended.recv();
+            Ok(())
+        };
+        let started = runtime::block_on(process.gate().start("open", work)).unwrap();
+        let stuck = || Snapshot::of_sheet(&process.gate().stats).gauge(Gauge::MountThreadsStuck);
+        assert_eq!(stuck(), 0);
+        drop(started);
+        while stuck() == 0 {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        drop(end);
+        while stuck() > 0 {
             std::thread::sleep(Duration::from_millis(1));
         }
     }

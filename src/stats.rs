@@ -80,6 +80,11 @@ impl Stats {
     /// On a sheet of the zone, if there is one that has any left.
     pub(crate) fn new(zone: Option<&'static Zone>) -> Arc<Self> {
         let sheet = zone.and_then(Zone::take);
+        if zone.is_some() && sheet.is_none() {
+            log::warn!(
+                "ezdfs: so many processes count already that what this one does is not seen"
+            );
+        }
         Arc::new(Stats(sheet.map_or_else(|| Paper::Own(Box::default()), Paper::OfZone)))
     }
 

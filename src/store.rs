@@ -174,7 +174,11 @@ impl Store {
         if !zone.is_fit() {
             return Err(refused("the memory has another layout"));
         }
-        self.zone.set(zone).map_err(|_| refused("the store has such memory already"))
+        let given = *self.zone.get_or_init(|| zone);
+        match std::ptr::eq(given, zone) {
+            true => Ok(()),
+            false => Err(refused("the store has other memory already")),
+        }
     }
 
     /// What was counted until now: by this process, or by all that share a [`Zone`]. Does not

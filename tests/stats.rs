@@ -156,7 +156,11 @@ fn reading(site: &mut Site) -> Result<Vec<Metrics>> {
     store.open(&file)?;
     let mismatches = metrics(&store)?.get("ezdfs_size_mismatches_total");
     assert_eq!(mismatches, 1.0);
+    // What is replaced is not let go of for want of room.
     put(&store, &file, b"bytes")?;
+    store.stat(&file)?;
+    put(&store, &file, b"other")?;
+    assert_eq!(metrics(&store)?.get("ezdfs_evictions_total{cache=\"rows\"}"), 0.0);
     Ok(vec![counted, metrics(&store)?])
 }
 

@@ -1,18 +1,37 @@
 //! What the agent has counted, for Prometheus.
 
-use std::io::Cursor;
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
+use std::time::Duration;
 
-use tiny_http::{Header, Method, Request, Response, Server};
+use http_body_util::Full;
+use hyper::body::{Bytes, Incoming};
+use hyper::header::{ACCEPT, ALLOW, CONTENT_TYPE, HeaderValue};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Method, Request, Response, StatusCode};
+use hyper_util::rt::TokioIo;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::time::{sleep, timeout};
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::runtime;
 use crate::stats::{self, Format, Snapshot};
 use crate::store::Store;
 
 /// The store of the agent, which is another after it has read its configuration again.
 pub(super) type Shown = Arc<Mutex<Store>>;
+
+/// Clients at a time: Prometheus is one.
+const CLIENTS: usize = 16;
+
+/// How long one may take, to ask and to read.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Before another client is waited for, where the system has no descriptor for one.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// Answers on an address until the process ends.
 ///
@@ -20,55 +39,68 @@ pub(super) type Shown = Arc<Mutex<Store>>;
 ///
 /// [`ErrorKind::InvalidConfig`]: it cannot be listened on.
 pub(super) fn serve(address: SocketAddr, shown: &Shown) -> Result<()> {
-    let server = Server::http(address).map_err(|error| {
-        let reason = format!("cannot be listened on: {error}");
-        Error::new(ErrorKind::InvalidConfig, "listen", address.to_string(), reason)
-    })?;
-    let shown = Arc::clone(shown);
-    let answer_all = move || {
-        for request in server.incoming_requests() {
-            let answer = answer(&request, &shown);
-            // Whoever went away meanwhile does not want it.
-            let _ = request.respond(answer);
-        }
+    let refused = |error| {
+        let (subject, reason) = (address.to_string(), "cannot be listened on");
+        Error::new(ErrorKind::InvalidConfig, "listen", subject, reason).with_source(error)
     };
-    let thread = thread::Builder::new().name("ezdfs-metrics".to_owned()).spawn(answer_all);
-    thread.map(drop).map_err(|error| {
-        Error::new(ErrorKind::Internal, "start", "metrics", "no thread").with_source(error)
-    })
+    let listener = runtime::block_on(async { TcpListener::bind(address).await.map_err(refused) })?;
+    let shown = Arc::clone(shown);
+    runtime::in_background(answer_all(listener, shown)).map(drop)
 }
 
-fn answer(request: &Request, shown: &Shown) -> Response<Cursor<Vec<u8>>> {
-    let path = request.url().split('?').next().unwrap_or_default();
-    let status = match (request.method(), path) {
-        (Method::Get | Method::Head, "/metrics") => 200,
-        (Method::Get | Method::Head, _) => 404,
-        _ => 405,
-    };
-    if status != 200 {
-        return Response::from_data(Vec::new()).with_status_code(status);
+async fn answer_all(listener: TcpListener, shown: Shown) {
+    let places = Arc::new(Semaphore::new(CLIENTS));
+    loop {
+        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
+        let Ok((client, _)) = listener.accept().await else {
+            sleep(PAUSE).await;
+            continue;
+        };
+        let shown = Arc::clone(&shown);
+        tokio::spawn(async move {
+            // Whoever is too slow, or went away, does not want it.
+            let _ = timeout(PATIENCE, answer_one(client, &shown)).await;
+            drop(place);
+        });
     }
-    let is_open = |header: &Header| {
-        header.field.equiv("Accept") && header.value.as_str().contains("application/openmetrics")
-    };
-    let format = match request.headers().iter().any(is_open) {
+}
+
+async fn answer_one(client: TcpStream, shown: &Shown) -> hyper::Result<()> {
+    let service = service_fn(async |request| Ok::<_, Infallible>(answer(&request, shown)));
+    http1::Builder::new().keep_alive(false).serve_connection(TokioIo::new(client), service).await
+}
+
+fn answer(request: &Request<Incoming>, shown: &Shown) -> Response<Full<Bytes>> {
+    if !matches!(*request.method(), Method::GET | Method::HEAD) {
+        let mut refused = empty(StatusCode::METHOD_NOT_ALLOWED);
+        refused.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+        return refused;
+    }
+    if request.uri().path() != "/metrics" {
+        return empty(StatusCode::NOT_FOUND);
+    }
+    let accepted = request.headers().get(ACCEPT).and_then(|it| it.to_str().ok());
+    let format = match accepted.is_some_and(|it| it.contains("application/openmetrics-text")) {
         true => Format::OpenMetrics,
         false => Format::Prometheus,
     };
     let store = shown.lock().unwrap_or_else(PoisonError::into_inner).clone();
-    let Ok(process) = store.process() else {
-        return Response::from_data(Vec::new()).with_status_code(500);
-    };
+    let Ok(process) = store.process() else { return empty(StatusCode::INTERNAL_SERVER_ERROR) };
     // Not what the replica says of itself: LMDB is not opened twice by a process, and the agent
     // knows better.
     let snapshot = Snapshot::of_sheet(process.stats());
     let text = stats::write(&[(&name(&store), snapshot)], format);
-    let content_type = Header::from_bytes("Content-Type", format.content_type().to_bytes());
-    let answer = Response::from_data(text.into_bytes());
-    match content_type {
-        Ok(header) => answer.with_header(header),
-        Err(()) => answer,
+    let mut answer = Response::new(Full::from(text));
+    if let Ok(content_type) = HeaderValue::from_bytes(format.content_type().to_bytes()) {
+        answer.headers_mut().insert(CONTENT_TYPE, content_type);
     }
+    answer
+}
+
+fn empty(status: StatusCode) -> Response<Full<Bytes>> {
+    let mut answer = Response::new(Full::default());
+    *answer.status_mut() = status;
+    answer
 }
 
 /// The replica's, which is called as the web server's store is: `/run/ezdfs/main`.

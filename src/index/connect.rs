@@ -168,6 +168,7 @@ impl Pool {
             let others = self.pool.status().size > 0;
             if !others || !fault::is_full(&error) || asked.elapsed() > self.servers.connect_timeout
             {
+                self.servers.stats.took(Timer::ConnectionWait, asked);
                 return Err(error);
             }
             tokio::time::sleep(FULL_PAUSE).await;

@@ -56,16 +56,17 @@ impl Index {
             let refused = ["INSERT", "UPDATE", "DELETE"].map(|verb| (verb, reason.clone()));
             return Ok(Fitness { refused: refused.into(), advice });
         }
-        let refused = self.refusals().await?.into_iter();
+        let refused = self.refusals(false).await?.into_iter();
         let refused = refused.map(|(verb, error)| (verb, format!("{error:#}"))).collect();
         Ok(Fitness { refused, advice })
     }
 
     /// The verbs that are refused when they are tried out, in transactions that are rolled back.
-    /// Not to be asked of a table that has none.
-    pub(crate) async fn refusals(&self) -> Result<Vec<(&'static str, Error)>> {
+    /// Not to be asked of a table that has none. `only_reads`: nothing is tried but SELECT.
+    pub(crate) async fn refusals(&self, only_reads: bool) -> Result<Vec<(&'static str, Error)>> {
         let mut refused = Vec::new();
-        for (verb, statement) in self.sql().await?.trials() {
+        let trials = self.sql().await?.trials().into_iter();
+        for (verb, statement) in trials.filter(|(verb, _)| !only_reads || *verb == "SELECT") {
             let tried = match verb {
                 "SELECT" => self.fetch("try", &self.table, |_| statement.clone()).await.map(drop),
                 _ => self.try_out(statement).await,

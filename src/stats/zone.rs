@@ -8,8 +8,9 @@ use nix::unistd::Pid;
 
 use super::{Counter, Gauge, Sheet, Timer};
 
-/// Processes that count at a time: nginx has as many workers twice, while it reloads.
-const SHEETS: usize = if cfg!(test) { 8 } else { 256 };
+/// Processes that count at a time: nginx has as many workers twice, while it reloads. What no
+/// process has used takes no memory.
+const SHEETS: usize = if cfg!(test) { 8 } else { 1024 };
 
 /// What the layout of a sheet is: two builds that differ in it do not share one.
 const LAYOUT: u64 = ((Counter::COUNT as u64) << 32)

@@ -47,6 +47,11 @@ fn says(db: TestDb) -> Result {
     let statuses = [("GET", "/"), ("POST", "/metrics"), ("HEAD", "/metrics")]
         .map(|(method, path)| request(port, method, path, &[]).status);
     assert_eq!(statuses, [404, 405, 200]);
+
+    // Who says nothing holds nobody up for long.
+    let idle = [(); 20].map(|()| std::net::TcpStream::connect(("127.0.0.1", port)));
+    until("it answers all the same", || metrics(port).is_ok());
+    drop(idle);
     Ok(())
 }
 

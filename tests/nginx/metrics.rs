@@ -186,9 +186,13 @@ fn formats(servers: &Servers) -> Result {
 fn methods(servers: &Servers) -> Result {
     let site = Site::sqlite(servers)?;
     let nginx = with_metrics(site.builder("")).start()?;
-    assert_eq!(request(nginx.port(), "POST", "/metrics", &[]).status, 405);
+    let refused = request(nginx.port(), "POST", "/metrics", &[]);
+    assert_eq!((refused.status, refused.header("allow")), (405, Some("GET, HEAD")));
     let head = head(nginx.port(), "/metrics");
     assert_eq!((head.status, head.text().len()), (200, 0));
+    let none = Nginx::with_module().server(LOCATION).start()?;
+    assert_eq!(scraped(&none).text(), "");
+    assert!(!none.error_log().contains("[alert]"), "{}", none.error_log());
     let bad = Nginx::with_module().server("location /m { ezdfs_metrics on; }");
     let (passes, said) = bad.test()?;
     assert!(!passes && said.contains("ezdfs_metrics"), "{said}");

@@ -42,6 +42,8 @@ string(6) "0.0001"
 bool(true)
 bool(true)
 int(5)
-%s => counted by this process
+A store => counted by this process
+root => %s/root
+dsn => %s
 %a
 ezdfs_written_bytes_total => 5

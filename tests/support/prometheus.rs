@@ -30,7 +30,11 @@ impl Prometheus {
         let rules = fs::read_to_string(project.join("contrib/prometheus/ezdfs.rules.yml"))?;
         let waits = |line: &&str| !line.trim_start().starts_with("for: ");
         let rules: Vec<_> = rules.lines().filter(waits).collect();
-        let rules = rules.join("\n").replace("[5m]", "[5s]").replace("[1h]", "[10s]");
+        let rules = rules
+            .join("\n")
+            .replace("[5m]", "[5s]")
+            .replace("[1m]", "[5s]")
+            .replace("[1h]", "[10s]");
         fs::write(dir.path().join("rules.yml"), rules)?;
         let config = format!(
             "global: {{scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: 1s}}\n\

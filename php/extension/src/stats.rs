@@ -57,7 +57,10 @@ pub(crate) fn print(stores: &[Store]) {
         let text = write(&[("", snapshot)], Format::Prometheus);
         let samples = text.lines().filter(|line| !line.starts_with('#') && !line.ends_with(" 0"));
         info_table_start!();
-        print_row(true, &store.root().to_string_lossy(), "counted by this process");
+        print_row(true, "A store", "counted by this process");
+        // Headers are not escaped where phpinfo() writes HTML.
+        print_row(false, "root", &store.root().to_string_lossy());
+        print_row(false, "dsn", &store.dsn().to_string());
         for line in samples.filter(|line| !line.contains("_bucket{")) {
             let (sample, value) = line.rsplit_once(' ').unwrap_or((line, ""));
             let sample = sample.replace("store=\"\",", "").replace("{store=\"\"}", "");

@@ -12,6 +12,7 @@ use crate::config::{DEFAULT_MODES, Durability};
 use crate::error::Result;
 use crate::files::{Mount, Surveyed, Trial, Tried};
 use crate::index::{Ahead, now};
+use crate::metadata::Area;
 use crate::name::FileId;
 
 /// Whether the root is what the table speaks of, so that something may be tried there.
@@ -55,6 +56,8 @@ async fn survey(examination: &Examination<'_>, rows: &Rows) -> Result<Vec<Survey
         .sample
         .iter()
         .filter_map(|keyed| Some((prefix.id(&keyed.row.name)?, keyed.row.size)))
+        // Legacy's caches have rows, too, and no business here.
+        .filter(|(id, _)| Area::of(id, prefix).is_ok_and(|area| area != Area::Other))
         .collect();
     if known.is_empty() {
         for check in ["root-fits", "readable", "owner", "mode"] {

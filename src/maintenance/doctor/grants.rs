@@ -1,6 +1,6 @@
 //! What the database's user may do, by doing it in transactions that are rolled back.
 
-use super::{Examination, Finding};
+use super::{Examination, Finding, Task};
 use crate::error::{Error, ErrorKind};
 use crate::index::takes_no_writes;
 
@@ -13,7 +13,8 @@ pub(super) async fn check(examination: &Examination<'_>) {
         // What was tried would stay.
         return examination.skipped("grants", "nothing that was tried could be rolled back");
     }
-    match index.refusals().await {
+    let only_reads = examination.options.task == Some(Task::Nginx);
+    match index.refusals(only_reads).await {
         Ok(refused) => judge(examination, &refused).await,
         Err(error) => examination.failed("grants", &error),
     }
