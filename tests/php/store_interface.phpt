@@ -37,8 +37,10 @@ echo described(new Double(['load' => $info])), "\n";
 --EXPECT--
 bool(true)
 bool(true)
-array(1) {
+array(2) {
   [0]=>
   string(11) "__construct"
+  [1]=>
+  string(5) "stats"
 }
 /images/1/a.jpg: 5 bytes of image/jpeg, 2001, image, images/1/a.jpg
