@@ -15,6 +15,8 @@ static ngx_int_t ngx_http_ezdfs_time_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
 static ngx_int_t ngx_http_ezdfs_name_variable(ngx_http_request_t *r,
     ngx_http_variable_value_t *v, uintptr_t data);
+static ngx_int_t ngx_http_ezdfs_found(ngx_http_variable_value_t *v,
+    const char *text);
 static ngx_int_t ngx_http_ezdfs_escape(ngx_http_request_t *r, ngx_str_t *text);
 
 
@@ -52,13 +54,7 @@ ngx_http_ezdfs_status_variable(ngx_http_request_t *r,
         return NGX_OK;
     }
 
-    v->data = (u_char *) ezdfs_result_name(ctx->code);
-    v->len = ngx_strlen(v->data);
-    v->valid = 1;
-    v->no_cacheable = 0;
-    v->not_found = 0;
-
-    return NGX_OK;
+    return ngx_http_ezdfs_found(v, ezdfs_result_name(ctx->code));
 }
 
 
@@ -75,13 +71,7 @@ ngx_http_ezdfs_source_variable(ngx_http_request_t *r,
         return NGX_OK;
     }
 
-    v->data = (u_char *) ctx->source;
-    v->len = ngx_strlen(v->data);
-    v->valid = 1;
-    v->no_cacheable = 0;
-    v->not_found = 0;
-
-    return NGX_OK;
+    return ngx_http_ezdfs_found(v, ctx->source);
 }
 
 
@@ -149,6 +139,21 @@ ngx_http_ezdfs_name_variable(ngx_http_request_t *r,
 
     v->data = name.data;
     v->len = name.len;
+    v->valid = 1;
+    v->no_cacheable = 0;
+    v->not_found = 0;
+
+    return NGX_OK;
+}
+
+
+/* A text that stays. */
+
+static ngx_int_t
+ngx_http_ezdfs_found(ngx_http_variable_value_t *v, const char *text)
+{
+    v->data = (u_char *) text;
+    v->len = ngx_strlen(text);
     v->valid = 1;
     v->no_cacheable = 0;
     v->not_found = 0;
