@@ -762,6 +762,15 @@ size_t ezdfs_metrics_write(const struct ezdfs_named_store *stores,
                            size_t capacity);
 
 /**
+ * The format for a client that accepts this: the value of its header `Accept`. Does not block.
+ *
+ * Safety:
+ *
+ * `accept` is valid for its length.
+ */
+uint32_t ezdfs_metrics_format(const char *accept, size_t accept_len);
+
+/**
  * The `Content-Type` of a format. Static, NUL-terminated.
  */
 const char *ezdfs_metrics_content_type(uint32_t format);

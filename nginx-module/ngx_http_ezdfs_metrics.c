@@ -160,14 +160,17 @@ ngx_http_ezdfs_metrics_handler(ngx_http_request_t *r)
 }
 
 
-/* Prometheus' own format, unless the client names the other one. */
+/* What the client accepts; no field of nginx's own has it in every build. */
 
 static uint32_t
 ngx_http_ezdfs_metrics_format(ngx_http_request_t *r)
 {
+    uint32_t          format;
     ngx_uint_t        i;
     ngx_list_part_t  *part;
     ngx_table_elt_t  *header;
+
+    format = EZDFS_METRICS_PROMETHEUS;
 
     part = &r->headers_in.headers.part;
     header = part->elts;
@@ -185,17 +188,14 @@ ngx_http_ezdfs_metrics_format(ngx_http_request_t *r)
         }
 
         if (header[i].key.len == sizeof("accept") - 1
-            && ngx_strncmp(header[i].lowcase_key, "accept", 6) == 0
-            && ngx_strlcasestrn(header[i].value.data,
-                                header[i].value.data + header[i].value.len,
-                                (u_char *) "application/openmetrics-text",
-                                sizeof("application/openmetrics-text") - 2))
+            && ngx_strncmp(header[i].lowcase_key, "accept", 6) == 0)
         {
-            return EZDFS_METRICS_OPENMETRICS;
+            format = ezdfs_metrics_format((char *) header[i].value.data,
+                                          header[i].value.len);
         }
     }
 
-    return EZDFS_METRICS_PROMETHEUS;
+    return format;
 }
 
 

@@ -79,6 +79,7 @@ pub(crate) struct Started<T> {
     pulse: Pulse,
     /// When somebody began to wait for it.
     since: Instant,
+    /// How long it may be silent.
     patience: Duration,
     stats: Arc<Stats>,
 }
@@ -112,9 +113,9 @@ impl<T> Started<T> {
     }
 
     /// Waits for the end; `None` where it has shown no sign of life for so long.
-    pub(crate) async fn end_within(&mut self, patience: Duration) -> Option<Result<T>> {
+    pub(crate) async fn end_in_time(&mut self) -> Option<Result<T>> {
         let mut beats = 0;
-        let mut deadline = self.since + patience;
+        let mut deadline = self.since + self.patience;
         loop {
             if let Ok(outcome) = tokio::time::timeout_at(deadline.into(), self.end()).await {
                 return Some(outcome);
@@ -125,7 +126,7 @@ impl<T> Started<T> {
                 return None;
             }
             beats = self.pulse.beats();
-            deadline = Instant::now() + patience + self.pulse.announced();
+            deadline = Instant::now() + self.patience + self.pulse.announced();
         }
     }
 }
@@ -209,7 +210,7 @@ impl Gate {
         work: impl FnOnce(&Mount, &Pulse) -> Result<T> + Send + 'static,
     ) -> Result<T> {
         let mut started = self.start(operation, work).await?;
-        let outcome = started.end_within(self.timeout).await;
+        let outcome = started.end_in_time().await;
         outcome.unwrap_or_else(|| Err(self.silent(operation)))
     }
 

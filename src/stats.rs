@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 pub use names::Source;
 pub(crate) use names::{Counter, Gauge, Timer};
 pub use snapshot::{Histogram, Metric, Snapshot, Value};
-pub use text::{Format, write};
+pub use text::{Format, summary, write};
 pub use zone::Zone;
 
 /// Upper bounds of a histogram's buckets but the last, which has none.

@@ -51,6 +51,8 @@ pub(crate) use rowless::Rowless;
 pub(crate) use serve::Trial;
 pub(crate) use trash::{Disposal, Line, Removed, Restored, Trash};
 pub use write::CreateOptions;
+#[cfg(feature = "cli")]
+pub(crate) use write::now as unix_time;
 
 /// Files whose metadata is in a table and whose bytes are on a mount.
 ///

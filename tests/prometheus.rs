@@ -7,6 +7,7 @@ use std::sync::Arc;
 use ezdfs::{CreateOptions, FileId, Options, Store};
 
 use crate::support::http::get;
+use crate::support::metrics::LOCATION;
 use crate::support::nfs_client::{Call, NfsClient};
 use crate::support::nginx::Nginx;
 use crate::support::process::scratch;
@@ -14,8 +15,6 @@ use crate::support::prometheus::Prometheus;
 use crate::support::{Need, Result, Trials, mariadb};
 
 pub(crate) const PROGRAMS: Need = Need::Programs(&["prometheus", "promtool"]);
-
-const METRICS: &str = "location = /metrics { ezdfs_metrics; }";
 
 pub(crate) fn register(trials: &mut Trials) {
     let mut group = trials.group("prometheus", &[PROGRAMS]);
@@ -53,7 +52,7 @@ fn failures() -> Result {
     let nginx = Nginx::with_module()
         .http(&block)
         .server("location /var/ { ezdfs main; }")
-        .server(METRICS)
+        .server(LOCATION)
         .start()?;
     let ask = |picture| get(nginx.port(), &format!("/var/site/storage/images/{picture}")).status;
     assert_eq!(ask("a.png"), 200);

@@ -8,9 +8,9 @@ const SOURCES: [&str; 7] = [
     "shim/ini.c",
     "shim/iterator.c",
     "shim/objects.c",
+    "shim/stats.c",
     "shim/store.c",
     "shim/stream.c",
-    "shim/tree.c",
 ];
 
 fn main() {

@@ -94,9 +94,22 @@ pub unsafe extern "C" fn ezdfs_metrics_write(
             Ok((name, borrow(named.store)?.stats()?))
         });
         let Ok(counted) = counted.collect::<Result<Vec<_>, Error>>() else { return 0 };
-        let counted: Vec<_> = counted.iter().map(|(name, it)| (&**name, it.clone())).collect();
         copy_out(&stats::write(&counted, of_number(format)), buffer, capacity)
     })
+}
+
+/// The format for a client that accepts this: the value of its header `Accept`. Does not block.
+///
+/// # Safety
+///
+/// `accept` is valid for its length.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ezdfs_metrics_format(accept: *const c_char, accept_len: usize) -> u32 {
+    // SAFETY: promised by the caller.
+    match Format::accepted(unsafe { super::bytes(accept, accept_len) }) {
+        Format::Prometheus => EZDFS_METRICS_PROMETHEUS,
+        Format::OpenMetrics => EZDFS_METRICS_OPENMETRICS,
+    }
 }
 
 /// The `Content-Type` of a format. Static, NUL-terminated.

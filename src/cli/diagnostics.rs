@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 
 use super::secrets;
 use crate::error::{Error, ErrorKind, Result};
-use crate::stats::{self, Format};
+use crate::stats;
 use crate::store::Store;
 
 /// In which form things are told.
@@ -128,16 +128,10 @@ pub(super) fn tell(message: &str) {
     say(Level::Warn, message);
 }
 
-/// Tells what a store has counted, but for what it has not: sample by sample, as Prometheus has
-/// them.
+/// Tells what a store has counted, as Prometheus has it.
 pub(super) fn tell_stats(store: &Store) {
     let Ok(snapshot) = store.stats() else { return };
-    let counted = stats::write(&[(&store.options().table, snapshot)], Format::Prometheus);
-    let is_told = |line: &&str| {
-        let is_sample = !line.starts_with('#') && !line.contains("_bucket{");
-        is_sample && !line.ends_with(" 0")
-    };
-    counted.lines().filter(is_told).for_each(tell);
+    stats::summary(Some(&store.options().table), &snapshot).iter().for_each(|line| tell(line));
 }
 
 /// Tells what is worth knowing for who asks.

@@ -22,9 +22,6 @@ Says nothing where all is well (-v: what was not checked, and why); takes ten se
 
 Exit code 0: nothing was found; 7: something was; 3: nothing, but a check could not be made.";
 
-/// The code of `fsck` that has found faults.
-const FOUND: u8 = 7;
-
 pub(super) fn command() -> Command {
     let path = |name: &'static str, help: &'static str| {
         Arg::new(name).long(name).value_name("FILE").value_parser(value_parser!(PathBuf)).help(help)
@@ -69,7 +66,7 @@ pub(super) fn run(store: &Store, arguments: &Arguments<'_>) -> Result<ExitCode> 
     }
     let has_failed = diagnosis.unchecked.iter().any(|it| it.has_failed);
     Ok(match (diagnosis.findings.is_empty(), has_failed) {
-        (false, _) => ExitCode::from(FOUND),
+        (false, _) => ExitCode::from(output::FOUND),
         (true, true) => ExitCode::from(ErrorKind::Unavailable.exit_code()),
         (true, false) => ExitCode::SUCCESS,
     })

@@ -21,9 +21,6 @@ use crate::maintenance::{
 use crate::name::DirId;
 use crate::store::Store;
 
-/// The exit code where something is wrong and was not repaired.
-const FAULTS_REMAIN: u8 = 7;
-
 pub(super) fn command() -> Command {
     let percent = |name, default, help| {
         flag_value(name, "PERCENT", default, help).value_parser(value_parser!(u8).range(0..=100))
@@ -108,7 +105,7 @@ pub(super) fn run(store: &Store, arguments: &Arguments<'_>) -> Result<ExitCode> 
         print_summary(&checked)?;
     }
     let remain = checked.remaining() > 0;
-    let code = if remain { ExitCode::from(FAULTS_REMAIN) } else { ExitCode::SUCCESS };
+    let code = if remain { ExitCode::from(output::FOUND) } else { ExitCode::SUCCESS };
     Ok(printer.printer.exit_code(checked.is_interrupted, code))
 }
 

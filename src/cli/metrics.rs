@@ -79,11 +79,8 @@ fn answer(request: &Request<Incoming>, shown: &Shown) -> Response<Full<Bytes>> {
     if request.uri().path() != "/metrics" {
         return empty(StatusCode::NOT_FOUND);
     }
-    let accepted = request.headers().get(ACCEPT).and_then(|it| it.to_str().ok());
-    let format = match accepted.is_some_and(|it| it.contains("application/openmetrics-text")) {
-        true => Format::OpenMetrics,
-        false => Format::Prometheus,
-    };
+    let accepted = request.headers().get(ACCEPT).map_or(&b""[..], HeaderValue::as_bytes);
+    let format = Format::accepted(accepted);
     let store = shown.lock().unwrap_or_else(PoisonError::into_inner).clone();
     let Ok(process) = store.process() else { return empty(StatusCode::INTERNAL_SERVER_ERROR) };
     // Not what the replica says of itself: LMDB is not opened twice by a process, and the agent

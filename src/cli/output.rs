@@ -224,6 +224,9 @@ pub(super) fn is_interrupted() -> bool {
     INTERRUPTED.load(Ordering::Relaxed)
 }
 
+/// The exit code of a check that has found something.
+pub(super) const FOUND: u8 = 7;
+
 /// The exit code of what Ctrl-C has ended.
 pub(super) fn interrupted() -> ExitCode {
     const ENDED_BY_SIGINT: u8 = 128 + 2;

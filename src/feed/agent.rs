@@ -11,7 +11,7 @@ mod report;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::feed::replica::{
@@ -23,7 +23,7 @@ use crate::name::Key;
 use crate::random;
 use crate::runtime;
 use crate::stats::{Counter, Gauge};
-use crate::store::{Process, Store};
+use crate::store::{Process, Store, unix_time};
 
 use compare::Comparison;
 use pace::Pace;
@@ -260,8 +260,7 @@ impl<'a> Agent<'a> {
         stats.count(Counter::Polls);
         stats.add(Counter::Changes, changes as u64);
         if is_whole {
-            let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-            stats.set(Gauge::HeardAt, since_epoch.map_or(0, |time| time.as_secs()));
+            stats.set(Gauge::HeardAt, unix_time().unsigned_abs());
         }
         stats.set(Gauge::ReplicaComplete, u64::from(self.state.is_complete));
         stats.set(Gauge::ReplicaRows, self.state.rows);

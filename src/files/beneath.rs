@@ -29,7 +29,7 @@ pub(super) fn open_beneath(from: &OwnedFd, path: &str, flags: OFlag) -> nix::Res
         match openat2(from, path, how) {
             // EAGAIN: a rename elsewhere made the kernel unsure of the path.
             Err(Errno::EAGAIN | Errno::EINTR) => {}
-            Err(errno) if OPENAT2.refuses(errno, opens_anything) => {
+            Err(errno) if OPENAT2.refuses(errno, || opens_anything().is_ok()) => {
                 return walk_beneath(from, path, flags);
             }
             outcome => return outcome,
@@ -38,8 +38,9 @@ pub(super) fn open_beneath(from: &OwnedFd, path: &str, flags: OFlag) -> nix::Res
     Err(Errno::EAGAIN)
 }
 
-fn opens_anything() -> bool {
-    openat2(AT_FDCWD, "/", OpenHow::new().flags(OFlag::O_PATH | OFlag::O_CLOEXEC)).is_ok()
+/// Fails for nothing but that the call is refused.
+pub(super) fn opens_anything() -> nix::Result<()> {
+    openat2(AT_FDCWD, "/", OpenHow::new().flags(OFlag::O_PATH | OFlag::O_CLOEXEC)).map(drop)
 }
 
 /// The same, segment by segment. Sound because no id, and so no path here, has a `..` segment.

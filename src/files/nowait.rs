@@ -84,7 +84,7 @@ fn answer<T>(outcome: nix::Result<T>) -> Option<T> {
 }
 
 /// Fails rather than wait for the disk.
-fn read_nowait(file: &File, buffer: &mut [u8], offset: u64) -> nix::Result<usize> {
+pub(super) fn read_nowait(file: &File, buffer: &mut [u8], offset: u64) -> nix::Result<usize> {
     preadv2(file, &mut [IoSliceMut::new(buffer)], offset, ReadWriteFlags::NOWAIT)
         .map_err(|errno| Errno::from_raw(errno.raw_os_error()))
 }

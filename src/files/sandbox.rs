@@ -1,11 +1,10 @@
 //! System calls that a sandbox or an older kernel refuses, and what is lost by each.
 
-use std::io::IoSliceMut;
-
 use nix::errno::Errno;
-use nix::fcntl::{AT_FDCWD, OFlag, OpenHow, openat2};
 use rustix::fs::{AtFlags, MemfdFlags, StatxFlags, memfd_create, statx};
-use rustix::io::{ReadWriteFlags, preadv2};
+
+use super::beneath::opens_anything;
+use super::nowait::read_nowait;
 
 /// A call that is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -22,7 +21,7 @@ type Works = fn() -> Result<(), Errno>;
 /// What is younger than Linux 3.10, called in a way that nothing else can fail for.
 pub(crate) fn refused() -> Vec<Refused> {
     let calls: [(&str, &str, Works); 4] = [
-        ("openat2", "5.6", opens),
+        ("openat2", "5.6", opens_anything),
         ("memfd_create", "3.17", has_memory_files),
         ("statx", "4.11", asks_in_full),
         ("preadv2", "4.6", reads_without_waiting),
@@ -40,11 +39,6 @@ pub(crate) fn is_filtered() -> bool {
     status.lines().any(|line| line.strip_prefix("Seccomp:").is_some_and(|it| it.trim() == "2"))
 }
 
-fn opens() -> Result<(), Errno> {
-    let how = OpenHow::new().flags(OFlag::O_PATH | OFlag::O_CLOEXEC);
-    openat2(AT_FDCWD, "/", how).map(drop)
-}
-
 fn has_memory_files() -> Result<(), Errno> {
     memfd_create("ezdfs", MemfdFlags::CLOEXEC).map(drop).map_err(errno)
 }
@@ -58,9 +52,7 @@ fn asks_in_full() -> Result<(), Errno> {
 /// Of a descriptor that has bytes at hand.
 fn reads_without_waiting() -> Result<(), Errno> {
     let file = std::fs::File::open("/proc/self/exe").map_err(|_| Errno::ENOENT)?;
-    let mut byte = [0];
-    let flags = ReadWriteFlags::NOWAIT;
-    match preadv2(&file, &mut [IoSliceMut::new(&mut byte)], 0, flags).map_err(errno) {
+    match read_nowait(&file, &mut [0], 0) {
         // There is the call, though this file or this moment is not for it.
         Err(Errno::EAGAIN | Errno::EOPNOTSUPP) => Ok(()),
         outcome => outcome.map(drop),

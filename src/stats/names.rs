@@ -17,7 +17,7 @@ pub(super) struct Family<M: 'static> {
 
 macro_rules! families {
     ($(#[$doc:meta])* $kind:ident: $(
-        $name:literal by $label:literal, $help:literal { $($member:ident = $value:literal),* $(,)? }
+        $name:literal by $label:literal, $help:literal { $($member:ident = $value:expr),* $(,)? }
     )*) => {
         $(#[$doc])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,14 +39,17 @@ families! {
     /// What only grows.
     Counter:
     "ezdfs_lookups" by "source", "Look-ups, by where they were answered." {
-        FromMemory = "memory", FromKept = "kept", FromCache = "cache",
-        FromReplica = "replica", FromDatabase = "database",
+        FromMemory = word(Source::Memory), FromKept = word(Source::Kept),
+        FromCache = word(Source::Cache), FromReplica = word(Source::Replica),
+        FromDatabase = word(Source::Database),
     }
     "ezdfs_operations" by "outcome", "Look-ups, web requests and changes, by what came of them." {
-        Done = "ok", NotFound = "not_found", InvalidName = "invalid_name",
-        Unavailable = "unavailable", InvalidConfig = "invalid_config",
-        InvalidInput = "invalid_input", Schema = "schema", Storage = "storage",
-        Denied = "denied", NoSpace = "no_space", Internal = "internal",
+        Done = "ok", NotFound = ErrorKind::NotFound.name(),
+        InvalidName = ErrorKind::InvalidName.name(), Unavailable = ErrorKind::Unavailable.name(),
+        InvalidConfig = ErrorKind::InvalidConfig.name(),
+        InvalidInput = ErrorKind::InvalidInput.name(), Schema = ErrorKind::Schema.name(),
+        Storage = ErrorKind::Storage.name(), Denied = ErrorKind::Denied.name(),
+        NoSpace = ErrorKind::NoSpace.name(), Internal = ErrorKind::Internal.name(),
     }
     "ezdfs_stale_answers" by "", "Look-ups answered by what was known before, the database being away." {
         StaleAnswers = "",
@@ -120,6 +123,9 @@ families! {
     "ezdfs_memory_files" by "", "Files whose bytes are kept in memory." {
         MemoryFiles = "",
     }
+    "ezdfs_memory_bytes" by "", "Memory that these take." {
+        MemoryBytes = "",
+    }
     "ezdfs_agent_heard_timestamp_seconds" by "", "When the agent has heard from the database, in Unix time." {
         HeardAt = "",
     }
@@ -128,9 +134,6 @@ families! {
     }
     "ezdfs_agent_replica_rows" by "", "Rows of the replica." {
         ReplicaRows = "",
-    }
-    "ezdfs_memory_bytes" by "", "Memory that these take." {
-        MemoryBytes = "",
     }
 }
 
@@ -208,6 +211,13 @@ impl Source {
             Source::Replica => c"replica",
             Source::Database => c"database",
         }
+    }
+}
+
+const fn word(source: Source) -> &'static str {
+    match source.name().to_str() {
+        Ok(word) => word,
+        Err(_) => panic!("a word is no text"),
     }
 }
 

@@ -39,6 +39,11 @@ impl Histogram {
         bounds
     };
 
+    /// How often it took no longer than each bound; the last is `+Inf`.
+    pub fn buckets(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        Self::BOUNDS.into_iter().chain(["+Inf"]).zip(self.cumulative)
+    }
+
     /// How often at all.
     pub fn count(&self) -> u64 {
         self.cumulative[BUCKETS - 1]

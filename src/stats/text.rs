@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::snapshot::{Histogram, Metric, Snapshot, Value};
+use super::snapshot::{Metric, Snapshot, Value};
 
 /// How a snapshot is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,6 +14,15 @@ pub enum Format {
 }
 
 impl Format {
+    /// What a client gets that accepts this: Prometheus' own, unless it names the other one.
+    pub fn accepted(accept: &[u8]) -> Self {
+        const OPEN: &[u8] = b"application/openmetrics-text";
+        match accept.windows(OPEN.len()).any(|part| part.eq_ignore_ascii_case(OPEN)) {
+            true => Format::OpenMetrics,
+            false => Format::Prometheus,
+        }
+    }
+
     /// What a web server says that it is.
     pub const fn content_type(self) -> &'static std::ffi::CStr {
         match self {
@@ -24,10 +33,9 @@ impl Format {
 }
 
 /// Writes what stores have counted, each under its name as the label `store`.
-pub fn write(stores: &[(&str, Snapshot)], format: Format) -> String {
+pub fn write<N: AsRef<str>>(stores: &[(N, Snapshot)], format: Format) -> String {
     let mut text = String::new();
-    let stores: Vec<_> =
-        stores.iter().map(|(name, snapshot)| (escape(name), snapshot.metrics())).collect();
+    let stores: Vec<_> = stores.iter().map(|(name, it)| (name.as_ref(), it.metrics())).collect();
     // A metric's samples stand together, whatever stores have it.
     let mut names: Vec<&str> = Vec::new();
     for metric in stores.iter().flat_map(|(_, metrics)| metrics) {
@@ -35,10 +43,9 @@ pub fn write(stores: &[(&str, Snapshot)], format: Format) -> String {
             names.push(metric.name);
             head(&mut text, metric, format);
             for (store, metrics) in &stores {
-                metrics
-                    .iter()
-                    .filter(|it| it.name == metric.name)
-                    .for_each(|it| samples(&mut text, store, it));
+                for it in metrics.iter().filter(|it| it.name == metric.name) {
+                    samples(it).iter().for_each(|sample| sample.write(&mut text, Some(store)));
+                }
             }
         }
     }
@@ -46,6 +53,16 @@ pub fn write(stores: &[(&str, Snapshot)], format: Format) -> String {
         text.push_str("# EOF\n");
     }
     text
+}
+
+/// What of one store is not zero, line by line, but for the buckets of histograms: for people.
+pub fn summary(store: Option<&str>, snapshot: &Snapshot) -> Vec<String> {
+    let mut text = String::new();
+    for metric in snapshot.metrics() {
+        let told = samples(&metric).into_iter().filter(|it| it.value != "0" && !it.is_bucket());
+        told.for_each(|sample| sample.write(&mut text, store));
+    }
+    text.lines().map(str::to_owned).collect()
 }
 
 fn head(text: &mut String, metric: &Metric, format: Format) {
@@ -64,33 +81,56 @@ fn kind(metric: &Metric) -> &'static str {
     }
 }
 
-fn samples(text: &mut String, store: &str, metric: &Metric) {
-    let Metric { name, label, members, .. } = metric;
-    for (value_of_label, value) in members {
-        let mut labels = format!("store=\"{store}\"");
-        if !label.is_empty() {
-            let _ = write!(labels, ",{label}=\"{value_of_label}\"");
-        }
-        let _ = match value {
-            Value::Counter(count) => writeln!(text, "{name}_total{{{labels}}} {count}"),
-            Value::Gauge(now) => writeln!(text, "{name}{{{labels}}} {now}"),
-            Value::Histogram(times) => buckets(text, name, &labels, times),
-        };
-    }
+/// A number, and what it is of.
+struct Sample {
+    name: String,
+    labels: Vec<(&'static str, &'static str)>,
+    value: String,
 }
 
-fn buckets(
-    text: &mut String,
-    name: &str,
-    labels: &str,
-    times: &Histogram,
-) -> Result<(), std::fmt::Error> {
-    let bounds = Histogram::BOUNDS.into_iter().chain(["+Inf"]);
-    for (bound, count) in bounds.zip(times.cumulative) {
-        writeln!(text, "{name}_bucket{{{labels},le=\"{bound}\"}} {count}")?;
+const BOUND: &str = "le";
+
+fn samples(metric: &Metric) -> Vec<Sample> {
+    let Metric { name, label, members, .. } = metric;
+    let of_member = |(member, value): &(&'static str, Value)| {
+        let own: Vec<_> =
+            [(*label, *member)].into_iter().filter(|(label, _)| !label.is_empty()).collect();
+        let sample = |ending: &str, further: Option<&'static str>, value: String| {
+            let labels = own.iter().copied().chain(further.map(|bound| (BOUND, bound))).collect();
+            Sample { name: format!("{name}{ending}"), labels, value }
+        };
+        match value {
+            Value::Counter(count) => vec![sample("_total", None, count.to_string())],
+            Value::Gauge(now) => vec![sample("", None, now.to_string())],
+            Value::Histogram(times) => {
+                let buckets = times
+                    .buckets()
+                    .map(|(bound, count)| sample("_bucket", Some(bound), count.to_string()));
+                let all = [
+                    sample("_sum", None, times.sum.to_string()),
+                    sample("_count", None, times.count().to_string()),
+                ];
+                buckets.chain(all).collect()
+            }
+        }
+    };
+    members.iter().flat_map(of_member).collect()
+}
+
+impl Sample {
+    fn is_bucket(&self) -> bool {
+        self.labels.iter().any(|(label, _)| *label == BOUND)
     }
-    writeln!(text, "{name}_sum{{{labels}}} {}", times.sum)?;
-    writeln!(text, "{name}_count{{{labels}}} {}", times.count())
+
+    fn write(&self, text: &mut String, store: Option<&str>) {
+        let Sample { name, labels, value } = self;
+        let store = store.map(|store| ("store", escape(store)));
+        let own = labels.iter().map(|(label, value)| (*label, (*value).to_owned()));
+        let all: Vec<_> =
+            store.into_iter().chain(own).map(|(label, it)| format!("{label}=\"{it}\"")).collect();
+        let all = if all.is_empty() { String::new() } else { format!("{{{}}}", all.join(",")) };
+        let _ = writeln!(text, "{name}{all} {value}");
+    }
 }
 
 /// As the value of a label is spelled.

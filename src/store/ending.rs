@@ -46,7 +46,7 @@ impl Ending {
         pending: PendingWrite,
         mut publishing: Started<Publishing>,
     ) -> Ended {
-        match publishing.end_within(self.process.gate.timeout()).await {
+        match publishing.end_in_time().await {
             Some(Ok(published)) => return self.end(pending, published).await,
             Some(Err(error)) => return (Err(error), None),
             None => {}

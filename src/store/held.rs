@@ -92,7 +92,7 @@ impl<L: Send + 'static, T: Send + 'static> Held<L, T> {
         F: Future<Output = Result<R>> + Send + 'static,
     {
         while let Some(first) = self.started.front_mut() {
-            let Some(outcome) = first.end_within(process.gate.timeout()).await else {
+            let Some(outcome) = first.end_in_time().await else {
                 return self.end_late(process, finish).await;
             };
             self.started.pop_front();

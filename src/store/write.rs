@@ -249,7 +249,7 @@ impl Process {
     }
 }
 
-pub(super) fn now() -> i64 {
+pub(crate) fn now() -> i64 {
     let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
     since_epoch.map_or(0, |time| time.as_secs().cast_signed())
 }

@@ -12,7 +12,7 @@ use super::{Running, is_usable, until};
 use crate::prometheus::PROGRAMS;
 use crate::support::db::TestDb;
 use crate::support::http::{Response, get};
-use crate::support::metrics::Metrics;
+use crate::support::metrics::{LOCATION, Metrics};
 use crate::support::nginx::Nginx;
 use crate::support::process::{is_root, wait_for};
 use crate::support::prometheus::Prometheus;
@@ -127,11 +127,9 @@ fn unknown(db: TestDb) -> Result {
     Ok(())
 }
 
-const METRICS: &str = "location = /metrics { ezdfs_metrics; }";
-
 fn counted(db: TestDb) -> Result {
     let mut watched = Watched::new(db)?;
-    let nginx = watched.nginx("replica_max_lag 2s;").server(METRICS).start()?;
+    let nginx = watched.nginx("replica_max_lag 2s;").server(LOCATION).start()?;
     let metrics = || Metrics::parse(&get(nginx.port(), "/metrics").text(), "main");
     let ask = || get(nginx.port(), &url(&id(0))).status;
     until("it is used", || {
@@ -152,7 +150,7 @@ fn counted(db: TestDb) -> Result {
 
 fn lag(db: TestDb) -> Result {
     let mut watched = Watched::new(db)?;
-    let nginx = watched.nginx(OPTIONS).server(METRICS).start()?;
+    let nginx = watched.nginx(OPTIONS).server(LOCATION).start()?;
     let prometheus = Prometheus::scraping(nginx.port())?;
     prometheus.until_it_scrapes()?;
     prometheus.until_quiet()?;

@@ -4,7 +4,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::support::http::{Response, get, head, request};
-use crate::support::metrics::{Metrics, lint};
+use crate::support::metrics::{LOCATION, Metrics, lint};
 use crate::support::nginx::{Builder, Nginx};
 use crate::support::process::wait_for;
 use crate::support::{Group, Result, Servers};
@@ -13,7 +13,6 @@ use super::database::path;
 use super::site::{Site, dead_store, location, url};
 
 const OPEN_METRICS: &str = "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;q=0.2";
-const LOCATION: &str = "location = /metrics { ezdfs_metrics; }\n";
 
 pub(super) fn register(group: &mut Group) {
     group.add("requests_are_counted_by_source_and_outcome", sources);

@@ -6,6 +6,9 @@ use std::process::{Command, Stdio};
 
 use super::Result;
 
+/// Where nginx answers with them.
+pub const LOCATION: &str = "location = /metrics { ezdfs_metrics; }\n";
+
 /// Samples by name and labels, that of the store left out: `ezdfs_lookups_total{source="kept"}`.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Metrics(BTreeMap<String, f64>);

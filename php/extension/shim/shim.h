@@ -69,6 +69,12 @@ typedef struct {
     double         number;
 } ezdfs_php_leaf;
 
+/* A row of a table of phpinfo(): NUL-terminated. */
+typedef struct {
+    const char *name;
+    const char *value;
+} ezdfs_php_row;
+
 /* An object whose contents are Rust's. */
 typedef struct {
     void        *value;
@@ -106,8 +112,9 @@ void ezdfs_php_init_handlers(zend_object_handlers *handlers,
     zend_object_free_obj_t free_object);
 void ezdfs_php_conclude(int outcome);
 
-/* tree.c */
+/* stats.c */
 int ezdfs_php_new_tree(const ezdfs_php_leaf *leaves, size_t count, zval *out);
+int ezdfs_php_print_rows(const ezdfs_php_row *rows, size_t count);
 
 /* store.c */
 void ezdfs_php_register_store(void);

@@ -42,7 +42,9 @@ extern "C" fn info(module: *mut ModuleEntry) {
     info_table_end!();
     // SAFETY: PHP has handed in its entry of this module.
     unsafe { shim::ezdfs_php_display_ini(module) };
-    stats::print(&options::stores());
+    let outcome = stats::print(&options::stores());
+    // SAFETY: where this leaves by `longjmp`, nothing of this function is to be dropped.
+    unsafe { shim::ezdfs_php_conclude(outcome) };
 }
 
 /// The entry point for PHP.

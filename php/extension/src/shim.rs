@@ -78,6 +78,14 @@ impl<'a> Leaf<'a> {
     }
 }
 
+/// `ezdfs_php_row`
+#[repr(C)]
+#[derive(Debug)]
+pub(crate) struct Row {
+    pub(crate) name: *const c_char,
+    pub(crate) value: *const c_char,
+}
+
 /// `ezdfs_php_failure`
 #[repr(C)]
 #[derive(Debug)]
@@ -102,6 +110,8 @@ unsafe extern "C" {
         count: usize,
         out: *mut Zval,
     ) -> c_int;
+    pub(crate) fn ezdfs_php_print_rows(rows: *const Row, count: usize) -> c_int;
+    pub(crate) fn ezdfs_php_conclude(outcome: c_int);
     pub(crate) fn ezdfs_php_timestamp(date: *mut Zval, out: *mut i64) -> c_int;
 
     pub(crate) fn ezdfs_php_register_store();

@@ -1,15 +1,13 @@
 //! What a store has counted, as PHP and phpinfo() show it.
 
-use std::ffi::{CString, c_char};
+use std::ffi::{CString, c_int};
 
-use ext_php_rs::ffi::{php_info_print_table_header, php_info_print_table_row};
 use ext_php_rs::types::Zval;
-use ext_php_rs::{info_table_end, info_table_start};
 use ezdfs::Store;
-use ezdfs::stats::{Format, Histogram, Metric, Value, write};
+use ezdfs::stats::{Histogram, Metric, Value, summary};
 
 use crate::failure::Failure;
-use crate::shim::{self, Leaf};
+use crate::shim::{self, Leaf, Row};
 use crate::values::php_integer;
 
 /// As an array: metric, then the value of its label where it has one, then what that has come to.
@@ -37,7 +35,6 @@ fn leaves(metric: &Metric) -> impl Iterator<Item = Leaf<'_>> {
 
 fn of_histogram<'a>(path: &[&'a str], times: &Histogram) -> Vec<Leaf<'a>> {
     let at = |keys: &[&'a str]| [path, keys].concat();
-    let bounds = Histogram::BOUNDS.into_iter().chain(["+Inf"]);
     let bucket = |(bound, count): (&'static str, u64)| {
         Leaf::integer(&at(&["buckets", bound]), php_integer(count))
     };
@@ -46,38 +43,31 @@ fn of_histogram<'a>(path: &[&'a str], times: &Histogram) -> Vec<Leaf<'a>> {
         Leaf::float(&at(&["sum"]), times.sum),
     ]
     .into_iter()
-    .chain(bounds.zip(times.cumulative).map(bucket))
+    .chain(times.buckets().map(bucket))
     .collect()
 }
 
-/// A table of phpinfo() for each store that this process has used: what it has counted.
-pub(crate) fn print(stores: &[Store]) {
-    for store in stores {
-        let Ok(snapshot) = store.stats() else { continue };
-        let text = write(&[("", snapshot)], Format::Prometheus);
-        let samples = text.lines().filter(|line| !line.starts_with('#') && !line.ends_with(" 0"));
-        info_table_start!();
-        print_row(true, "A store", "counted by this process");
-        // Headers are not escaped where phpinfo() writes HTML.
-        print_row(false, "root", &store.root().to_string_lossy());
-        print_row(false, "dsn", &store.dsn().to_string());
-        for line in samples.filter(|line| !line.contains("_bucket{")) {
-            let (sample, value) = line.rsplit_once(' ').unwrap_or((line, ""));
-            let sample = sample.replace("store=\"\",", "").replace("{store=\"\"}", "");
-            print_row(false, &sample, value);
-        }
-        info_table_end!();
-    }
+/// A table of phpinfo() for each store of this process: what it has counted. Says how that ended.
+pub(crate) fn print(stores: &[Store]) -> c_int {
+    let outcomes = stores.iter().map(print_one);
+    outcomes.into_iter().find(|outcome| *outcome != shim::OK).unwrap_or(shim::OK)
 }
 
-fn print_row(is_header: bool, name: &str, value: &str) {
-    let (Ok(name), Ok(value)) = (CString::new(name), CString::new(value)) else { return };
-    let (name, value): (*const c_char, *const c_char) = (name.as_ptr(), value.as_ptr());
-    // SAFETY: as many texts as the number says, which live until the call returns.
-    unsafe {
-        match is_header {
-            true => php_info_print_table_header(2, name, value),
-            false => php_info_print_table_row(2, name, value),
-        }
-    }
+fn print_one(store: &Store) -> c_int {
+    let Ok(snapshot) = store.stats() else { return shim::OK };
+    let counted = summary(None, &snapshot);
+    let (root, dsn) = (store.root().to_string_lossy(), store.dsn().to_string());
+    // Of all rows but the first PHP escapes the texts where it writes HTML.
+    let head = [("A store", "counted by this process"), ("root", &*root), ("dsn", &*dsn)];
+    let counted = counted.iter().filter_map(|line| line.rsplit_once(' '));
+    let texts = head
+        .into_iter()
+        .chain(counted)
+        .filter_map(|(name, value)| Some((CString::new(name).ok()?, CString::new(value).ok()?)));
+    let texts: Vec<_> = texts.collect();
+    let row =
+        |(name, value): &(CString, CString)| Row { name: name.as_ptr(), value: value.as_ptr() };
+    let rows: Vec<_> = texts.iter().map(row).collect();
+    // SAFETY: all texts live until the call returns.
+    unsafe { shim::ezdfs_php_print_rows(rows.as_ptr(), rows.len()) }
 }

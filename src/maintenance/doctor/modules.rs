@@ -5,10 +5,8 @@ use std::path::{Path, PathBuf};
 
 use super::{Examination, Finding};
 use crate::error::Error;
-use crate::mark::BEFORE_VERSION;
+use crate::mark::{VERSION, before_version};
 use crate::runtime;
-
-const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// Where distributions have them; what is between two slashes of PHP's is its API.
 const NGINX: [&str; 5] = [
@@ -130,8 +128,9 @@ fn version(path: &Path) -> Version {
 }
 
 fn version_in(bytes: &[u8]) -> Option<String> {
-    let found = bytes.windows(BEFORE_VERSION.len()).position(|window| window == BEFORE_VERSION)?;
-    let rest = bytes.get(found + BEFORE_VERSION.len()..)?;
+    let before = before_version();
+    let found = bytes.windows(before.len()).position(|window| window == before)?;
+    let rest = bytes.get(found + before.len()..)?;
     let end = rest.iter().take(40).position(|byte| *byte == b';')?;
     Some(String::from_utf8_lossy(&rest[..end]).into_owned())
 }

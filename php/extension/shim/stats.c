@@ -1,8 +1,10 @@
 /*
- * Arrays of arrays of numbers.
+ * What was counted: as an array of arrays, and as tables of phpinfo().
  */
 
 #include "shim.h"
+
+#include "ext/standard/info.h"
 
 
 static void
@@ -46,6 +48,33 @@ ezdfs_php_new_tree(const ezdfs_php_leaf *leaves, size_t count, zval *out)
         for (i = 0; i < count; i++) {
             plant(out, &leaves[i]);
         }
+    } zend_catch {
+        result = EZDFS_PHP_BAILOUT;
+    } zend_end_try();
+
+    return result;
+}
+
+
+/* Each row is a text and a number; the first is what stands above them. */
+int
+ezdfs_php_print_rows(const ezdfs_php_row *rows, size_t count)
+{
+    size_t        i;
+    volatile int  result = EZDFS_PHP_OK;
+
+    zend_try {
+        php_info_print_table_start();
+
+        for (i = 0; i < count; i++) {
+            if (i == 0) {
+                php_info_print_table_header(2, rows[i].name, rows[i].value);
+            } else {
+                php_info_print_table_row(2, rows[i].name, rows[i].value);
+            }
+        }
+
+        php_info_print_table_end();
     } zend_catch {
         result = EZDFS_PHP_BAILOUT;
     } zend_end_try();
