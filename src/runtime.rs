@@ -61,6 +61,11 @@ impl<T> PerProcess<T> {
         Arc::clone(value.get_or_insert_with(|| Arc::new(make())))
     }
 
+    /// Whether this process has made its own.
+    pub(crate) fn is_made(&self) -> bool {
+        self.slot().lock().is_some()
+    }
+
     /// The last one, where that is this process's own.
     fn slot(&self) -> &Slot<T> {
         let owner = std::process::id();

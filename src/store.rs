@@ -34,7 +34,7 @@ use crate::index::Index;
 use crate::lookup::Lookup;
 use crate::mark;
 use crate::mount::Gate;
-use crate::name::{FileId, FileName, NamePrefix, UrlPrefix};
+use crate::name::{DirId, FileId, FileName, NamePrefix, UrlPrefix};
 use crate::runtime::{self, PerProcess};
 use crate::serve::Prefixes;
 use crate::serving::Serving;
@@ -141,6 +141,31 @@ impl Store {
         &self.options.root
     }
 
+    /// An id that somebody has given; one that is refused counts as an operation that failed.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::InvalidName`].
+    pub fn file_id(&self, bytes: &[u8]) -> Result<FileId> {
+        self.given(FileId::from_bytes(bytes))
+    }
+
+    /// The same of a directory.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::InvalidName`].
+    pub fn dir_id(&self, bytes: &[u8]) -> Result<DirId> {
+        self.given(DirId::from_bytes(bytes))
+    }
+
+    fn given<I>(&self, id: Result<I>) -> Result<I> {
+        match (id, self.process()) {
+            (Err(refused), Ok(process)) => process.ended(Err(refused)),
+            (id, _) => id,
+        }
+    }
+
     /// Checks that the table is there and has a shape that ezdfs can use.
     ///
     /// # Errors
@@ -169,12 +194,15 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::InvalidInput`]: another build counts there, or the store has been given
-    /// one already.
+    /// [`ErrorKind::InvalidInput`]: another build counts there, or the store has been given other
+    /// memory, or this process has used it and counts for itself.
     pub fn share_stats(&self, zone: &'static Zone) -> Result<()> {
         let refused = |reason| Error::new(ErrorKind::InvalidInput, "share", "stats", reason);
         if !zone.is_fit() {
             return Err(refused("the memory has another layout"));
+        }
+        if self.zone.get().is_none() && self.process.is_made() {
+            return Err(refused("the store has been used, and counts for this process"));
         }
         let given = *self.zone.get_or_init(|| zone);
         match std::ptr::eq(given, zone) {
@@ -243,7 +271,11 @@ impl Process {
     }
 
     /// Counts a look-up that has ended.
-    fn looked_up<T>(&self, outcome: Result<T>, source: impl FnOnce(&T) -> Source) -> Result<T> {
+    pub(crate) fn looked_up<T>(
+        &self,
+        outcome: Result<T>,
+        source: impl FnOnce(&T) -> Source,
+    ) -> Result<T> {
         let answered_by = match &outcome {
             Ok(found) => Some(source(found)),
             Err(error) => error.answered_by(),

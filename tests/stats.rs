@@ -104,9 +104,10 @@ fn all(_: &Servers) -> Result {
     let mut moved = BTreeSet::new();
     let mut site = Site::new()?;
     let mut known = BTreeSet::new();
-    let scenarios: [(&str, Scenario); 6] = [
+    let scenarios: [(&str, Scenario); 7] = [
         ("reading", reading),
         ("writing", writing),
+        ("the halves and listing", halves),
         ("small caches", small_caches),
         ("a database that fails", database),
         ("a mount that fails", mount),
@@ -197,6 +198,37 @@ fn writing(site: &mut Site) -> Result<Vec<Metrics>> {
     let dry = EmptyOptions { grace: Duration::ZERO, dry_run: true, max_remove: None };
     empty_trash(&store, dry, &mut Unheard)?;
     Ok(vec![counted, metrics(&store)?])
+}
+
+fn halves(site: &mut Site) -> Result<Vec<Metrics>> {
+    let store = site.store(&[]);
+    let (file, dir) = (id("3/a.png"), DirId::parse("var/site/storage/images/3")?);
+    store.put_metadata(&file, 5, None, None)?;
+    store.put_data(&file, &mut &b"bytes"[..], None)?;
+    store.open_data(&file)?;
+    let mut list = store.list(Some(&dir))?;
+    // One that is left before its end is none.
+    drop(store.list(Some(&dir))?.next());
+    assert_eq!(list.by_ref().count(), 1);
+    assert!(list.next().is_none());
+    store.delete_data(&file)?;
+    store.delete_metadata(&file)?;
+    assert_eq!(kind(store.delete_metadata(&file)), Some(ErrorKind::NotFound));
+    store.delete_data_directory(&dir)?;
+    store.delete_metadata_directory(&dir)?;
+    assert_eq!(kind(store.file_id(b"../a")), Some(ErrorKind::InvalidName));
+    assert_eq!(kind(store.dir_id(b"/")), Some(ErrorKind::InvalidName));
+    let counted = metrics(&store)?;
+    for operation in ["put_metadata", "put_data", "delete_metadata", "delete_data"] {
+        let sample = format!("ezdfs_writes_total{{operation=\"{operation}\"}}");
+        assert_eq!(counted.get(&sample), 1.0, "{operation}");
+    }
+    assert_eq!(counted.get("ezdfs_written_bytes_total"), 5.0);
+    // Six changes, a look, a listing.
+    assert_eq!(counted.get("ezdfs_operations_total{outcome=\"ok\"}"), 8.0);
+    assert_eq!(counted.get("ezdfs_operations_total{outcome=\"not_found\"}"), 1.0);
+    assert_eq!(counted.get("ezdfs_operations_total{outcome=\"invalid_name\"}"), 2.0);
+    Ok(vec![counted])
 }
 
 fn small_caches(site: &mut Site) -> Result<Vec<Metrics>> {

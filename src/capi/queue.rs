@@ -17,10 +17,9 @@ use super::file::ezdfs_file;
 use super::result::{ezdfs_error, ezdfs_result, guard, guard_or};
 use super::store::{self, borrow, ezdfs_store};
 use crate::error::{Error, ErrorKind, Result};
-use crate::name::FileId;
 use crate::runtime;
 use crate::serve::{Allow, Request};
-use crate::store::{SharedFile, Trial};
+use crate::store::{OpenFile, SharedFile, Trial};
 
 /// Drafts (`images-versioned/`) may be served.
 pub const EZDFS_SERVE_DRAFTS: u32 = 1;
@@ -291,9 +290,12 @@ pub unsafe extern "C" fn ezdfs_store_open_start(
         guard(err, || {
             let store = borrow(store)?;
             let queue = queue.as_ref().ok_or_else(|| store::null("queue"))?;
-            let id = FileId::from_bytes(bytes(id, id_len))?;
+            let id = store.file_id(bytes(id, id_len))?;
             let process = store.process()?;
-            let look_up = async move { process.open(&id).await.map(SharedFile::from) };
+            let look_up = async move {
+                let opened = process.open(&id).await;
+                process.looked_up(opened, OpenFile::answered_by).map(SharedFile::from)
+            };
             ticket_out.write(queue.0.start(Data(data), look_up)?);
             Ok(())
         })

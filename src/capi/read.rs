@@ -6,7 +6,6 @@ use super::bytes;
 use super::file::{ezdfs_file, ezdfs_info};
 use super::result::{ezdfs_error, ezdfs_result, guard, guard_or};
 use super::store::{borrow, ezdfs_store};
-use crate::name::{DirId, FileId};
 use crate::serve;
 
 /// Looks a file up in the table. Blocks on the database: do not call it from an
@@ -28,7 +27,8 @@ pub unsafe extern "C" fn ezdfs_store_stat(
     // SAFETY: promised by the caller.
     unsafe {
         guard(err, || {
-            let info = borrow(store)?.stat(&FileId::from_bytes(bytes(id, id_len))?)?;
+            let store = borrow(store)?;
+            let info = store.stat(&store.file_id(bytes(id, id_len))?)?;
             info_out.write(ezdfs_info::new(&info, info.size));
             Ok(())
         })
@@ -51,7 +51,8 @@ pub unsafe extern "C" fn ezdfs_store_exists(
     // SAFETY: promised by the caller.
     unsafe {
         guard(err, || {
-            exists_out.write(borrow(store)?.exists(&FileId::from_bytes(bytes(id, id_len))?)?);
+            let store = borrow(store)?;
+            exists_out.write(store.exists(&store.file_id(bytes(id, id_len))?)?);
             Ok(())
         })
     }
@@ -77,7 +78,7 @@ pub unsafe extern "C" fn ezdfs_store_open(
     unsafe {
         guard(err, || {
             let store = borrow(store)?;
-            let file = store.open(&FileId::from_bytes(bytes(id, id_len))?)?;
+            let file = store.open(&store.file_id(bytes(id, id_len))?)?;
             file_out.write(ezdfs_file::into_raw(file.into()));
             Ok(())
         })
@@ -114,11 +115,12 @@ pub unsafe extern "C" fn ezdfs_store_list(
     unsafe {
         guard(err, || {
             let callback = callback.ok_or_else(|| super::store::null("callback"))?;
+            let store = borrow(store)?;
             let dir = match dir_len {
                 0 => None,
-                _ => Some(DirId::from_bytes(bytes(dir, dir_len))?),
+                _ => Some(store.dir_id(bytes(dir, dir_len))?),
             };
-            for info in borrow(store)?.list(dir.as_ref())? {
+            for info in store.list(dir.as_ref())? {
                 let info = info?;
                 let id = info.id.as_str();
                 let shown = ezdfs_info::new(&info, info.size);

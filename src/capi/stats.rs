@@ -36,8 +36,8 @@ pub extern "C" fn ezdfs_stats_zone_size() -> usize {
 /// uses the store. Does not block.
 ///
 /// Fails with EZDFS_RESULT_INVALID_INPUT where another build counts there, whose counters are
-/// others, where there is not enough memory, and where the store was given other memory before; then the
-/// process counts for itself, as it does, with a warning, where 1024 others count there.
+/// others, where there is not enough memory, and where the store was given other memory before or has been
+/// used; then the process counts for itself, as it does, with a warning, where 1024 others count there.
 ///
 /// # Safety
 ///

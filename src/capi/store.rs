@@ -6,7 +6,6 @@ use super::options::ezdfs_options;
 use super::result::{ezdfs_error, ezdfs_result, guard, guard_or};
 use super::{bytes, copy_out};
 use crate::error::{Error, ErrorKind, Result};
-use crate::name::FileId;
 use crate::store::Store;
 
 /// A store. Share one between threads. A process forked after its first use
@@ -101,7 +100,10 @@ pub unsafe extern "C" fn ezdfs_store_uri(
 ) -> usize {
     // SAFETY: promised by the caller.
     guard_or(0, || unsafe {
-        let uri = || Ok::<_, Error>(borrow(store)?.uri(&FileId::from_bytes(bytes(id, id_len))?));
+        let uri = || {
+            let store = borrow(store)?;
+            Ok::<_, Error>(store.uri(&store.file_id(bytes(id, id_len))?))
+        };
         uri().map_or(0, |uri| copy_out(&uri, buffer, capacity))
     })
 }

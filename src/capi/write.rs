@@ -11,7 +11,6 @@ use super::file::ezdfs_info;
 use super::result::{ezdfs_error, ezdfs_result, guard};
 use super::store::{borrow, ezdfs_store, null};
 use crate::error::{Error, ErrorKind, Result};
-use crate::name::{DirId, FileId};
 use crate::store::CreateOptions;
 
 /// What the creator of a file knows of it. All zero: nothing.
@@ -130,7 +129,12 @@ pub unsafe extern "C" fn ezdfs_store_delete(
     err: *mut ezdfs_error,
 ) -> ezdfs_result {
     // SAFETY: promised by the caller.
-    unsafe { guard(err, || borrow(store)?.delete(&FileId::from_bytes(bytes(id, id_len))?)) }
+    unsafe {
+        guard(err, || {
+            let store = borrow(store)?;
+            store.delete(&store.file_id(bytes(id, id_len))?)
+        })
+    }
 }
 
 /// Deletes all files below a directory, names compared byte for byte. An empty
@@ -151,8 +155,8 @@ pub unsafe extern "C" fn ezdfs_store_delete_directory(
     // SAFETY: promised by the caller.
     unsafe {
         guard(err, || {
-            let dir = DirId::from_bytes(bytes(dir, dir_len))?;
-            let deleted = borrow(store)?.delete_directory(&dir)?;
+            let store = borrow(store)?;
+            let deleted = store.delete_directory(&store.dir_id(bytes(dir, dir_len))?)?;
             if !rows_out.is_null() {
                 rows_out.write(deleted.rows);
             }
@@ -187,7 +191,7 @@ unsafe fn create(
         }
         borrow(store)?
     };
-    let info = store.create(&FileId::from_bytes(id)?, source, &known)?;
+    let info = store.create(&store.file_id(id)?, source, &known)?;
     if !info_out.is_null() {
         // SAFETY: promised by the caller.
         unsafe { info_out.write(ezdfs_info::new(&info, info.size)) };

@@ -43,7 +43,7 @@ families! {
         FromCache = word(Source::Cache), FromReplica = word(Source::Replica),
         FromDatabase = word(Source::Database),
     }
-    "ezdfs_operations" by "outcome", "Look-ups, web requests and changes, by what came of them." {
+    "ezdfs_operations" by "outcome", "Look-ups, listings, web requests and changes, by what came of them." {
         Done = "ok", NotFound = ErrorKind::NotFound.name(),
         InvalidName = ErrorKind::InvalidName.name(), Unavailable = ErrorKind::Unavailable.name(),
         InvalidConfig = ErrorKind::InvalidConfig.name(),
@@ -86,7 +86,10 @@ families! {
     }
     "ezdfs_writes" by "operation", "Operations that changed something." {
         Created = "create", Renamed = "rename", Deleted = "delete",
-        DirectoriesDeleted = "delete_directory",
+        DirectoriesDeleted = "delete_directory", MetadataPut = "put_metadata",
+        MetadataDeleted = "delete_metadata",
+        MetadataDirectoriesDeleted = "delete_metadata_directory", DataPut = "put_data",
+        DataDeleted = "delete_data", DataDirectoriesDeleted = "delete_data_directory",
     }
     "ezdfs_written_bytes" by "", "Bytes of the files that were stored." {
         WrittenBytes = "",

@@ -4,6 +4,7 @@
 
 use std::fs::File;
 use std::io::Read;
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::delete::GRACE;
@@ -21,6 +22,7 @@ use crate::mime;
 use crate::mount::Pulse;
 use crate::name::{DirId, FileId};
 use crate::runtime;
+use crate::stats::Counter;
 
 impl Store {
     /// Writes a row, live, replacing what the id had before. Does not touch the
@@ -36,19 +38,9 @@ impl Store {
         mtime: Option<i64>,
         mime_type: Option<&str>,
     ) -> Result<FileInfo> {
-        let name = self.name(id)?;
-        let mime_type = mime_type.map(mime::check_datatype).transpose()?;
-        let mime_type = mime_type.unwrap_or(DEFAULT_MIME);
-        let given = mtime.map(|mtime| check_mtime(id, mtime)).transpose()?;
         let process = self.process()?;
-        let mtime = given.map_or_else(|| Mtime::Written(now()), Mtime::Given);
-        let row = |locks: &Locks| {
-            let mtime = mtime.after(locks.get(&name), false, locks.turns);
-            Row::new(&name, &process.name_prefix, size, mtime, mime_type)
-        };
-        let row = runtime::block_on(async { process.index.write(&name, row).await });
-        process.forget([&name]);
-        Ok(FileInfo::new(id.clone(), &row?))
+        let put = process.put_metadata(id, size, mtime, mime_type);
+        process.changed(put, Counter::MetadataPut)
     }
 
     /// Deletes a row, live or not. Does not touch the mount.
@@ -57,11 +49,8 @@ impl Store {
     ///
     /// [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) where there is none.
     pub fn delete_metadata(&self, id: &FileId) -> Result<()> {
-        let name = self.name(id)?;
         let process = self.process()?;
-        let deleted = runtime::block_on(async { process.index.delete(&name).await });
-        process.forget([&name]);
-        if deleted? { Ok(()) } else { Err(Error::not_found("delete", id.as_str())) }
+        process.changed(process.delete_metadata(id), Counter::MetadataDeleted)
     }
 
     /// Deletes all rows below a directory, names compared byte for byte; says
@@ -72,19 +61,8 @@ impl Store {
     /// Those of the database.
     pub fn delete_metadata_directory(&self, dir: &DirId) -> Result<u64> {
         let process = self.process()?;
-        let beneath = process.name_prefix.beneath(Some(dir))?;
-        let mut deleted = 0;
-        let mut after = None;
-        loop {
-            let list = async { process.index.list_by_key(&beneath, after.as_deref(), BATCH).await };
-            let rows = runtime::block_on(list)?;
-            let Some(last) = rows.last() else { return Ok(deleted) };
-            after = Some(last.key.clone());
-            let names: Vec<_> = rows.iter().map(Keyed::name).collect();
-            let outcome = runtime::block_on(async { process.index.delete_many(&names).await });
-            process.forget(&names);
-            deleted += outcome?;
-        }
+        let deleted = process.delete_metadata_directory(dir);
+        process.changed(deleted, Counter::MetadataDirectoriesDeleted)
     }
 
     /// Writes a file, staged and renamed, without a row; says how many bytes.
@@ -99,8 +77,98 @@ impl Store {
         declared: Option<u64>,
     ) -> Result<u64> {
         let process = self.process()?;
+        let put = process.put_data(id, source, declared);
+        let written = process.changed(put, Counter::DataPut)?;
+        process.stats.add(Counter::WrittenBytes, written);
+        Ok(written)
+    }
+
+    /// Opens a file whatever the table says of it; gives its length too.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) only where it is
+    /// missing from a live mount.
+    pub fn open_data(&self, id: &FileId) -> Result<(File, u64)> {
+        let process = self.process()?;
+        process.ended(process.open_data(id))
+    }
+
+    /// Removes a file whatever the table says of it; nothing where it is gone.
+    ///
+    /// # Errors
+    ///
+    /// Those of the mount.
+    pub fn delete_data(&self, id: &FileId) -> Result<()> {
+        let process = self.process()?;
+        process.changed(process.delete_data(id), Counter::DataDeleted)
+    }
+
+    /// Removes what lies below a directory whatever the table says of it, but for
+    /// what ezdfs has lately begun to write there: its writer may be alive.
+    ///
+    /// # Errors
+    ///
+    /// Those of the mount.
+    pub fn delete_data_directory(&self, dir: &DirId) -> Result<()> {
+        let process = self.process()?;
+        process.changed(process.delete_data_directory(dir), Counter::DataDirectoriesDeleted)
+    }
+}
+
+impl Process {
+    fn put_metadata(
+        &self,
+        id: &FileId,
+        size: u64,
+        mtime: Option<i64>,
+        mime_type: Option<&str>,
+    ) -> Result<FileInfo> {
+        let name = self.name_prefix.name(id)?;
+        let mime_type = mime_type.map(mime::check_datatype).transpose()?;
+        let mime_type = mime_type.unwrap_or(DEFAULT_MIME);
+        let given = mtime.map(|mtime| check_mtime(id, mtime)).transpose()?;
+        let mtime = given.map_or_else(|| Mtime::Written(now()), Mtime::Given);
+        let row = |locks: &Locks| {
+            let mtime = mtime.after(locks.get(&name), false, locks.turns);
+            Row::new(&name, &self.name_prefix, size, mtime, mime_type)
+        };
+        let row = runtime::block_on(async { self.index.write(&name, row).await });
+        self.forget([&name]);
+        Ok(FileInfo::new(id.clone(), &row?))
+    }
+
+    fn delete_metadata(&self, id: &FileId) -> Result<()> {
+        let name = self.name_prefix.name(id)?;
+        let deleted = runtime::block_on(async { self.index.delete(&name).await });
+        self.forget([&name]);
+        if deleted? { Ok(()) } else { Err(Error::not_found("delete", id.as_str())) }
+    }
+
+    fn delete_metadata_directory(&self, dir: &DirId) -> Result<u64> {
+        let beneath = self.name_prefix.beneath(Some(dir))?;
+        let mut deleted = 0;
+        let mut after = None;
+        loop {
+            let list = async { self.index.list_by_key(&beneath, after.as_deref(), BATCH).await };
+            let rows = runtime::block_on(list)?;
+            let Some(last) = rows.last() else { return Ok(deleted) };
+            after = Some(last.key.clone());
+            let names: Vec<_> = rows.iter().map(Keyed::name).collect();
+            let outcome = runtime::block_on(async { self.index.delete_many(&names).await });
+            self.forget(&names);
+            deleted += outcome?;
+        }
+    }
+
+    fn put_data(
+        self: &Arc<Self>,
+        id: &FileId,
+        source: &mut dyn Read,
+        declared: Option<u64>,
+    ) -> Result<u64> {
         let source = Source::Reader(source);
-        let mut written = process.write(id, source, declared, EmptyRoot::AskTableOrMount)?;
+        let mut written = self.write(id, source, declared, EmptyRoot::AskTableOrMount)?;
         let staged = written.take()?;
         let path = id.clone();
         let publish = move |_: &Mount| {
@@ -120,24 +188,17 @@ impl Store {
                 },
             }
         };
-        runtime::block_on(process.gate.run("store", publish))?;
+        runtime::block_on(self.gate.run("store", publish))?;
         Ok(written.size)
     }
 
-    /// Opens a file whatever the table says of it; gives its length too.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::NotFound`](crate::ErrorKind::NotFound) only where it is
-    /// missing from a live mount.
-    pub fn open_data(&self, id: &FileId) -> Result<(File, u64)> {
-        let process = self.process()?;
+    fn open_data(&self, id: &FileId) -> Result<(File, u64)> {
         runtime::block_on(async {
             let is_bare = |mount: &Mount| mount.is_bare();
-            match process.open_file(id, false, FIRST_BYTE).await {
+            match self.open_file(id, false, FIRST_BYTE).await {
                 Ok(opened) => Ok((opened.file, opened.size)),
-                Err(_) if process.gate.run("open", is_bare).await.is_ok_and(|is| is) => {
-                    process.require_new_store("open").await?;
+                Err(_) if self.gate.run("open", is_bare).await.is_ok_and(|is| is) => {
+                    self.require_new_store("open").await?;
                     Err(Error::not_found("open", id.as_str()))
                 }
                 Err(error) => Err(error),
@@ -145,38 +206,25 @@ impl Store {
         })
     }
 
-    /// Removes a file whatever the table says of it; nothing where it is gone.
-    ///
-    /// # Errors
-    ///
-    /// Those of the mount.
-    pub fn delete_data(&self, id: &FileId) -> Result<()> {
-        let process = self.process()?;
+    fn delete_data(&self, id: &FileId) -> Result<()> {
         runtime::block_on(async {
             let path = id.as_str().to_owned();
             let remove = move |mount: &Mount| match mount.is_bare()? {
                 true => Ok(false),
                 false => Remover::new(mount, None)?.unlink(&path).map(|_| true),
             };
-            match process.gate.run("delete", remove).await? {
+            match self.gate.run("delete", remove).await? {
                 true => Ok(()),
-                false => process.require_new_store("delete").await,
+                false => self.require_new_store("delete").await,
             }
         })
     }
 
-    /// Removes what lies below a directory whatever the table says of it, but for
-    /// what ezdfs has lately begun to write there: its writer may be alive.
-    ///
-    /// # Errors
-    ///
-    /// Those of the mount.
-    pub fn delete_data_directory(&self, dir: &DirId) -> Result<()> {
-        let process = self.process()?;
+    fn delete_data_directory(&self, dir: &DirId) -> Result<()> {
         let is_bare = |mount: &Mount| mount.is_bare();
         runtime::block_on(async {
-            match process.gate.run("delete_directory", is_bare).await? {
-                true => process.require_new_store("delete_directory").await,
+            match self.gate.run("delete_directory", is_bare).await? {
+                true => self.require_new_store("delete_directory").await,
                 false => Ok(()),
             }
         })?;
@@ -203,8 +251,8 @@ impl Store {
             }
             Ok(())
         };
-        runtime::block_on(process.gate.run_long("delete_directory", remove))?;
-        process.prune_data(dir)
+        runtime::block_on(self.gate.run_long("delete_directory", remove))?;
+        self.prune_data(dir)
     }
 }
 

@@ -66,12 +66,21 @@ impl List {
                         return Ok(Some(row));
                     }
                     (None, Some(last)) => self.page(Some(&last))?,
-                    (None, None) => Rows::Ended,
+                    (None, None) => return Ok(None),
                 },
                 Rows::All(rows) => return Ok(rows.next()?.map(|keyed| keyed.row)),
                 Rows::Ended => return Ok(None),
             }
         }
+    }
+
+    /// Ends the listing, which counts once, however often it is asked for more.
+    fn end(&mut self, outcome: Result<()>) -> Option<Result<FileInfo>> {
+        let rows = std::mem::replace(&mut self.rows, Rows::Ended);
+        if let (false, Ok(process)) = (matches!(rows, Rows::Ended), self.store.process()) {
+            return process.ended(outcome).err().map(Err);
+        }
+        outcome.err().map(Err)
     }
 
     fn page(&self, after: Option<&str>) -> Result<Rows> {
@@ -100,11 +109,8 @@ impl Iterator for List {
                     }
                 }
                 Ok(Some(_)) => {}
-                Ok(None) => return None,
-                Err(error) => {
-                    self.rows = Rows::Ended;
-                    return Some(Err(error));
-                }
+                Ok(None) => return self.end(Ok(())),
+                Err(error) => return self.end(Err(error)),
             }
         }
     }

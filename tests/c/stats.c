@@ -41,6 +41,7 @@ look_up(const char *directory, void *memory)
                                      &error), error);
     CHECK_OK(ezdfs_store_exists(store, id, strlen(id), &exists, &error), error);
     CHECK(!exists);
+    CHECK(ezdfs_store_exists(store, "../x", 4, &exists, &error) == EZDFS_RESULT_INVALID_NAME);
     ezdfs_store_free(store);
 }
 
@@ -48,6 +49,7 @@ int
 main(int argc, char **argv)
 {
     int            i, status;
+    bool           exists;
     void          *memory;
     size_t         size;
     pid_t          child;
@@ -88,12 +90,20 @@ main(int argc, char **argv)
 
     write_metrics(store, EZDFS_METRICS_PROMETHEUS);
     CHECK(strstr(text, "ezdfs_lookups_total{store=\"ma\\\"in\",source=\"database\"} 3\n"));
+    CHECK(strstr(text, "ezdfs_operations_total{store=\"ma\\\"in\",outcome=\"invalid_name\"} 3\n"));
     CHECK(strstr(text, "ezdfs_connections{store=\"ma\\\"in\"} 0\n"));
     CHECK(strstr(ezdfs_metrics_content_type(EZDFS_METRICS_PROMETHEUS), "text/plain"));
     size = write_metrics(store, EZDFS_METRICS_OPENMETRICS);
     CHECK(strcmp(text + size - 6, "# EOF\n") == 0);
     CHECK(ezdfs_metrics_write(NULL, 0, EZDFS_METRICS_PROMETHEUS, NULL, 0) == 0);
 
+    ezdfs_store_free(store);
+
+    /* Used before, it counts for itself. */
+    CHECK_OK(ezdfs_store_new(options, &store, &error), error);
+    CHECK_OK(ezdfs_store_exists(store, id, strlen(id), &exists, &error), error);
+    CHECK(ezdfs_store_share_stats(store, memory, ezdfs_stats_zone_size(), &error)
+          == EZDFS_RESULT_INVALID_INPUT);
     ezdfs_store_free(store);
     ezdfs_options_free(options);
     return 0;

@@ -10,8 +10,12 @@ $before = $store->stats();
 $store->load('images/a');
 $store->read('images/a');
 thrown(fn () => $store->load('images/none'));
+thrown(fn () => $store->load('../none'));
+$store->putMetadata('images/half', 5, new DateTimeImmutable());
+$store->deleteMetadata('images/half');
+iterator_to_array($store->list());
 $after = $store->stats();
-foreach (['ok', 'not_found', 'unavailable'] as $outcome) {
+foreach (['ok', 'not_found', 'invalid_name', 'unavailable'] as $outcome) {
     echo $outcome, ' ', $after['operations'][$outcome] - $before['operations'][$outcome], "\n";
 }
 echo 'lookups ', array_sum($after['lookups']) - array_sum($before['lookups']), "\n";
@@ -30,8 +34,10 @@ echo $section[0], "\n";
 ?>
 --EXPECTF--
 Ezdfs\Exception\NotFoundException: %s
-ok 2
+Ezdfs\Exception\InvalidNameException: %s
+ok 5
 not_found 1
+invalid_name 1
 unavailable 0
 lookups 3
 written 5 in 1

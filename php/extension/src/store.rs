@@ -7,7 +7,7 @@
 use std::ffi::c_int;
 
 use ext_php_rs::types::Zval;
-use ezdfs::{CreateOptions, DirId, ErrorKind, FileId, Store};
+use ezdfs::{CreateOptions, ErrorKind, Store};
 
 use crate::failure::{Failure, answer, free};
 use crate::list;
@@ -50,7 +50,7 @@ extern "C" fn ezdfs_php_store_create(
     out: &mut Zval,
 ) -> c_int {
     answer("create", out, || {
-        let id = FileId::from_bytes(id.bytes())?;
+        let id = store.file_id(id.bytes())?;
         let options = Keyed::new(options);
         let given = Given::parse(&options)?;
         let mut source = Source::new(source)?;
@@ -69,7 +69,7 @@ extern "C" fn ezdfs_php_store_create_from_string(
     out: &mut Zval,
 ) -> c_int {
     answer("createFromString", out, || {
-        let id = FileId::from_bytes(id.bytes())?;
+        let id = store.file_id(id.bytes())?;
         let options = Keyed::new(options);
         let given = Given::parse(&options)?;
         let created = store.create(&id, &mut contents.bytes(), &given.as_options())?;
@@ -80,26 +80,26 @@ extern "C" fn ezdfs_php_store_create_from_string(
 /// What the table says of a file.
 #[unsafe(no_mangle)]
 extern "C" fn ezdfs_php_store_load(store: &Store, id: Text<'_>, out: &mut Zval) -> c_int {
-    answer("load", out, || file_info(store, &store.stat(&FileId::from_bytes(id.bytes())?)?))
+    answer("load", out, || file_info(store, &store.stat(&store.file_id(id.bytes())?)?))
 }
 
 /// Whether a file is there.
 #[unsafe(no_mangle)]
 extern "C" fn ezdfs_php_store_exists(store: &Store, id: Text<'_>, out: &mut Zval) -> c_int {
-    answer("exists", out, || Ok(boolean(store.exists(&FileId::from_bytes(id.bytes())?)?)))
+    answer("exists", out, || Ok(boolean(store.exists(&store.file_id(id.bytes())?)?)))
 }
 
 /// The MIME type that the table has.
 #[unsafe(no_mangle)]
 extern "C" fn ezdfs_php_store_mime_type(store: &Store, id: Text<'_>, out: &mut Zval) -> c_int {
-    answer("mimeType", out, || string(&store.stat(&FileId::from_bytes(id.bytes())?)?.mime_type))
+    answer("mimeType", out, || string(&store.stat(&store.file_id(id.bytes())?)?.mime_type))
 }
 
 /// All bytes of a file.
 #[unsafe(no_mangle)]
 extern "C" fn ezdfs_php_store_read(store: &Store, id: Text<'_>, out: &mut Zval) -> c_int {
     answer("read", out, || {
-        let id = FileId::from_bytes(id.bytes())?;
+        let id = store.file_id(id.bytes())?;
         let opened = store.open(&id)?;
         read(id.as_str(), &opened.file, opened.size)
     })
@@ -109,7 +109,7 @@ extern "C" fn ezdfs_php_store_read(store: &Store, id: Text<'_>, out: &mut Zval) 
 #[unsafe(no_mangle)]
 extern "C" fn ezdfs_php_store_open(store: &Store, id: Text<'_>, out: &mut Zval) -> c_int {
     answer("open", out, || {
-        let id = FileId::from_bytes(id.bytes())?;
+        let id = store.file_id(id.bytes())?;
         stream(store, &id, store.open(&id)?.file)
     })
 }
@@ -118,7 +118,7 @@ extern "C" fn ezdfs_php_store_open(store: &Store, id: Text<'_>, out: &mut Zval) 
 #[unsafe(no_mangle)]
 extern "C" fn ezdfs_php_store_delete(store: &Store, id: Text<'_>, out: &mut Zval) -> c_int {
     answer("delete", out, || {
-        store.delete(&FileId::from_bytes(id.bytes())?)?;
+        store.delete(&store.file_id(id.bytes())?)?;
         Ok(Zval::null())
     })
 }
@@ -131,7 +131,7 @@ extern "C" fn ezdfs_php_store_delete_directory(
     out: &mut Zval,
 ) -> c_int {
     answer("deleteDirectory", out, || {
-        let deleted = store.delete_directory(&DirId::from_bytes(dir.bytes())?)?;
+        let deleted = store.delete_directory(&store.dir_id(dir.bytes())?)?;
         Ok(integer(php_integer(deleted.rows)))
     })
 }
@@ -151,7 +151,7 @@ extern "C" fn ezdfs_php_store_rename(
     out: &mut Zval,
 ) -> c_int {
     answer("rename", out, || {
-        let (from, to) = (FileId::from_bytes(from.bytes())?, FileId::from_bytes(to.bytes())?);
+        let (from, to) = (store.file_id(from.bytes())?, store.file_id(to.bytes())?);
         file_info(store, &store.rename(&from, &to)?)
     })
 }
@@ -159,7 +159,7 @@ extern "C" fn ezdfs_php_store_rename(
 /// The URI of a file.
 #[unsafe(no_mangle)]
 extern "C" fn ezdfs_php_store_uri(store: &Store, id: Text<'_>, out: &mut Zval) -> c_int {
-    answer("uri", out, || string(&store.uri(&FileId::from_bytes(id.bytes())?)))
+    answer("uri", out, || string(&store.uri(&store.file_id(id.bytes())?)))
 }
 
 /// The id in a URI.
@@ -179,7 +179,7 @@ extern "C" fn ezdfs_php_store_id_from_uri(store: &Store, uri: Text<'_>, out: &mu
 extern "C" fn ezdfs_php_store_list(store: &Store, dir: Text<'_>, out: &mut Zval) -> c_int {
     answer("list", out, || {
         let dir = dir.bytes();
-        let dir = (!dir.is_empty()).then(|| DirId::from_bytes(dir)).transpose()?;
+        let dir = (!dir.is_empty()).then(|| store.dir_id(dir)).transpose()?;
         list::iterator(store.clone(), dir)
     })
 }
@@ -213,7 +213,7 @@ extern "C" fn ezdfs_php_store_put_metadata(
     out: &mut Zval,
 ) -> c_int {
     answer("putMetadata", out, || {
-        let id = FileId::from_bytes(id.bytes())?;
+        let id = store.file_id(id.bytes())?;
         let mime_type = mime_type.map(|mime| utf8("mime_type", mime.bytes())).transpose()?;
         let (size, mtime) = (unsigned("size", size)?, timestamp(mtime)?);
         file_info(store, &store.put_metadata(&id, size, mtime, mime_type)?)
@@ -228,7 +228,7 @@ extern "C" fn ezdfs_php_store_delete_metadata(
     out: &mut Zval,
 ) -> c_int {
     answer("deleteMetadata", out, || {
-        store.delete_metadata(&FileId::from_bytes(id.bytes())?)?;
+        store.delete_metadata(&store.file_id(id.bytes())?)?;
         Ok(Zval::null())
     })
 }
@@ -241,7 +241,7 @@ extern "C" fn ezdfs_php_store_delete_metadata_directory(
     out: &mut Zval,
 ) -> c_int {
     answer("deleteMetadataDirectory", out, || {
-        let deleted = store.delete_metadata_directory(&DirId::from_bytes(dir.bytes())?)?;
+        let deleted = store.delete_metadata_directory(&store.dir_id(dir.bytes())?)?;
         Ok(integer(php_integer(deleted)))
     })
 }
@@ -256,7 +256,7 @@ extern "C" fn ezdfs_php_store_put_data(
     out: &mut Zval,
 ) -> c_int {
     answer("putData", out, || {
-        let id = FileId::from_bytes(id.bytes())?;
+        let id = store.file_id(id.bytes())?;
         let size = size.map(|size| unsigned("size", *size)).transpose()?;
         let mut source = Source::new(source)?;
         let written = store.put_data(&id, &mut source, size);
@@ -268,7 +268,7 @@ extern "C" fn ezdfs_php_store_put_data(
 #[unsafe(no_mangle)]
 extern "C" fn ezdfs_php_store_read_data(store: &Store, id: Text<'_>, out: &mut Zval) -> c_int {
     answer("readData", out, || {
-        let id = FileId::from_bytes(id.bytes())?;
+        let id = store.file_id(id.bytes())?;
         let (file, size) = store.open_data(&id)?;
         read(id.as_str(), &file, size)
     })
@@ -278,7 +278,7 @@ extern "C" fn ezdfs_php_store_read_data(store: &Store, id: Text<'_>, out: &mut Z
 #[unsafe(no_mangle)]
 extern "C" fn ezdfs_php_store_open_data(store: &Store, id: Text<'_>, out: &mut Zval) -> c_int {
     answer("openData", out, || {
-        let id = FileId::from_bytes(id.bytes())?;
+        let id = store.file_id(id.bytes())?;
         stream(store, &id, store.open_data(&id)?.0)
     })
 }
@@ -287,7 +287,7 @@ extern "C" fn ezdfs_php_store_open_data(store: &Store, id: Text<'_>, out: &mut Z
 #[unsafe(no_mangle)]
 extern "C" fn ezdfs_php_store_delete_data(store: &Store, id: Text<'_>, out: &mut Zval) -> c_int {
     answer("deleteData", out, || {
-        store.delete_data(&FileId::from_bytes(id.bytes())?)?;
+        store.delete_data(&store.file_id(id.bytes())?)?;
         Ok(Zval::null())
     })
 }
@@ -300,7 +300,7 @@ extern "C" fn ezdfs_php_store_delete_data_directory(
     out: &mut Zval,
 ) -> c_int {
     answer("deleteDataDirectory", out, || {
-        store.delete_data_directory(&DirId::from_bytes(dir.bytes())?)?;
+        store.delete_data_directory(&store.dir_id(dir.bytes())?)?;
         Ok(Zval::null())
     })
 }
