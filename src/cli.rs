@@ -16,6 +16,7 @@ mod manual;
 mod metrics;
 mod output;
 mod printer;
+mod progress;
 mod purge;
 mod remove;
 mod replica;

@@ -7,6 +7,10 @@ use crate::name::RESERVED_PREFIX;
 /// id leads there.
 pub(crate) const TRASH: &str = ".ezdfs-trash";
 
+/// Where it is noted when whole stores were last checked and purged, beneath the root.
+#[cfg(feature = "cli")]
+pub(crate) const RUNS: &str = ".ezdfs-runs";
+
 /// What a file is, if it is nobody's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Debris {

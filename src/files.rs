@@ -18,6 +18,8 @@ mod probe;
 mod publish;
 mod remove;
 #[cfg(feature = "cli")]
+mod runs;
+#[cfg(feature = "cli")]
 mod sandbox;
 #[cfg(feature = "cli")]
 mod space;

@@ -9,6 +9,8 @@ mod fsck;
 mod import;
 #[cfg(feature = "cli")]
 pub(crate) mod info;
+#[cfg(feature = "cli")]
+pub(crate) mod last;
 mod limit;
 mod progress;
 mod purge;

@@ -17,6 +17,7 @@ mod doctor;
 mod info;
 mod manual;
 mod mounts;
+mod progress;
 mod status;
 mod streams;
 mod usage;
@@ -33,6 +34,7 @@ pub(crate) fn register(trials: &mut Trials) {
     doctor::register(&mut group);
     info::register(&mut group);
     mounts::register(&mut group);
+    progress::register(&mut group);
     status::register(&mut group);
     streams::register(&mut group);
     usage::register(&mut group);

@@ -152,6 +152,11 @@ pub(super) fn flag(name: &'static str, help: &'static str) -> Arg {
     Arg::new(name).long(name).action(ArgAction::SetTrue).help(help)
 }
 
+/// For `ezdfs status`.
+pub(super) fn note() -> Arg {
+    flag("note", "Note that it was done, for `status`, in .ezdfs-runs beneath the root")
+}
+
 pub(super) fn max_remove() -> Arg {
     Arg::new("max-remove")
         .long("max-remove")

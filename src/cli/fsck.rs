@@ -10,11 +10,12 @@ use clap::builder::PossibleValuesParser;
 use clap::{Arg, ArgAction, Command, value_parser};
 use serde_json::{Map, Value, json};
 
-use super::arguments::{exclude, flag_value, max_remove};
+use super::arguments::{exclude, flag_value, max_remove, note};
 use super::commands::{self, Arguments};
 use super::output;
 use super::printer::Printer;
 use crate::error::{Error, Result};
+use crate::maintenance::last::{self, LastFsck};
 use crate::maintenance::{
     Accepted, Checked, Fault, Finding, Fsck, FsckOptions, Phase, Progress, Report,
 };
@@ -71,6 +72,7 @@ pub(super) fn command() -> Command {
         ))
         .arg(exclude())
         .arg(max_remove())
+        .arg(note().conflicts_with_all(["dir", "only"]))
 }
 
 fn classes() -> String {
@@ -79,8 +81,8 @@ fn classes() -> String {
         let remedy = fault.remedy().unwrap_or("nothing: look at it");
         text.push_str(&format!("  {:<21}  {remedy}\n", fault.name()));
     }
-    text + "Soft-deleted rows and their files are nothing wrong. Without --repair nothing is \
-            changed; what is taken away can be brought back by `ezdfs restore`."
+    text + "Soft-deleted rows and their files are nothing wrong. Without --repair nothing of the site \
+            is changed; what is taken away can be brought back by `ezdfs restore`."
 }
 
 pub(super) fn run(store: &Store, arguments: &Arguments<'_>) -> Result<ExitCode> {
@@ -98,6 +100,10 @@ pub(super) fn run(store: &Store, arguments: &Arguments<'_>) -> Result<ExitCode> 
     let checked = checked?;
     if let (Some(file), Some(path)) = (&mut printer.file, path) {
         file.flush().map_err(|error| output::cannot_write(error, &path.to_string_lossy()))?;
+    }
+    if arguments.flag("note") && !checked.is_interrupted {
+        let noted = last::note(store, LastFsck::from(&checked));
+        noted.unwrap_or_else(|error| printer.printer.tell_failure(&error));
     }
     if printer.printer.json {
         output::json(&summary(&checked, &repairs))?;

@@ -6,19 +6,16 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressStyle};
 use nix::errno::Errno;
 use once_cell::sync::Lazy;
 use serde::Serialize;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
 
-use super::{diagnostics, inherited};
+use super::inherited;
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::real_path;
-use crate::maintenance::Phase;
 use crate::metadata::FileInfo;
 use crate::store::Store;
 
@@ -141,66 +138,6 @@ pub(super) fn printable(text: &str) -> String {
             escaped.into_iter().flatten().chain((!c.is_control()).then_some(c))
         })
         .collect()
-}
-
-/// Phase, percentage and time to go on standard error; nothing where that is no
-/// terminal.
-pub(super) struct Progress {
-    bar: ProgressBar,
-    phase: Option<Phase>,
-    total: u64,
-}
-
-impl Progress {
-    pub(super) fn new() -> Self {
-        let bar = match diagnostics::allows_progress() {
-            true => ProgressBar::new_spinner(),
-            false => ProgressBar::hidden(),
-        };
-        if !bar.is_hidden() {
-            bar.enable_steady_tick(Duration::from_millis(200));
-        }
-        Progress { bar, phase: None, total: 0 }
-    }
-
-    /// `total` is 0 where it is not known.
-    pub(super) fn show(&mut self, phase: Phase, done: u64, total: u64) {
-        if self.phase != Some(phase) || self.total != total {
-            let template = match total {
-                0 => "{spinner} {msg}: {pos} ({per_sec}, {elapsed})",
-                _ => "{spinner} {msg}: {pos}/{len} {percent}% ({per_sec}, {eta} to go)",
-            };
-            // The message last: what is drawn meanwhile is still told of the phase before.
-            if self.phase != Some(phase) {
-                self.bar.reset();
-            }
-            self.bar.set_length(total);
-            let style = ProgressStyle::with_template(template);
-            self.bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
-            self.bar.set_message(phase.name());
-            (self.phase, self.total) = (Some(phase), total);
-        }
-        self.bar.set_position(done);
-    }
-
-    /// Prints something meanwhile.
-    pub(super) fn suspend<T>(&self, print: impl FnOnce() -> T) -> T {
-        self.bar.suspend(print)
-    }
-
-    pub(super) fn finish(&self) {
-        self.bar.finish_and_clear();
-    }
-}
-
-impl crate::maintenance::Progress for Progress {
-    fn progress(&mut self, phase: Phase, done: u64, total: u64) {
-        self.show(phase, done, total);
-    }
-
-    fn is_interrupted(&self) -> bool {
-        is_interrupted()
-    }
 }
 
 static INTERRUPTED: Lazy<Arc<AtomicBool>> = Lazy::new(Arc::default);

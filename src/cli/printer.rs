@@ -4,7 +4,7 @@
 use std::process::ExitCode;
 
 use super::diagnostics::report;
-use super::output;
+use super::{output, progress};
 use crate::error::Error;
 use crate::maintenance::{Phase, Progress};
 
@@ -14,14 +14,14 @@ pub(super) struct Printer {
     pub(super) json: bool,
     /// What is done, or would be, is listed.
     pub(super) lists: bool,
-    pub(super) progress: output::Progress,
+    pub(super) progress: progress::Progress,
     /// The first failure's exit code.
     failure: Option<u8>,
 }
 
 impl Printer {
     pub(super) fn new(json: bool, lists: bool) -> Self {
-        Printer { json, lists, progress: output::Progress::new(), failure: None }
+        Printer { json, lists, progress: progress::Progress::new(), failure: None }
     }
 
     /// Tells of a failure that does not end the command.

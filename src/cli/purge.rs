@@ -7,12 +7,13 @@ use std::time::Duration;
 use clap::{Arg, ArgMatches, Command, value_parser};
 use serde_json::json;
 
-use super::arguments::{exclude, flag, flag_value, max_remove};
+use super::arguments::{exclude, flag, flag_value, max_remove, note};
 use super::commands::Arguments;
 use super::diagnostics::complain;
-use super::output;
 use super::printer::Printer;
+use super::{output, progress};
 use crate::error::{ErrorKind, Result};
+use crate::maintenance::last::{self, LastPurge};
 use crate::maintenance::{EmptyOptions, PurgeOptions, PurgeReport, empty_trash, purge};
 use crate::name::FileId;
 use crate::store::Store;
@@ -51,6 +52,7 @@ pub(super) fn command() -> Command {
         )
         .arg(exclude())
         .arg(max_remove())
+        .arg(note().conflicts_with_all(["trash", "dry-run"]))
 }
 
 fn grace(matches: &ArgMatches) -> Duration {
@@ -74,6 +76,10 @@ pub(super) fn run(store: &Store, arguments: &Arguments<'_>) -> Result<ExitCode> 
     let purged = purge(store, &options, &mut printer);
     printer.progress.finish();
     let purged = purged?;
+    if arguments.flag("note") && !purged.is_interrupted {
+        let noted = last::note(store, LastPurge::from(&purged));
+        noted.unwrap_or_else(|error| printer.tell_failure(&error));
+    }
     if printer.json {
         output::json(&json!({
             "kept": purged.kept,
@@ -95,7 +101,7 @@ pub(super) fn run(store: &Store, arguments: &Arguments<'_>) -> Result<ExitCode> 
         complain(ErrorKind::Storage, "purge", failure);
         return Ok(ExitCode::from(ErrorKind::Storage.exit_code()));
     }
-    Ok(if purged.is_interrupted { output::interrupted() } else { ExitCode::SUCCESS })
+    Ok(printer.exit_code(purged.is_interrupted, ExitCode::SUCCESS))
 }
 
 fn empty(store: &Store, arguments: &Arguments<'_>) -> Result<ExitCode> {
@@ -105,7 +111,7 @@ fn empty(store: &Store, arguments: &Arguments<'_>) -> Result<ExitCode> {
         dry_run,
         max_remove: arguments.max_remove(),
     };
-    let mut progress = output::Progress::new();
+    let mut progress = progress::Progress::new();
     let emptied = empty_trash(store, options, &mut progress);
     progress.finish();
     let emptied = emptied?;

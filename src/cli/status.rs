@@ -12,12 +12,13 @@ use super::output;
 use super::schema::said_of;
 use crate::error::Result;
 use crate::maintenance::ReplicaStatus;
+use crate::maintenance::last::{LastFsck, LastPurge, LastRun};
 use crate::maintenance::status::{MountStatus, Status, status};
 use crate::store::Store;
 
 const ABOUT: &str = "\
-Exit code 3: database or mount unavailable; 4: the table cannot be used. When fsck and purge ran
-last is recorded nowhere.";
+Exit code 3: database or mount unavailable; 4: the table cannot be used. Of fsck and purge, on
+whichever node, the last ones with --note are shown, as the timers have it.";
 
 pub(super) fn command() -> Command {
     Command::new("status")
@@ -48,6 +49,8 @@ fn object(status: &Status) -> Value {
         }),
         "root": status.root,
         "mount": result_object(&status.mount, |mount| mount_object(status, mount)),
+        "fsck": result_object(&status.fsck, |run| json!(run)),
+        "purge": result_object(&status.purge, |run| json!(run)),
         "replica": status.replica.as_ref().map(|replica| json!({
             "path": replica.path, "usable": replica.unusable.is_none(),
             "reason": replica.unusable, "rows": replica.rows,
@@ -92,6 +95,8 @@ fn print(status: &Status) -> Result<()> {
         Ok(mount) => print_mount(status, mount)?,
         Err(error) => show("mount", &format!("{error:#}"))?,
     }
+    show("fsck", &shown(&status.fsck, |run| last_run(run, fsck_line)))?;
+    show("purge", &shown(&status.purge, |run| last_run(run, purge_line)))?;
     status.replica.as_ref().map_or(Ok(()), |replica| show("replica", &replica_line(replica)))
 }
 
@@ -123,6 +128,30 @@ fn print_mount(status: &Status, mount: &MountStatus) -> Result<()> {
         0 => show("inodes", "no limit"),
         _ => show("inodes", &format!("{free} of {inodes} free{}", percent(free, inodes))),
     }
+}
+
+fn last_run<R>(run: &Option<LastRun<R>>, line: impl FnOnce(&R) -> String) -> String {
+    match run {
+        Some(LastRun { ended, host, result }) => format!("{ended} on {host}: {}", line(result)),
+        None => "no run was noted".to_owned(),
+    }
+}
+
+fn fsck_line(fsck: &LastFsck) -> String {
+    let LastFsck { rows, files, faults, repaired, errors } = fsck;
+    let mut line = format!("{rows} rows, {files} files, {faults} faults");
+    for (count, what) in [(repaired, "repaired"), (errors, "errors")] {
+        if *count > 0 {
+            line.push_str(&format!(", {count} {what}"));
+        }
+    }
+    line
+}
+
+fn purge_line(purge: &LastPurge) -> String {
+    let LastPurge { due, files, failed } = purge;
+    let end = if *failed { ", and one could not be removed" } else { "" };
+    format!("{due} rows due, {files} files removed{end}")
 }
 
 fn percent(free: u64, all: u64) -> String {

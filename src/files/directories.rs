@@ -3,6 +3,7 @@
 use std::os::fd::OwnedFd;
 
 use nix::dir::Entry;
+use nix::errno::Errno;
 use nix::sys::stat::{FileStat, Mode, fstat};
 use nix::unistd::{UnlinkatFlags, geteuid, unlinkat};
 
@@ -91,5 +92,23 @@ impl Drop for Directories {
             let _ = open_directory(&self.root, parent)
                 .and_then(|parent| unlinkat(&parent, name, UnlinkatFlags::RemoveDir));
         }
+    }
+}
+
+/// The directory of a path from the root, made where it is missing, and the name in it.
+pub(super) fn enter<'p>(
+    mount: &Mount,
+    root: &OwnedFd,
+    path: &'p str,
+) -> nix::Result<(OwnedFd, &'p str)> {
+    let (parent, name) = path.rsplit_once('/').unwrap_or(("", path));
+    match open_directory(root, parent) {
+        Err(Errno::ENOENT) => {
+            let mut directories = Directories::new(root.try_clone().map_err(|_| Errno::EMFILE)?);
+            let directory = directories.make(mount, parent).map_err(CallError::errno)?;
+            directories.stay();
+            Ok((directory, name))
+        }
+        outcome => Ok((outcome?, name)),
     }
 }

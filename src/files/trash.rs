@@ -14,7 +14,7 @@ use nix::fcntl::OFlag;
 use nix::unistd::{UnlinkatFlags, unlinkat};
 
 use super::calls::{Failure, Given, create_new, discard, give_free_name, inode, unlink};
-use super::directories::Directories;
+use super::directories::enter;
 use super::{Mount, listing, open_beneath, open_directory};
 use crate::debris::TRASH;
 use crate::error::{CallError, Error, Result};
@@ -245,19 +245,6 @@ impl Drop for TrashFolder {
 fn leave_to_emptying(folder: &OwnedFd, name: &str, place: &str) {
     if let Err(failure) = unlink(folder, name) {
         log::warn!("ezdfs: cannot remove {place:?}: {}", failure.errno());
-    }
-}
-
-fn enter<'p>(mount: &Mount, root: &OwnedFd, path: &'p str) -> nix::Result<(OwnedFd, &'p str)> {
-    let (parent, name) = path.rsplit_once('/').unwrap_or(("", path));
-    match open_directory(root, parent) {
-        Err(Errno::ENOENT) => {
-            let mut directories = Directories::new(root.try_clone().map_err(|_| Errno::EMFILE)?);
-            let directory = directories.make(mount, parent).map_err(CallError::errno)?;
-            directories.stay();
-            Ok((directory, name))
-        }
-        outcome => Ok((outcome?, name)),
     }
 }
 

@@ -1,8 +1,9 @@
-//! How a store is, as one looks at it: table, servers, mount, change log, replica.
+//! How a store is, as one looks at it: table, servers, mount, last runs, change log, replica.
 //! What cannot be asked is no trouble of the rest.
 
 use std::path::PathBuf;
 
+use super::last::{LastFsck, LastPurge, LastRun, last};
 use super::{FeedState, ReplicaStatus, replica_status};
 use crate::config::dsn::Address;
 use crate::error::{Error, ErrorKind, Result};
@@ -21,6 +22,9 @@ pub(crate) struct Status {
     pub(crate) feed: Result<FeedState>,
     pub(crate) root: PathBuf,
     pub(crate) mount: Result<MountStatus>,
+    /// `None` where no node has noted one.
+    pub(crate) fsck: Result<Option<LastRun<LastFsck>>>,
+    pub(crate) purge: Result<Option<LastRun<LastPurge>>>,
     /// `None` where the store has none.
     pub(crate) replica: Option<ReplicaStatus>,
 }
@@ -60,6 +64,9 @@ pub(crate) fn status(store: &Store) -> Result<Status> {
         let (place, space) = (mount.place()?, mount.space()?);
         Ok(MountStatus { place, space, dead: mount.require_alive().err() })
     }));
+    let reachable = mount.as_ref().map(|_| ()).map_err(Error::clone);
+    let fsck = reachable.clone().and_then(|()| last(&process));
+    let purge = reachable.and_then(|()| last(&process));
     let replica = match store.options().replica {
         Some(_) => Some(replica_status(store)?),
         None => None,
@@ -72,6 +79,8 @@ pub(crate) fn status(store: &Store) -> Result<Status> {
         feed,
         root: store.root().to_owned(),
         mount,
+        fsck,
+        purge,
         replica,
     })
 }

@@ -1,5 +1,6 @@
 //! `ezdfs status`: all that there is on one screen, and what is not.
 
+use std::fs;
 use std::process::Output;
 
 use serde_json::{Value, json};
@@ -26,6 +27,45 @@ fn status(cli: &Cli, options: &[&str], code: i32) -> Value {
     object(&output)
 }
 
+fn last_runs(cli: &Cli) {
+    let told = status(cli, &[], 0);
+    assert_eq!((&told["fsck"], &told["purge"]), (&Value::Null, &Value::Null));
+    let told = |command: &[&str], code: i32| {
+        let output = cli.run(command);
+        assert_eq!(output.status.code(), Some(code), "{command:?}: {}", stderr(&output));
+        status(cli, &[], 0)
+    };
+    // Only who is told to leaves anything there.
+    assert_eq!(told(&["fsck"], 0)["fsck"], Value::Null);
+    assert!(!cli.root().join(".ezdfs-runs").exists());
+    // Nothing would be known of the rest.
+    for part in [&["fsck", "--note", "images"][..], &["fsck", "--note", "--only", "orphan-file"]] {
+        assert_eq!(told(part, 2)["fsck"], Value::Null, "{part:?}");
+    }
+    let file = cli.root().join("images/a");
+    fs::write(&file, b"longer").unwrap();
+    let noted = told(&["fsck", "--note", "--grace", "0s"], 7);
+    assert_eq!((&noted["fsck"]["faults"], &noted["fsck"]["rows"]), (&json!(1), &json!(1)));
+    fs::write(&file, b"").unwrap();
+    assert_eq!(told(&["fsck", "--note", "--grace", "0s"], 0)["fsck"]["faults"], 0);
+    let state = cli.root().with_extension("state");
+    let purge = ["purge", "--state", state.to_str().unwrap(), "--note"];
+    let noted = told(&purge, 0);
+    let host = fs::read_to_string("/proc/sys/kernel/hostname").unwrap();
+    assert_eq!((&noted["purge"]["due"], &noted["purge"]["host"]), (&json!(0), &json!(host.trim())));
+    let text = cli.text(&["status"]);
+    assert!(text.contains("1 rows, 1 files, 0 faults\n"), "{text}");
+    assert!(text.contains(": 0 rows due, 0 files removed\n"), "{text}");
+    let runs = cli.root().join(".ezdfs-runs");
+    fs::write(runs.join("ezdfsfile.fsck.json"), b"{}").unwrap();
+    assert_eq!(status(cli, &[], 0)["fsck"]["error"]["kind"], "storage");
+    // What was asked for and not done is told.
+    fs::remove_dir_all(&runs).unwrap();
+    fs::write(&runs, b"").unwrap();
+    told(&purge, 5);
+    fs::remove_file(&runs).unwrap();
+}
+
 fn what_there_is(db: TestDb) {
     let cli = Cli::new(Some(db));
     // Nothing was stored yet: the root is bare, and right.
@@ -44,6 +84,7 @@ fn what_there_is(db: TestDb) {
         assert!(text.contains(words), "{words}: {text}");
     }
     assert!(!text.contains("secret"), "{text}");
+    last_runs(&cli);
     let told = status(&cli, &["--replica", "/nonexistent"], 0);
     assert_eq!(told["replica"]["usable"], false);
     // What cannot be asked is no trouble of the rest.
