@@ -56,7 +56,7 @@ fn failures() -> Result {
         .start()?;
     let ask = |picture| get(nginx.port(), &format!("/var/site/storage/images/{picture}")).status;
     assert_eq!(ask("a.png"), 200);
-    let prometheus = Prometheus::scraping(nginx.port())?;
+    let prometheus = Prometheus::scraping(&[nginx.port()])?;
     prometheus.until_it_scrapes()?;
     assert!(prometheus.alerts().is_empty(), "{:?}", prometheus.alerts());
 

@@ -70,7 +70,7 @@ fn silent(db: TestDb) -> Result {
     let port = free_port();
     let _agent = Running::start(&cli.cli, &["--metrics", &format!("127.0.0.1:{port}")]);
     is_usable(&cli.cli);
-    let prometheus = Prometheus::scraping(port)?;
+    let prometheus = Prometheus::scraping(&[port])?;
     prometheus.until_it_scrapes()?;
     prometheus.until_quiet()?;
     assert_eq!(lint(&get(port, "/metrics").text())?, "");

@@ -3,9 +3,11 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown};
+use std::path::Path;
 use std::process::Command;
 
 use nix::sys::signal::Signal;
+use serde_json::Value;
 
 use super::watched::{PICTURES, Version, Watched, id, url};
 use super::{Running, is_usable, until};
@@ -14,12 +16,20 @@ use crate::support::db::TestDb;
 use crate::support::http::{Response, get};
 use crate::support::metrics::{LOCATION, Metrics};
 use crate::support::nginx::Nginx;
-use crate::support::process::{is_root, wait_for};
+use crate::support::process::{free_port, is_root, wait_for};
 use crate::support::prometheus::Prometheus;
 use crate::support::{Need, Result, Trials};
 
 /// For machines that are busy.
 const OPTIONS: &str = "replica_max_lag 5s;";
+
+/// What of the metrics no panel shows: alerts, and `ezdfs replica status`, do.
+const NOT_SHOWN: &[&str] = &[
+    "ezdfs_lookups_joined_total",
+    "ezdfs_replica_used",
+    "ezdfs_agent_replica_complete",
+    "ezdfs_agent_replica_rows",
+];
 
 /// What is said once, when it is so.
 const NOT_USED: &str = "/replica\" is not used: ";
@@ -34,6 +44,7 @@ pub(super) fn register(trials: &mut Trials) {
     let prometheus = [&needs[..], &[PROGRAMS]].concat();
     let mut group = trials.group("agent::nginx", &prometheus);
     group.add("a_replica_that_lags_is_an_alert", |servers| lag(mariadb(servers)?));
+    group.add("the_dashboard_finds_what_it_shows", |servers| dashboard(mariadb(servers)?));
     let mut group = trials.group("agent::nginx", &needs);
     group.add("the_agent_comes_and_goes", |servers| comes_and_goes(mariadb(servers)?));
     group.add("what_the_replica_answers_is_counted", |servers| counted(mariadb(servers)?));
@@ -151,7 +162,7 @@ fn counted(db: TestDb) -> Result {
 fn lag(db: TestDb) -> Result {
     let mut watched = Watched::new(db)?;
     let nginx = watched.nginx(OPTIONS).server(LOCATION).start()?;
-    let prometheus = Prometheus::scraping(nginx.port())?;
+    let prometheus = Prometheus::scraping(&[nginx.port()])?;
     prometheus.until_it_scrapes()?;
     prometheus.until_quiet()?;
     watched.agent = None;
@@ -159,6 +170,47 @@ fn lag(db: TestDb) -> Result {
     prometheus.until_fires("EzdfsReplicaNotUsed")?;
     watched.start_agent(&[]);
     prometheus.until_quiet()
+}
+
+/// Grafana's variables, as Prometheus would get them.
+fn substituted(expression: &str) -> String {
+    ["$instance", "$store"]
+        .iter()
+        .fold(expression.replace("$__rate_interval", "5s"), |text, it| text.replace(it, ".*"))
+}
+
+fn dashboard(db: TestDb) -> Result {
+    let mut watched = Watched::without_agent(db, PICTURES)?;
+    let port = free_port();
+    watched.start_agent(&["--metrics", &format!("127.0.0.1:{port}")]);
+    is_usable(&watched.cli);
+    let nginx = watched.nginx(OPTIONS).server(LOCATION).start()?;
+    serves_all(&nginx);
+    let prometheus = Prometheus::scraping(&[nginx.port(), port])?;
+    prometheus.until_it_scrapes()?;
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("contrib/grafana/ezdfs.json");
+    let dashboard: Value = serde_json::from_str(&fs::read_to_string(path)?)?;
+    let panels = dashboard["panels"].as_array().expect("panels");
+    let targets = panels.iter().flat_map(|panel| panel["targets"].as_array().into_iter().flatten());
+    let expressions: Vec<_> =
+        targets.map(|target| target["expr"].as_str().expect("an expression")).collect();
+    assert!(expressions.len() > panels.len(), "{}", expressions.len());
+    for expression in &expressions {
+        // A mistake in it is told at once; a rate takes two scrapes.
+        let expression = substituted(expression);
+        assert!(!expression.contains('$'), "{expression}");
+        prometheus.query(&expression)?;
+        let has_answer = || prometheus.query(&expression).is_ok_and(|it| !it.is_empty());
+        wait_for(&expression, has_answer)?;
+    }
+    // And nothing that is counted is left out.
+    let said = get(nginx.port(), "/metrics").text() + &get(port, "/metrics").text();
+    for metric in said.lines().filter_map(|line| line.strip_prefix("# TYPE ")) {
+        let name = metric.split(' ').next().unwrap_or_default();
+        let is_shown = expressions.iter().any(|it| it.contains(name));
+        assert!(is_shown || NOT_SHOWN.contains(&name), "{name}");
+    }
+    Ok(())
 }
 
 fn comes_and_goes(db: TestDb) -> Result {

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 use nix::sys::signal::Signal;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -22,9 +23,9 @@ pub struct Prometheus {
 }
 
 impl Prometheus {
-    /// Asks a server for `/metrics` each second, and judges by the project's rules, which wait for
+    /// Asks servers for `/metrics` each second, and judges by the project's rules, which wait for
     /// nothing here and look back over a few seconds.
-    pub fn scraping(target: u16) -> Result<Self> {
+    pub fn scraping(targets: &[u16]) -> Result<Self> {
         let (dir, port) = (scratch(), free_port());
         let project = Path::new(env!("CARGO_MANIFEST_DIR"));
         let rules = fs::read_to_string(project.join("contrib/prometheus/ezdfs.rules.yml"))?;
@@ -36,10 +37,12 @@ impl Prometheus {
             .replace("[1m]", "[5s]")
             .replace("[1h]", "[10s]");
         fs::write(dir.path().join("rules.yml"), rules)?;
+        let targets: Vec<_> = targets.iter().map(|port| format!("\"127.0.0.1:{port}\"")).collect();
+        let targets = targets.join(", ");
         let config = format!(
             "global: {{scrape_interval: 1s, scrape_timeout: 1s, evaluation_interval: 1s}}\n\
              rule_files: [rules.yml]\nscrape_configs:\n  - job_name: ezdfs\n    \
-             static_configs: [{{targets: [\"127.0.0.1:{target}\"]}}]\n"
+             static_configs: [{{targets: [{targets}]}}]\n"
         );
         let file = dir.path().join("prometheus.yml");
         fs::write(&file, config)?;
@@ -52,6 +55,17 @@ impl Prometheus {
         let mut daemon = Daemon::start(&command, None, Signal::SIGTERM, &log)?;
         daemon.wait_until_ready(|| TcpStream::connect(("127.0.0.1", port)).is_ok())?;
         Ok(Prometheus { _daemon: daemon, port, _dir: dir })
+    }
+
+    /// What an expression comes to now: its samples.
+    pub fn query(&self, expression: &str) -> Result<Vec<Value>> {
+        let query = utf8_percent_encode(expression, NON_ALPHANUMERIC);
+        let answer = get(self.port, &format!("/api/v1/query?query={query}")).text();
+        let answer: Value = serde_json::from_str(&answer)?;
+        match answer["data"]["result"].as_array() {
+            Some(samples) => Ok(samples.clone()),
+            None => Err(format!("{expression}: {answer}").into()),
+        }
     }
 
     /// The alerts that fire now.
@@ -77,8 +91,8 @@ impl Prometheus {
     /// Whether it has heard from its target.
     pub fn until_it_scrapes(&self) -> Result {
         wait_for("a scrape", || {
-            let answer = get(self.port, "/api/v1/query?query=ezdfs_lookups_total").text();
-            answer.contains("\"source\":\"memory\"")
+            let memory = self.query("ezdfs_lookups_total{source=\"memory\"}");
+            memory.is_ok_and(|samples| !samples.is_empty())
         })
     }
 }
