@@ -11,6 +11,7 @@ use crate::support::db::{self, TestDb};
 use crate::support::process::scratch;
 use crate::support::{Need, Trials, built, copy_tree, fixtures};
 
+mod completion;
 mod config;
 mod diagnostics;
 mod doctor;
@@ -38,6 +39,7 @@ pub(crate) fn register(trials: &mut Trials) {
     status::register(&mut group);
     streams::register(&mut group);
     usage::register(&mut group);
+    completion::register(trials);
     manual::register(trials);
 }
 

@@ -13,7 +13,7 @@ cd "$(dirname "$0")/.."
 build=(gcc libc6-dev make pkg-config libssl-dev nginx nginx-dev php-cli php-dev libclang-dev)
 deb=("${build[@]}" build-essential debhelper dh-php lintian)
 demo=("${build[@]}" php-fpm)
-test=("${build[@]}" g++ mariadb-server galera-4 postgresql pgbouncer valgrind curl openssl git groff-base systemd prometheus composer php-cgi php-fpm)
+test=("${build[@]}" g++ mariadb-server galera-4 postgresql pgbouncer valgrind curl openssl git groff-base zsh fish systemd prometheus composer php-cgi php-fpm)
 test+=(php-{mysql,pgsql,sqlite3} phpunit php-doctrine-dbal php-symfony-{config,dependency-injection,expression-language,filesystem,http-kernel,yaml})
 nfs=("${build[@]}" mariadb-server python3 curl qemu-system-x86 e2fsprogs)
 bench=("${build[@]}" python3 wrk mariadb-server postgresql php-fpm php-mysql varnish)

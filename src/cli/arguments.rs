@@ -17,7 +17,13 @@ environment, the environment before the file. A file that others can write is re
 /// One vocabulary for all doors, of which a command that ends after one thing has less use.
 const FOR_SERVING: &str = "Store options for doors that serve: taken here, too, of little effect";
 
+/// All of it.
 pub(super) fn command() -> Command {
+    shown().subcommand(super::manual::command())
+}
+
+/// Without what is hidden, which completions would offer: their generators know of no such thing.
+pub(super) fn shown() -> Command {
     let file = |help| Arg::new("id").required(true).value_name("ID").help(help);
     Command::new("ezdfs")
         .version(env!("CARGO_PKG_VERSION"))
@@ -135,7 +141,6 @@ pub(super) fn command() -> Command {
         .subcommand(super::replica::command())
         .subcommand(super::agent::command())
         .subcommand(super::completion::command())
-        .subcommand(super::manual::command())
 }
 
 /// An option with a value and a default.

@@ -24,7 +24,7 @@ pub(super) fn run(matches: &ArgMatches) -> Result<ExitCode> {
     let mut script = Vec::new();
     clap_complete::generate(
         shell.unwrap_or(Shell::Bash),
-        &mut arguments::command(),
+        &mut arguments::shown(),
         "ezdfs",
         &mut script,
     );

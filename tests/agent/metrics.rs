@@ -1,6 +1,7 @@
 //! What the agent counts, and what a Prometheus makes of it.
 
 use std::collections::BTreeSet;
+use std::process::Command;
 
 use super::{Running, at, is_usable, site, until};
 use crate::prometheus::PROGRAMS;
@@ -9,11 +10,12 @@ use crate::support::http::{get, request};
 use crate::support::metrics::{Metrics, lint};
 use crate::support::process::free_port;
 use crate::support::prometheus::Prometheus;
-use crate::support::{Group, Need, Result, Trials};
+use crate::support::{Group, Need, Result, Trials, built};
 
 pub(super) fn register(group: &mut Group<'_>) {
     group.per_server("it_says_what_it_does", says);
     group.add("an_address_that_is_taken_is_refused", |_| taken());
+    group.add("its_unit_takes_the_address_from_a_file", |_| by_its_unit());
 }
 
 pub(super) fn register_prometheus(trials: &mut Trials) {
@@ -63,6 +65,27 @@ fn taken() {
     assert_eq!(output.status.code(), Some(2));
     assert!(crate::command::stderr(&output).contains(&address));
     assert!(!at(&cli, "replica").join("state").exists());
+}
+
+/// As systemd starts it where that file has such a line.
+fn by_its_unit() -> Result {
+    let cli = site(None);
+    let port = free_port();
+    let unit = concat!(env!("CARGO_MANIFEST_DIR"), "/contrib/systemd/ezdfs-agent@.service");
+    let unit = std::fs::read_to_string(unit)?;
+    assert!(unit.contains("\nEnvironmentFile=-/etc/default/ezdfs-agent-%i\n"), "{unit}");
+    let command =
+        unit.lines().find_map(|line| line.strip_prefix("ExecStart=")).ok_or("no command")?;
+    let command = command.replace("/usr/local/bin/ezdfs", "\"$EZDFS\"");
+    let known = super::command(&cli, &[]);
+    let mut shell = Command::new("sh");
+    shell.args(["-c", &format!("exec {command}")]);
+    shell.envs(known.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    shell.env("EZDFS", built("ezdfs")).env("OPTIONS", format!("--metrics 127.0.0.1:{port}"));
+    let _agent = Running::spawn(shell);
+    is_usable(&cli);
+    metrics(port)?;
+    Ok(())
 }
 
 fn silent(db: TestDb) -> Result {

@@ -1,4 +1,4 @@
-//! What a person reads and types: manual pages, and completions of the command line.
+//! What a person reads: manual pages.
 
 use std::collections::HashMap;
 use std::fs;
@@ -12,22 +12,20 @@ use crate::support::process::scratch;
 use crate::support::{Need, Trials, built};
 
 pub(super) fn register(trials: &mut Trials) {
-    let mut group = trials.group("command", &[Need::COMMAND, Need::Programs(&["groff", "bash"])]);
+    let mut group = trials.group("command", &[Need::COMMAND, Need::Programs(&["groff"])]);
     group.add("manual_pages_are_as_the_help", |_| pages());
     group.add("the_modules_page_has_all_of_it", |_| module());
-    group.add("bash_completes_a_command_line", |_| bash());
-    group.add("completions_need_no_store", |_| shells());
 }
 
 /// Without any option of a store.
-fn run(arguments: &[&str]) -> Output {
+pub(super) fn run(arguments: &[&str]) -> Output {
     let output = Command::new(built("ezdfs")).args(arguments).output().unwrap();
     assert!(output.status.success(), "{arguments:?}: {}", stderr(&output));
     output
 }
 
 /// As the help lists them.
-fn subcommands() -> Vec<String> {
+pub(super) fn subcommands() -> Vec<String> {
     let help = String::from_utf8(run(&["--help"]).stdout).unwrap();
     let list = help.split("Commands:\n").nth(1).unwrap().split("\n\n").next().unwrap();
     let is_one = |line: &&str| line.starts_with("  ") && !line.starts_with("   ");
@@ -96,31 +94,4 @@ fn module() {
     for variable in variables {
         assert!(page.contains(&format!("\n       ${variable}\n")), "{variable}: {page}");
     }
-}
-
-/// What is offered for the last of these words.
-fn completed(words: &[&str]) -> Vec<String> {
-    let script = "source <(\"$0\" completion bash); COMP_WORDS=(\"$@\"); COMP_CWORD=$(($# - 1))
-                  _ezdfs ezdfs \"${@: -1}\" \"${@: -2:1}\"; printf '%s\\n' \"${COMPREPLY[@]}\"";
-    let mut bash = Command::new("bash");
-    bash.args(["--norc", "-c", script]).arg(built("ezdfs")).args(words);
-    let output = bash.output().unwrap();
-    assert!(output.status.success() && output.stderr.is_empty(), "{}", stderr(&output));
-    String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect()
-}
-
-fn bash() {
-    assert_eq!(completed(&["ezdfs", "fs"]), ["fsck"]);
-    assert_eq!(completed(&["ezdfs", "fsck", "--max-o"]), ["--max-orphans"]);
-    assert_eq!(completed(&["ezdfs", "replica", "ver"]), ["verify"]);
-}
-
-fn shells() {
-    for (shell, word) in [("bash", "_ezdfs()"), ("zsh", "#compdef ezdfs"), ("fish", "complete -c")]
-    {
-        let script = String::from_utf8(run(&["completion", shell]).stdout).unwrap();
-        assert!(script.contains(word) && script.contains("max-orphans"), "{shell}");
-    }
-    let output = Command::new(built("ezdfs")).args(["completion", "tcsh"]).output().unwrap();
-    assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
 }

@@ -39,12 +39,13 @@ rm -rf "$again"
 # A newer version, with other options in the file that an operator has changed. Nothing is compiled for it.
 cd build/deb/ezdfs-*/
 version=$(dpkg-parsechangelog --show-field Version)
+maintainer=$(dpkg-parsechangelog --show-field Maintainer)
 cat - debian/changelog > debian/changelog.new << END
 ezdfs ($version+next) unstable; urgency=medium
 
   * A newer version.
 
- -- The ezdfs contributors <maintainers@ezdfs.example>  $(date --rfc-email)
+ -- $maintainer  $(date --rfc-email)
 
 END
 mv debian/changelog.new debian/changelog

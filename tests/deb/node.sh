@@ -106,6 +106,11 @@ for file in /lib/systemd/system/ezdfs-{agent@.service,fsck@.timer,purge@.timer} 
     [ -s "$file" ] || fail "There is no $file."
 done
 
+# Programs that they name have to be there.
+for unit in ezdfs-{agent@.service,fsck@.service,fsck@.timer,purge@.service,purge@.timer}; do
+    systemd-analyze verify --man=no "${unit/@/@srv-site}" || fail "$unit is not as systemd wants it."
+done
+
 # An operator sets up a site. What lies below /srv outlives the packages.
 cat >> "$options" << END
 dsn = "sqlite:$site/ezdfs.sqlite"
