@@ -16,7 +16,7 @@ demo=("${build[@]}" php-fpm)
 test=("${build[@]}" g++ mariadb-server galera-4 postgresql pgbouncer valgrind curl openssl git groff-base zsh fish systemd prometheus composer php-cgi php-fpm)
 test+=(php-{mysql,pgsql,sqlite3} phpunit php-doctrine-dbal php-symfony-{config,dependency-injection,expression-language,filesystem,http-kernel,yaml})
 nfs=("${build[@]}" mariadb-server python3 curl qemu-system-x86 e2fsprogs)
-bench=("${build[@]}" python3 wrk mariadb-server postgresql php-fpm php-mysql varnish)
+bench=("${build[@]}" python3 valgrind wrk mariadb-server postgresql php-fpm php-mysql varnish)
 
 usage() {
     echo "usage: $0 build|deb|demo|test|nfs|bench, or $0 --check build|command|module|extension|lint" >&2
