@@ -6,7 +6,9 @@ namespace Ezdfs\Bundle;
 
 use Ezdfs\Bundle\DependencyInjection\Compiler\FileMigratorPass;
 use Ezdfs\Bundle\DependencyInjection\Compiler\IOServicePass;
+use Ezdfs\Bundle\DependencyInjection\Compiler\TracingPass;
 use Ezdfs\Bundle\DependencyInjection\EzdfsExtension;
+use Symfony\Component\DependencyInjection\Compiler\PassConfig;
 use Symfony\Component\DependencyInjection\ContainerBuilder;
 use Symfony\Component\DependencyInjection\Extension\ExtensionInterface;
 use Symfony\Component\HttpKernel\Bundle\Bundle;
@@ -29,6 +31,8 @@ final class EzdfsBundle extends Bundle
 
         $container->addCompilerPass(new IOServicePass($family));
         $container->addCompilerPass(new FileMigratorPass($family));
+        // Before Symfony gathers the collectors, at priority 0.
+        $container->addCompilerPass(new TracingPass(), PassConfig::TYPE_BEFORE_OPTIMIZATION, 10);
     }
 
     public function getContainerExtension(): ?ExtensionInterface

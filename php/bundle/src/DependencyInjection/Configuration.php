@@ -32,6 +32,15 @@ final class Configuration implements ConfigurationInterface
                         ->end()
                     ->end()
                 ->end()
+                ->scalarNode('slow_operation_ms')
+                    ->info('Operations of as many milliseconds are warnings in the log channel ezdfs; null: none')
+                    ->example('1000')
+                    ->defaultNull()
+                    ->validate()
+                        ->ifTrue(static fn ($value): bool => $value !== null && !(is_numeric($value) && $value >= 0))
+                        ->thenInvalid('%s is not a number of milliseconds')
+                    ->end()
+                ->end()
             ->end();
 
         return $builder;

@@ -8,8 +8,10 @@ use Ezdfs\Bundle\Download\DownloadListener;
 use Ezdfs\Bundle\Family;
 use Ezdfs\Bundle\Handler\Kernel;
 use Ezdfs\Bundle\Handler\Stores;
+use Ezdfs\Bundle\Profiler\SlowLog;
 use Ezdfs\Bundle\SettingResolver;
 use Symfony\Component\DependencyInjection\ContainerBuilder;
+use Symfony\Component\DependencyInjection\ContainerInterface;
 use Symfony\Component\DependencyInjection\Extension\Extension;
 use Symfony\Component\DependencyInjection\Reference;
 
@@ -45,6 +47,17 @@ final class EzdfsExtension extends Extension
                     'method' => 'onResponse',
                     'priority' => 10,
                 ]);
+        }
+
+        if ($config['slow_operation_ms'] !== null) {
+            $container->register(SlowLog::class, SlowLog::class)
+                ->setArguments([
+                    $config['slow_operation_ms'],
+                    new Reference('logger', ContainerInterface::NULL_ON_INVALID_REFERENCE),
+                ])
+                ->setPublic(false)
+                // Monolog gives it a logger of this channel; without Monolog it means nothing.
+                ->addTag('monolog.logger', ['channel' => 'ezdfs']);
         }
     }
 

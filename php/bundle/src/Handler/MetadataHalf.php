@@ -13,7 +13,7 @@ use Ezdfs\StoreInterface;
 final class MetadataHalf implements StoreSource
 {
     /** A store must have a root; one that only writes rows never looks there. */
-    private const NO_ROOT = '/';
+    public const NO_ROOT = '/';
 
     /**
      * @param array<string, mixed> $config        what stands below `ezdfs:`
