@@ -52,13 +52,23 @@ final class Site
 
     public function boot(?string $yaml = null, bool $bundleComesFirst = false): ContainerInterface
     {
+        return $this->start(new TestKernel($this->home, $this->mounted($yaml), self::database(), $bundleComesFirst));
+    }
+
+    public function start(TestKernel $kernel): ContainerInterface
+    {
         $this->kernel?->shutdown();
         (new Filesystem())->remove("$this->home/cache");
-        $yaml = str_replace('/path/to/nfs', $this->mount, $yaml ?? self::yaml());
-        $this->kernel = new TestKernel($this->home, $yaml, self::database(), $bundleComesFirst);
+        $this->kernel = $kernel;
         $this->kernel->boot();
 
         return $this->container();
+    }
+
+    /** A configuration with this site's mount in it. */
+    public function mounted(?string $yaml = null): string
+    {
+        return str_replace('/path/to/nfs', $this->mount, $yaml ?? self::yaml());
     }
 
     public function container(): ContainerInterface

@@ -16,16 +16,17 @@ use Symfony\Component\HttpKernel\Kernel;
 /**
  * A real Symfony kernel with the bundle and what stands in for eZ's.
  */
-final class TestKernel extends Kernel
+class TestKernel extends Kernel
 {
     public function __construct(
         private readonly string $home,
         private readonly string $yaml,
         private readonly array $database,
         private readonly bool $bundleComesFirst,
+        bool $isDebug = true,
     ) {
         // The compiled container is a class named after the environment.
-        parent::__construct('test_' . bin2hex(random_bytes(6)), true);
+        parent::__construct('test_' . bin2hex(random_bytes(6)), $isDebug);
     }
 
     public function registerBundles(): iterable
