@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 #define EZDFS_VERSION_MAJOR 0
-#define EZDFS_VERSION_MINOR 1
+#define EZDFS_VERSION_MINOR 2
 #define EZDFS_VERSION_PATCH 0
 
 /**

@@ -95,8 +95,8 @@ fn print(status: &Status) -> Result<()> {
         Ok(mount) => print_mount(status, mount)?,
         Err(error) => show("mount", &format!("{error:#}"))?,
     }
-    show("fsck", &shown(&status.fsck, |run| last_run(run, fsck_line)))?;
-    show("purge", &shown(&status.purge, |run| last_run(run, purge_line)))?;
+    show("fsck", &last_run(status, &status.fsck, fsck_line))?;
+    show("purge", &last_run(status, &status.purge, purge_line))?;
     status.replica.as_ref().map_or(Ok(()), |replica| show("replica", &replica_line(replica)))
 }
 
@@ -130,10 +130,17 @@ fn print_mount(status: &Status, mount: &MountStatus) -> Result<()> {
     }
 }
 
-fn last_run<R>(run: &Option<LastRun<R>>, line: impl FnOnce(&R) -> String) -> String {
+fn last_run<R>(
+    status: &Status,
+    run: &Result<Option<LastRun<R>>>,
+    line: impl FnOnce(&R) -> String,
+) -> String {
     match run {
-        Some(LastRun { ended, host, result }) => format!("{ended} on {host}: {}", line(result)),
-        None => "no run was noted".to_owned(),
+        Ok(Some(LastRun { ended, host, result })) => format!("{ended} on {host}: {}", line(result)),
+        Ok(None) => "no run was noted".to_owned(),
+        // Of the mount that is said already.
+        Err(_) if status.trouble().is_some() => "-".to_owned(),
+        Err(error) => format!("{error:#}"),
     }
 }
 

@@ -91,7 +91,7 @@ pub(crate) fn note<R: Noted>(store: &Store, result: R) -> Result<()> {
         // Not into a mount point that a share is missing from.
         mount.require_alive().and_then(|()| mount.note_run(&name, &text))
     };
-    runtime::block_on(process.gate().run("look", write))
+    runtime::block_on(process.gate().run("note", write))
 }
 
 /// The last one; `None` where none was noted.

@@ -64,7 +64,11 @@ pub(crate) fn status(store: &Store) -> Result<Status> {
         let (place, space) = (mount.place()?, mount.space()?);
         Ok(MountStatus { place, space, dead: mount.require_alive().err() })
     }));
-    let reachable = mount.as_ref().map(|_| ()).map_err(Error::clone);
+    // A bare mount point has no notes, and that says nothing.
+    let reachable = match &mount {
+        Ok(MountStatus { dead: Some(error), .. }) if !matches!(rows, Ok(0)) => Err(error.clone()),
+        mount => mount.as_ref().map(|_| ()).map_err(Error::clone),
+    };
     let fsck = reachable.clone().and_then(|()| last(&process));
     let purge = reachable.and_then(|()| last(&process));
     let replica = match store.options().replica {

@@ -59,6 +59,12 @@ fn last_runs(cli: &Cli) {
     let runs = cli.root().join(".ezdfs-runs");
     fs::write(runs.join("ezdfsfile.fsck.json"), b"{}").unwrap();
     assert_eq!(status(cli, &[], 0)["fsck"]["error"]["kind"], "storage");
+    assert!(cli.text(&["status"]).contains("ezdfsfile.fsck.json\": cannot be read: "));
+    // What can be known of a share that is missing?
+    let elsewhere = cli.dir.path().join("bare");
+    fs::create_dir(&elsewhere).unwrap();
+    let bare = status(cli, &["--root", elsewhere.to_str().unwrap()], 3);
+    assert_eq!(bare["fsck"]["error"]["kind"], "unavailable", "{bare}");
     // What was asked for and not done is told.
     fs::remove_dir_all(&runs).unwrap();
     fs::write(&runs, b"").unwrap();
