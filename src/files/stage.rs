@@ -72,7 +72,7 @@ impl Mount {
         }
         for _ in 1..PRUNED_RETRIES {
             match self.stage_once(&mut directories, id, parent) {
-                Err(failed) if was_pruned(&failed) => parent = open_parent(&directories, id),
+                Err(pruned) if is_absent(&pruned) => parent = open_parent(&directories, id),
                 outcome => return self.staged(directories, id, outcome),
             }
         }
@@ -104,6 +104,8 @@ impl Mount {
         bare.map_or(Ok(()), |bare| Err(self.not_mounted(&bare)))
     }
 
+    /// Legacy nodes prune empty directories after a delete; ENOENT says that
+    /// one was taken away meanwhile.
     fn stage_once(
         &self,
         directories: &mut Directories,
@@ -168,12 +170,6 @@ fn open_parent(directories: &Directories, id: &FileId) -> Result<OwnedFd, CallEr
 
 fn is_absent(failed: &CallError) -> bool {
     failed.errno() == Errno::ENOENT
-}
-
-/// Legacy nodes prune empty directories after a delete. That one was taken away meanwhile
-/// ENOENT says, and ESTALE where another client of the file server did it.
-fn was_pruned(failed: &CallError) -> bool {
-    is_absent(failed) || failed.errno() == Errno::ESTALE
 }
 
 fn cannot_create(id: &FileId, failed: impl Into<CallError>) -> Error {

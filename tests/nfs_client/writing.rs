@@ -18,12 +18,6 @@ use super::doors::{Answer, Door, done, per_door};
 
 pub(super) fn register(trials: &mut Trials) {
     per_door(trials, "failing_writes_change_nothing", &Door::WRITERS, failing_writes);
-    per_door(
-        trials,
-        "a_directory_that_another_client_pruned_is_made_again",
-        &Door::WRITERS,
-        pruned,
-    );
     per_door(trials, "an_unfinished_write_is_nobodys_file", &[Door::Command], unfinished_write);
     per_door(trials, "an_absent_mount_refuses_everything", &Door::ALL, absent_mount);
     per_door(trials, "an_absent_mount_refuses_maintenance", &[Door::Command], maintenance);
@@ -84,24 +78,6 @@ fn failing_writes(servers: &Servers, door: Door) -> Result {
     assert_eq!(node.write(old, &content), done());
     assert_eq!(node.read(old), Answer::Bytes(content));
     Ok(())
-}
-
-fn pruned(servers: &Servers, door: Door) -> Result {
-    let mut cluster = Cluster::new(servers)?;
-    let node = cluster.door(door, &[])?;
-    // The kernel itself tries it a second time.
-    for (number, times) in [2, 4].into_iter().enumerate() {
-        let id = format!("var/site/storage/images/new/{number}/a.png");
-        cluster.b.fail([Fault::new(Call::Create, Errno::ESTALE).times(times)])?;
-        assert_eq!(node.write(&id, b"bytes"), done());
-        cluster.b.heal()?;
-        assert_eq!(node.read(&id), bytes("bytes"));
-    }
-    injected("ESTALE when the staging file is made", "its directory is opened or made once more");
-    // One that stays so is told of.
-    cluster.b.fail([Fault::new(Call::Create, Errno::ESTALE)])?;
-    node.write("var/site/storage/images/new/b.png", b"bytes").assert_refused();
-    cluster.b.heal()
 }
 
 fn without_times(mut rows: Rows) -> Rows {
