@@ -230,7 +230,7 @@ fn progress() {
     let output = command.output().unwrap();
     let shown = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{shown}");
-    for words in ["reading rows: 0/5003 0%", "to go)", "comparing rows and files: 0/5003 0%"] {
+    for words in [" reading rows ", " comparing rows and files ", " 0% 0/s 0s"] {
         assert!(shown.contains(words), "{words}: {shown:?}");
     }
 }
