@@ -1,6 +1,6 @@
 """Who is measured: servers that answer the same URLs with the same files."""
 
-from servers import DESCRIPTORS, Fpm, Nginx, Varnish
+from servers import DESCRIPTORS, MODULE, Fpm, Nginx, Varnish
 
 # Connections and logs need some, too.
 CACHED_FILES = min(DESCRIPTORS // 2, 10_000)
@@ -56,7 +56,7 @@ class Fleet:
             (REPLICA, f"replica {agent.replica}; {LARGE}", [database.pid, agent.pid]),
             (UNCACHED, "cache_ttl 0;", [database.pid]),
         ):
-            nginx(name, "location / { ezdfs main; }", http=store(options), module=True, backends=backends)
+            nginx(name, "location / { ezdfs main; }", http=store(options), module=MODULE, backends=backends)
         for name, persistent in ((PHP, 0), (PERSISTENT, 1)):
             fpm = Fpm(directory / f"fpm-{persistent}", {**database.env, "BENCH_ROOT": str(root)})
             stack.callback(fpm.stop)

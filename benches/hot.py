@@ -3,55 +3,29 @@
 
     benches/hot.py [--rounds 15] [--pictures 100,1000] [--bytes 4096] NEW.so OLD.so
 
-Each has an nginx of one worker over the same SQLite table and files. Prints the ratios new/old of a
-request's CPU time, as the median over the rounds with its quartiles, the difference in nanoseconds,
-and what does not depend on the machine's other work: the worker's own instructions for a request,
-counted by valgrind as the difference of a long run and a short one.
+Each has an nginx of one worker over the same SQLite table and files. Prints the ratio new/old of a
+request's CPU time, the median over the rounds with its quartiles, the difference in nanoseconds, and
+what does not depend on the machine's other work: nginx's own instructions for a request, counted by
+valgrind as the difference of a long run and a short one.
 """
 
 import argparse
 import contextlib
 import pathlib
 import re
-import signal
 import statistics
 import subprocess
 
-import processes
 from load import wrk
-from processes import accepts, cpu_seconds, free_port, program, scratch
-from servers import BUILD, NGINX
+from processes import cpu_seconds, scratch
+from servers import BUILD, Nginx
+from writes import ratio
 
 SECONDS = 2
 WARM_UP = 6
 # Of the runs under valgrind.
-SHORT, LONG = 3_000, 9_000
+SHORT, LONG = 3_000, 33_000
 PREFIX = "var/site/storage/images"
-
-
-class Server:
-    """nginx with one build of the module."""
-
-    def __init__(self, directory, module, store):
-        directory.mkdir()
-        (directory / "tmp").mkdir()
-        self.directory, self.port = directory, free_port()
-        text = NGINX.format(
-            modules=f"load_module {module.resolve()}; master_process off;", user="", dir=directory, port=self.port,
-            descriptors=65536, http=store, server="location / { ezdfs main; }",
-        )  # fmt: skip
-        self.conf = directory / "nginx.conf"
-        self.conf.write_text(text)
-
-    @contextlib.contextmanager
-    def running(self, *before):
-        command = [*before, program("nginx"), "-p", self.directory, "-c", self.conf]
-        log = self.directory / "out.log"
-        daemon = processes.Daemon("nginx", command, log, lambda: accepts(self.port), stop=signal.SIGQUIT)
-        try:
-            yield daemon.pid
-        finally:
-            daemon.stop()
 
 
 def make_site(directory, pictures, size):
@@ -70,48 +44,63 @@ def make_site(directory, pictures, size):
     return store, requests
 
 
-def nanoseconds(server, pid, requests):
-    """Of CPU, for one request."""
-    before = cpu_seconds([pid])
+def one(server, requests):
+    """Seconds of CPU for one request."""
+    before = cpu_seconds(server.pids)
     seen = wrk(server.port, requests, once=False, seconds=SECONDS)
-    return (cpu_seconds([pid]) - before) / seen["requests"] * 1e9
+    return {"cpu": (cpu_seconds(server.pids) - before) / seen["requests"]}
 
 
-def compare_time(servers, requests, rounds):
+def measure(servers, requests, rounds):
+    """Each server's figures in each round."""
     results = [[] for _ in servers]
-    with contextlib.ExitStack() as stack:
-        pids = [stack.enter_context(server.running()) for server in servers]
-        for server in servers:
-            wrk(server.port, requests, once=False, seconds=WARM_UP)
-        for number in range(rounds):
-            order = list(enumerate(servers))
-            for index, server in order if number % 2 else reversed(order):
-                results[index].append(nanoseconds(server, pids[index], requests))
+    for server in servers:
+        wrk(server.port, requests, once=False, seconds=WARM_UP)
+    for number in range(rounds):
+        order = list(enumerate(servers))
+        for index, server in order if number % 2 else reversed(order):
+            results[index].append(one(server, requests))
     return results
 
 
-def instructions(server, requests, directory):
-    """The worker's own for one request."""
+def instructions(server, requests):
+    """Its own for one request; what it does once is in the long run and in the short one."""
 
     def counted(number):
         paths = requests.read_text().splitlines()
-        asked = directory / "asked"
+        asked = server.dir / "asked"
         asked.write_text("".join(f"{paths[each % len(paths)]}\n" for each in range(number)))
-        tool = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={directory}/callgrind.out"]
-        with server.running(*tool):
-            wrk(server.port, asked, once=True, seconds=600, connections=1)
-        said = (server.directory / "out.log").read_text()
-        found = re.findall(r"Collected : (\d+)", said)
-        if not found:
-            raise SystemExit(f"valgrind did not end as it should:\n{said[-4000:]}")
-        return int(found[-1])
+        log = server.dir / "error.log"
+        log.write_text("")
+        server.start()
+        wrk(server.port, asked, once=True, seconds=600, connections=1)
+        server.stop()
+        # Of the master and of the worker.
+        found = re.findall(r"Collected : (\d+)", log.read_text())
+        if len(found) != 2:
+            raise SystemExit(f"valgrind did not end as it should:\n{log.read_text()[-4000:]}")
+        return sum(map(int, found))
 
+    server.stop()
+    server.before = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={server.dir}/callgrind.%p"]
     return (counted(LONG) - counted(SHORT)) / (LONG - SHORT)
 
 
-def quartiles(figures):
-    low, middle, high = statistics.quantiles(figures, n=4)
-    return middle, f"({low:,.3f} to {high:,.3f})"
+def compare(builds, pictures, size, rounds, stack):
+    directory = stack.enter_context(scratch())
+    store, requests = make_site(directory, pictures, size)
+    servers = []
+    for number, build in enumerate(builds):
+        place = directory / f"nginx-{number}"
+        server = Nginx(place, "location / { ezdfs main; }", http=store, module=build.resolve())
+        stack.callback(server.stop)
+        servers.append(server)
+    new, old = measure(servers, requests, rounds)
+    middle = [statistics.median(each["cpu"] for each in figures) * 1e9 for figures in (new, old)]
+    more = f"{middle[0] - middle[1]:+,.0f} ns of {middle[1]:,.0f}"
+    print(f"{pictures} pictures: CPU {ratio(new, old, 'cpu')}, {more}")
+    counts = [instructions(server, requests) for server in servers]
+    print(f"{pictures} pictures: instructions {counts[0]:,.0f} and {counts[1]:,.0f}, {counts[0] - counts[1]:+,.0f}")
 
 
 def main():
@@ -122,15 +111,8 @@ def main():
     parser.add_argument("builds", nargs=2, type=pathlib.Path, metavar="MODULE")
     options = parser.parse_args()
     for pictures in map(int, options.pictures.split(",")):
-        with scratch() as directory:
-            store, requests = make_site(directory, pictures, options.bytes)
-            servers = [Server(directory / str(number), build, store) for number, build in enumerate(options.builds)]
-            new, old = compare_time(servers, requests, options.rounds)
-            ratio, around = quartiles([one / other for one, other in zip(new, old)])
-            more = statistics.median(new) - statistics.median(old)
-            print(f"{pictures} pictures: CPU {ratio:.3f} {around}, {more:+,.0f} ns of {statistics.median(old):,.0f}")
-            counts = [instructions(server, requests, directory) for server in servers]
-            print(f"{pictures} pictures: instructions {counts[0]:,.0f} and {counts[1]:,.0f}, {counts[0] - counts[1]:+,.0f}")
+        with contextlib.ExitStack() as stack:
+            compare(options.builds, pictures, options.bytes, options.rounds, stack)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Resident memory that the module adds to an nginx worker."""
 
 import load
-from servers import Nginx
+from servers import MODULE, Nginx
 
 STATIC = "nginx static"
 CACHE_OFF = "ezdfs, cache_size 0"
@@ -25,8 +25,8 @@ def measure(directory, root, database, paths, say):
     ezdfs = "location / { ezdfs main; }"
     contestants = {
         STATIC: dict(server=f"root {root};"),
-        CACHE_OFF: dict(server=ezdfs, http=store("cache_size 0;"), module=True),
-        EZDFS: dict(server=ezdfs, http=store(""), module=True),
+        CACHE_OFF: dict(server=ezdfs, http=store("cache_size 0;"), module=MODULE),
+        EZDFS: dict(server=ezdfs, http=store(""), module=MODULE),
     }
     requests = directory / "memory.list"
     requests.write_text("".join(f"/{path}\n" for path in paths))

@@ -6,7 +6,7 @@ import time
 
 import load
 from processes import Daemon
-from servers import BUILD, Nginx
+from servers import BUILD, MODULE, Nginx
 
 REQUESTS = 100_000
 PICTURES = 10_000
@@ -57,7 +57,7 @@ def measure(directory, root, database, agent, paths, rounds, say):
         say(f"statements: {REQUESTS:,} requests to {name}")
         store = f"ezdfs_store main {{ dsn {database.url}; root {root}; {options} }}"
         place = directory / f"nginx-statements-{number}"
-        nginx = Nginx(place, "location / { ezdfs main; }", http=store, module=True)
+        nginx = Nginx(place, "location / { ezdfs main; }", http=store, module=MODULE)
         try:
             counts = [statements(nginx, database, requests) for _ in range(rounds)]
         finally:

@@ -12,6 +12,7 @@ from processes import Daemon, accepts, children, free_port, memory, program, unm
 
 TOP = pathlib.Path(__file__).resolve().parent.parent
 BUILD = TOP / "build"
+MODULE = BUILD / "ngx_http_ezdfs_module.so"
 PHP_SCRIPTS = TOP / "benches/php"
 AS_ROOT = os.getuid() == 0
 # What a process may have here without more rights than it has. ezdfs keeps an eighth of them open.
@@ -182,13 +183,16 @@ class Postgres:
 
 
 class Nginx:
-    """One master, one worker, one port. `pids` are the processes that serve: those of `backends`, too."""
+    """One master, one worker, one port. `pids` are the processes that serve: those of `backends`, too.
+    `before` is what stands before its command: a tool that looks on."""
 
-    def __init__(self, directory, server, http="", module=False, backends=()):
+    before = ()
+
+    def __init__(self, directory, server, http="", module=None, backends=()):
         directory.mkdir()
         (directory / "tmp").mkdir()
         self.port = free_port()
-        load = f"load_module {BUILD}/ngx_http_ezdfs_module.so;" if module else ""
+        load = f"load_module {module};" if module else ""
         self.conf = directory / "nginx.conf"
         self.conf.write_text(
             NGINX.format(
@@ -202,7 +206,7 @@ class Nginx:
         self.start()
 
     def start(self):
-        command = [program("nginx"), "-p", self.dir, "-c", self.conf, "-e", self.dir / "error.log"]
+        command = [*self.before, program("nginx"), "-p", self.dir, "-c", self.conf, "-e", self.dir / "error.log"]
         self.daemon = Daemon("nginx", command, self.dir / "error.log", lambda: accepts(self.port))
         wait_for("nginx worker", lambda: children(self.daemon.pid))
 

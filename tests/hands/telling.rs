@@ -24,7 +24,6 @@ pub(super) fn register(trials: &mut Trials) {
     group.per_database("limits_say_how_they_are_raised", limits);
     group.per_database("a_move_is_told_before", moved);
     group.add("an_interrupted_check_says_what_it_came_to", |_| interrupted_check());
-    group.add_needing("a_terminal_is_told_how_far_it_is", Need::Programs(&["script"]), progress);
     #[cfg(feature = "failpoints")]
     {
         group.add("an_interrupted_import_says_what_it_came_to", |_| interrupted_import());
@@ -207,30 +206,4 @@ fn interrupted_removal() {
     assert_eq!(output.status.code(), Some(ENDED_BY_SIGINT), "{}", stderr(&output));
     assert!(stderr(&output).contains("interrupted after 500 rows"), "{}", stderr(&output));
     assert_eq!((cli.rows().len(), cli.files().len()), (700, 700));
-}
-
-/// Rows are many enough to be counted while they are read.
-fn progress() {
-    let cli = Cli::new(None);
-    for number in 0..3 {
-        cli.store(&format!("images/{number}.jpg"), b"live");
-    }
-    let rows: Vec<_> = (0..5000)
-        .map(|number| {
-            let name = format!("images/deleted/{number}.jpg");
-            format!("('{name}', '{name}', '{}', 'image/png', 'image', 1, -1500000000)", md5(&name))
-        })
-        .collect();
-    let columns = "name, name_trunk, name_hash, datatype, scope, size, mtime";
-    cli.sql(&format!("INSERT INTO ezdfsfile ({columns}) VALUES {}", rows.join(", ")));
-    let line = format!("{} fsck", crate::support::built("ezdfs").display());
-    let mut command = std::process::Command::new("script");
-    command.args(["--quiet", "--return", "--command", &line, "/dev/null"]).stdin(Stdio::null());
-    command.env("TERM", "xterm").env("EZDFS_DSN", &cli.dsn).env("EZDFS_ROOT", cli.root());
-    let output = command.output().unwrap();
-    let shown = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success(), "{shown}");
-    for words in [" reading rows ", " comparing rows and files ", " 0% 0/s 0s"] {
-        assert!(shown.contains(words), "{words}: {shown:?}");
-    }
 }
