@@ -219,6 +219,9 @@ pub(crate) fn most_kept_open() -> usize {
     usize::try_from(soft / 8).unwrap_or(usize::MAX)
 }
 
+/// How often it is tried again where somebody prunes a directory meanwhile.
+const PRUNED_RETRIES: usize = 5;
+
 /// How files are opened for reading. O_NONBLOCK: a FIFO without a writer would
 /// hang the open.
 const READING: OFlag = OFlag::O_RDONLY.union(OFlag::O_NONBLOCK).union(OFlag::O_NOCTTY);

@@ -9,7 +9,7 @@ use nix::fcntl::OFlag;
 use nix::sys::stat::fstat;
 use rustix::fs::{AtFlags, StatxFlags, statx};
 
-use super::{Mount, listing, open_beneath, open_directory};
+use super::{Mount, PRUNED_RETRIES, listing, open_beneath, open_directory};
 use crate::debris;
 use crate::error::{Error, ErrorKind, Result};
 use crate::territory::area_end;
@@ -22,6 +22,14 @@ pub(crate) struct Absence {
     /// The deepest directory on the way that is there lies on another mount than
     /// the root.
     pub(crate) is_elsewhere: bool,
+}
+
+/// The deepest directory on the way to a file that is there.
+pub(super) struct Way<'p> {
+    /// Its path from the root.
+    pub(super) found: &'p str,
+    pub(super) directory: OwnedFd,
+    pub(super) bare: Option<Bare>,
 }
 
 /// A directory that is empty, or, at the top of a storage directory, missing.
@@ -85,32 +93,39 @@ impl Mount {
     /// What can be said of a path that leads to no file. The mount is alive.
     pub(crate) fn absence(&self, path: &str) -> Result<Absence> {
         let root = self.root()?;
-        let parent = path.rsplit_once('/').map_or("", |(parent, _)| parent);
-        let (found, directory) = deepest(&root, parent).map_err(|errno| {
-            Error::system("look", path, "cannot open the directories on the way", errno)
+        let way = self.way_to(&root, path).map_err(|errno| {
+            Error::system("look", path, "cannot read the directories on the way", errno)
+                .but(ErrorKind::Unavailable)
         })?;
-        let is_elsewhere = mount_id(&directory) != mount_id(&root);
-        let bare = self.bare_at(path, found, &directory);
-        let bare = bare.map_err(|errno| self.root_error(errno))?;
-        Ok(Absence { bare, is_elsewhere })
+        let is_elsewhere = mount_id(&way.directory) != mount_id(&root);
+        Ok(Absence { bare: way.bare, is_elsewhere })
     }
 
-    /// Whether a share may be missing where a path leads to no file: `found` is the
-    /// deepest directory on the way.
-    pub(super) fn bare_at(
-        &self,
-        path: &str,
-        found: &str,
-        directory: &OwnedFd,
-    ) -> nix::Result<Option<Bare>> {
-        let area = area_end(path, &self.name_prefix).unwrap_or_default();
-        if is_bare(directory)? {
-            let live_rows = if found.len() <= area { 1 } else { Bare::TOO_MANY };
-            return Ok(Some(Bare { directory: found.to_owned(), live_rows }));
+    /// How far the directories on the way to a file are there.
+    pub(super) fn way_to<'p>(&self, root: &OwnedFd, path: &'p str) -> nix::Result<Way<'p>> {
+        for _ in 1..PRUNED_RETRIES {
+            match self.way_once(root, path) {
+                // Somebody pruned a directory between opening and reading it.
+                Err(Errno::ENOENT | Errno::ESTALE) => {}
+                outcome => return outcome,
+            }
         }
-        // The storage directory, or the area in it, is not there at all.
-        let missing = || Bare { directory: path[..area].to_owned(), live_rows: 1 };
-        Ok((found.len() < area).then(missing))
+        self.way_once(root, path)
+    }
+
+    fn way_once<'p>(&self, root: &OwnedFd, path: &'p str) -> nix::Result<Way<'p>> {
+        let parent = path.rsplit_once('/').map_or("", |(parent, _)| parent);
+        let (found, directory) = deepest(root, parent)?;
+        let area = area_end(path, &self.name_prefix).unwrap_or_default();
+        let bare = if is_bare(&directory)? {
+            let live_rows = if found.len() <= area { 1 } else { Bare::TOO_MANY };
+            Some(Bare { directory: found.to_owned(), live_rows })
+        } else {
+            // The storage directory, or the area in it, is not there at all.
+            let missing = || Bare { directory: path[..area].to_owned(), live_rows: 1 };
+            (found.len() < area).then(missing)
+        };
+        Ok(Way { found, directory, bare })
     }
 
     /// That a directory is bare although the table has rows beneath it.

@@ -35,8 +35,8 @@ impl Directories {
 
     /// `mkdir -p`
     pub(super) fn make(&mut self, mount: &Mount, path: &str) -> Result<OwnedFd, CallError> {
-        let there = deepest(&self.root, path)?;
-        self.make_below(mount, path, there)
+        let (found, directory) = deepest(&self.root, path)?;
+        self.make_below(mount, path, found, directory)
     }
 
     /// The same from the deepest directory on that is there.
@@ -44,7 +44,8 @@ impl Directories {
         &mut self,
         mount: &Mount,
         path: &str,
-        (found, mut directory): (&str, OwnedFd),
+        found: &str,
+        mut directory: OwnedFd,
     ) -> Result<OwnedFd, CallError> {
         let ends = path.match_indices('/').map(|(slash, _)| slash).chain([path.len()]);
         let mut start = if found.is_empty() { 0 } else { found.len() + 1 };

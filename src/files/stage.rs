@@ -10,11 +10,11 @@ use nix::fcntl::{OFlag, openat};
 use nix::sys::stat::{FileStat, Mode, fstat};
 use nix::unistd::fsync;
 
-use super::alive::{Bare, deepest};
+use super::alive::Bare;
 use super::aside::SetAside;
 use super::directories::Directories;
 use super::granted::NewMode;
-use super::{Mount, READING, calls, open_directory};
+use super::{Mount, PRUNED_RETRIES, READING, calls, open_directory};
 use crate::config::Durability;
 use crate::error::{CallError, Error, ErrorKind, Result, in_call};
 use crate::metadata::MAX_MTIME;
@@ -22,8 +22,8 @@ use crate::name::{FileId, RESERVED_PREFIX};
 use crate::random;
 use crate::territory::area_end;
 
-/// How often a directory that somebody prunes meanwhile is made again.
-const PRUNED_RETRIES: usize = 5;
+/// What a failure to make the staging file names.
+const CREATE: &str = "create";
 
 /// How often it is looked again whether a directory is empty, of which the table was
 /// found to have rows: others write as well.
@@ -63,16 +63,16 @@ impl Mount {
         // Deep in an area nobody mounts anything; outside of them, who knows.
         let area = area_end(id.as_str(), &self.name_prefix);
         if is_missing || area.is_none_or(|end| id.parent().len() <= end) {
-            let there = deepest(&directories.root, id.parent());
-            let there = there.map_err(|errno| cannot_create(id, errno))?;
-            self.require_place(id, &there, has_live_rows)?;
+            let way = self.way_to(&directories.root, id.as_str());
+            let way = way.map_err(|errno| cannot_create(id, errno))?;
+            self.require_place(id, way.bare, has_live_rows)?;
             if is_missing {
-                parent = directories.make_below(self, id.parent(), there);
+                parent = directories.make_below(self, id.parent(), way.found, way.directory);
             }
         }
         for _ in 1..PRUNED_RETRIES {
             match self.stage_once(&mut directories, id, parent) {
-                Err(pruned) if is_absent(&pruned) => parent = open_parent(&directories, id),
+                Err(failed) if was_pruned(&failed) => parent = open_parent(&directories, id),
                 outcome => return self.staged(directories, id, outcome),
             }
         }
@@ -85,14 +85,12 @@ impl Mount {
     fn require_place(
         &self,
         id: &FileId,
-        (found, directory): &(&str, OwnedFd),
+        mut bare: Option<Bare>,
         has_live_rows: impl Fn(&Bare) -> Result<bool>,
     ) -> Result<()> {
         if self.marker.is_some() {
             self.require_alive()?;
         }
-        let bare = self.bare_at(id.as_str(), found, directory);
-        let mut bare = bare.map_err(|errno| cannot_create(id, errno))?;
         for _ in 0..RACED_RETRIES {
             match &bare {
                 Some(bare) if has_live_rows(bare)? => {}
@@ -104,8 +102,6 @@ impl Mount {
         bare.map_or(Ok(()), |bare| Err(self.not_mounted(&bare)))
     }
 
-    /// Legacy nodes prune empty directories after a delete; ENOENT says that
-    /// one was taken away meanwhile.
     fn stage_once(
         &self,
         directories: &mut Directories,
@@ -118,7 +114,7 @@ impl Mount {
         };
         let staging_name = reserved_name("stage").map_err(|_| Errno::EAGAIN)?;
         let file = calls::create_new(&parent, &staging_name, OFlag::empty(), self.file_mode.mode);
-        Ok((parent, staging_name, file.map_err(in_call("create"))?))
+        Ok((parent, staging_name, file.map_err(in_call(CREATE))?))
     }
 
     /// Nothing is staged here, but a file of this name is to be put in place.
@@ -170,6 +166,12 @@ fn open_parent(directories: &Directories, id: &FileId) -> Result<OwnedFd, CallEr
 
 fn is_absent(failed: &CallError) -> bool {
     failed.errno() == Errno::ENOENT
+}
+
+/// Legacy nodes prune empty directories after a delete. That one was taken away meanwhile ENOENT
+/// says, and of creating in it ESTALE, where another client of the file server did it.
+fn was_pruned(failed: &CallError) -> bool {
+    is_absent(failed) || *failed == in_call(CREATE)(Errno::ESTALE)
 }
 
 fn cannot_create(id: &FileId, failed: impl Into<CallError>) -> Error {

@@ -18,6 +18,18 @@ use super::doors::{Answer, Door, done, per_door};
 
 pub(super) fn register(trials: &mut Trials) {
     per_door(trials, "failing_writes_change_nothing", &Door::WRITERS, failing_writes);
+    per_door(
+        trials,
+        "a_directory_that_another_client_pruned_is_made_again",
+        &Door::WRITERS,
+        pruned,
+    );
+    per_door(
+        trials,
+        "a_directory_that_goes_while_it_is_read_is_made_again",
+        &Door::WRITERS,
+        pruned_while_read,
+    );
     per_door(trials, "an_unfinished_write_is_nobodys_file", &[Door::Command], unfinished_write);
     per_door(trials, "an_absent_mount_refuses_everything", &Door::ALL, absent_mount);
     per_door(trials, "an_absent_mount_refuses_maintenance", &[Door::Command], maintenance);
@@ -77,6 +89,41 @@ fn failing_writes(servers: &Servers, door: Door) -> Result {
     }
     assert_eq!(node.write(old, &content), done());
     assert_eq!(node.read(old), Answer::Bytes(content));
+    Ok(())
+}
+
+fn pruned(servers: &Servers, door: Door) -> Result {
+    let mut cluster = Cluster::new(servers)?;
+    let node = cluster.door(door, &[])?;
+    // The kernel itself tries it a second time.
+    for (number, times) in [2, 4].into_iter().enumerate() {
+        let id = format!("var/site/storage/images/new/{number}/a.png");
+        cluster.b.fail([Fault::new(Call::Create, Errno::ESTALE).times(times)])?;
+        assert_eq!(node.write(&id, b"bytes"), done());
+        cluster.b.heal()?;
+        assert_eq!(node.read(&id), bytes("bytes"));
+    }
+    injected("ESTALE when the staging file is made", "its directory is opened or made once more");
+    // One that stays so is told of.
+    cluster.b.fail([Fault::new(Call::Create, Errno::ESTALE)])?;
+    node.write("var/site/storage/images/new/b.png", b"bytes").assert_refused();
+    cluster.b.heal()
+}
+
+fn pruned_while_read(servers: &Servers, door: Door) -> Result {
+    let mut cluster = Cluster::new(servers)?;
+    let node = cluster.door(door, &[])?;
+    // The kernel itself asks twice of what is stale.
+    for (errno, times) in [(Errno::ENOENT, 1), (Errno::ESTALE, 2)] {
+        let fault = |errno| Fault::new(Call::OpenDirectory, errno).name("there");
+        let directory = format!("var/site/storage/images/there-{times}");
+        fs::create_dir_all(cluster.a.at().join(&directory))?;
+        // Not there when it is looked for, there a moment later, and gone when it is read.
+        cluster.b.fail([fault(Errno::ENOENT).times(1), fault(errno).after(1).times(times)])?;
+        assert_eq!(node.write(&format!("{directory}/a.png"), b"bytes"), done());
+        cluster.b.heal()?;
+    }
+    injected("a directory goes while it is read", "it is made again");
     Ok(())
 }
 

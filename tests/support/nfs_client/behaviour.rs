@@ -49,6 +49,8 @@ pub struct Fault {
     pub name: String,
     /// Of reads and writes: only those that reach beyond this offset.
     pub beyond: u64,
+    /// How many such calls go well before.
+    pub after: u32,
     /// How often; for ever where it is `None`.
     pub times: Option<u32>,
     /// Until somebody opens the directory, as a cached file handle does.
@@ -57,8 +59,15 @@ pub struct Fault {
 
 impl Fault {
     pub fn new(call: Call, errno: nix::errno::Errno) -> Self {
-        let (name, beyond) = (String::new(), 0);
-        Fault { call, errno: errno as i32, name, beyond, times: None, until_revalidated: false }
+        Fault {
+            call,
+            errno: errno as i32,
+            name: String::new(),
+            beyond: 0,
+            after: 0,
+            times: None,
+            until_revalidated: false,
+        }
     }
 
     pub fn name(self, name: &str) -> Self {
@@ -67,6 +76,10 @@ impl Fault {
 
     pub fn beyond(self, beyond: u64) -> Self {
         Fault { beyond, ..self }
+    }
+
+    pub fn after(self, after: u32) -> Self {
+        Fault { after, ..self }
     }
 
     pub fn times(self, times: u32) -> Self {

@@ -198,6 +198,10 @@ impl State {
                 && (!data || end > fault.beyond)
                 && fault.times != Some(0)
         })?;
+        if fault.after > 0 {
+            fault.after -= 1;
+            return None;
+        }
         fault.times = fault.times.map(|times| times - 1);
         Some(fault.errno)
     }
