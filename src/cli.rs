@@ -5,6 +5,7 @@ mod agent;
 mod arguments;
 mod commands;
 mod completion;
+mod copy;
 mod diagnostics;
 mod doctor;
 mod fsck;
@@ -24,6 +25,7 @@ mod restore;
 mod schema;
 mod secrets;
 mod settings;
+mod sides;
 mod status;
 mod undelete;
 mod usage;
@@ -52,6 +54,8 @@ pub fn run(inherited: Inherited) -> ExitCode {
     let outcome = match matches.subcommand() {
         Some(("completion", matches)) => completion::run(matches),
         Some(("manual", matches)) => manual::run(matches),
+        Some(("copy", matches)) => copy::run(matches),
+        Some(("check", matches)) => copy::run_check(matches),
         _ => settings::store(&matches).and_then(|store| {
             let outcome = commands::run(&store, &matches);
             if matches.get_flag("stats") {

@@ -224,6 +224,12 @@ impl OptionsBuilder {
     }
 }
 
+/// A number of bytes, such as `50m`.
+#[cfg(feature = "cli")]
+pub(crate) fn parse_size(text: &str) -> Result<u64, String> {
+    value::size(text)
+}
+
 /// The text of an option where a language has a number. A permission is the number itself then
 /// (`0644` in PHP, `0o644` in TOML), not its decimal digits.
 ///

@@ -68,9 +68,13 @@ pub(crate) use sandbox::{Refused, is_filtered, refused};
 #[cfg(feature = "cli")]
 pub(crate) use space::Space;
 pub(crate) use stage::Staged;
+#[cfg(feature = "cli")]
+pub(crate) use stage::have_same_bytes;
 pub(crate) use sweep::Leftovers;
 pub(crate) use trash::{TakenBack, TrashFolder};
 pub(crate) use version::Version;
+#[cfg(feature = "cli")]
+pub(crate) use walk::Walk;
 pub(crate) use walk::{Walked, WalkedFile, shown};
 
 /// What is read of a file when it is opened: an NFS client may learn only then

@@ -1,6 +1,8 @@
 //! What operators do to a whole store.
 
 #[cfg(feature = "cli")]
+mod copy;
+#[cfg(feature = "cli")]
 pub(crate) mod doctor;
 mod empty;
 mod exclude;
@@ -26,6 +28,11 @@ pub(crate) mod usage;
 
 pub use crate::index::FeedState;
 pub use crate::index::Record;
+#[cfg(feature = "cli")]
+pub use copy::{
+    Check, CheckOptions, CheckReport, Compared, Copied, Copy, CopyOptions, CopyReport, Difference,
+    Follow, Selection, Side, Verify,
+};
 pub use empty::{Emptied, EmptyOptions, empty_trash};
 pub use exclude::Exclude;
 pub use fit::require_own_file;

@@ -3,6 +3,8 @@
 
 mod alive;
 mod claims;
+#[cfg(feature = "cli")]
+mod copied;
 mod delete;
 mod ending;
 mod halves;
@@ -41,12 +43,16 @@ use crate::serving::Serving;
 use crate::stats::{Counter, Snapshot, Source, Stats, Zone};
 
 pub use crate::serving::{Description, OpenFile, SharedFile};
+#[cfg(feature = "cli")]
+pub(crate) use copied::{Incoming, is_of_all};
 pub use delete::Deleted;
 pub(crate) use delete::Removal;
 pub use list::List;
 pub(crate) use register::{Candidate, Registered};
 pub(crate) use removal::REMOVAL_BATCH;
 pub(crate) use rowless::Rowless;
+#[cfg(feature = "cli")]
+pub(crate) use rowless::take_rowless;
 #[cfg(feature = "capi")]
 pub(crate) use serve::Trial;
 pub(crate) use trash::{Disposal, Line, Removed, Restored, Trash};

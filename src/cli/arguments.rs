@@ -135,6 +135,8 @@ pub(super) fn shown() -> Command {
         .subcommand(super::usage::command())
         .subcommand(super::undelete::command())
         .subcommand(super::import::command())
+        .subcommand(super::copy::command())
+        .subcommand(super::copy::check_command())
         .subcommand(super::fsck::command())
         .subcommand(super::purge::command())
         .subcommand(super::restore::command())

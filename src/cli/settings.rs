@@ -21,8 +21,22 @@ use crate::store::Store;
 const DEFAULT_FILE: &str = "/etc/ezdfs/ezdfs.toml";
 
 pub(super) fn store(matches: &ArgMatches) -> Result<Store> {
-    let mut options = Options::builder();
     let (_, matches) = matches.subcommand().unwrap_or(("", matches));
+    Ok(Store::new(options(matches)?.build()?))
+}
+
+/// Those of a file alone.
+pub(super) fn of_file(path: &Path) -> Result<OptionsBuilder> {
+    let mut options = Options::builder();
+    let file = open(path).map_err(|error| unreadable(path, error))?;
+    check_writers(path, &file)?;
+    read_file(path, file, &mut options)?;
+    Ok(options)
+}
+
+/// Those of flags, environment and file.
+pub(super) fn options(matches: &ArgMatches) -> Result<OptionsBuilder> {
+    let mut options = Options::builder();
     let file = config_file(matches)?;
     match &file {
         Some((path, _)) => {
@@ -46,7 +60,7 @@ pub(super) fn store(matches: &ArgMatches) -> Result<Store> {
             options.set(spec.key, value)?;
         }
     }
-    Ok(Store::new(options.build()?))
+    Ok(options)
 }
 
 fn variable(key: &str) -> String {
@@ -75,9 +89,7 @@ fn config_file(matches: &ArgMatches) -> Result<Option<(PathBuf, File)>> {
     let named = named.or_else(|| std::env::var_os("EZDFS_CONFIG").map(PathBuf::from));
     let is_default = named.is_none();
     let path = named.unwrap_or_else(|| PathBuf::from(DEFAULT_FILE));
-    // Opening a pipe would wait for its writer.
-    let flags = (OFlag::O_NONBLOCK | OFlag::O_NOCTTY).bits();
-    match File::options().read(true).custom_flags(flags).open(&path) {
+    match open(&path) {
         Ok(file) => {
             check_writers(&path, &file)?;
             Ok(Some((path, file)))
@@ -85,6 +97,12 @@ fn config_file(matches: &ArgMatches) -> Result<Option<(PathBuf, File)>> {
         Err(error) if is_default && error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(unreadable(&path, error)),
     }
+}
+
+/// Opening a pipe would wait for its writer.
+fn open(path: &Path) -> io::Result<File> {
+    let flags = (OFlag::O_NONBLOCK | OFlag::O_NOCTTY).bits();
+    File::options().read(true).custom_flags(flags).open(path)
 }
 
 /// Who can write the file decides what the command does with its user's rights.

@@ -242,18 +242,25 @@ impl Staged {
         (1..=MAX_MTIME).contains(&mtime).then_some(mtime)
     }
 
+    /// What was written, to be read again.
+    pub(crate) fn read_back(&self) -> Result<File> {
+        self.open_for_reading(&self.staging_name).map_err(|errno| {
+            Error::system("store", self.id.as_str(), "cannot read what was staged", errno)
+        })
+    }
+
+    fn open_for_reading(&self, name: &str) -> nix::Result<File> {
+        let flags = READING | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        openat(&self.parent, name, flags, Mode::empty()).map(File::from)
+    }
+
     /// Whether it has the bytes of the file that has its name now, and that is what the row
     /// speaks of for sure: nothing is set aside.
     pub(crate) fn has_bytes_in_place(&self) -> Result<bool> {
-        let open = |name: &str| {
-            let flags = READING | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-            openat(&self.parent, name, flags, Mode::empty()).map(File::from)
-        };
         let storage =
             |reason, errno: Errno| Error::system("store", self.id.as_str(), reason, errno);
-        let own = open(&self.staging_name)
-            .map_err(|errno| storage("cannot read what was staged", errno))?;
-        let there = match open(self.id.file_name()) {
+        let own = self.read_back()?;
+        let there = match self.open_for_reading(self.id.file_name()) {
             Err(Errno::ENOENT | Errno::ELOOP) => return Ok(false),
             there => there.map_err(|errno| storage("cannot read the old file", errno))?,
         };
@@ -272,7 +279,8 @@ impl Drop for Staged {
     }
 }
 
-fn have_same_bytes(one: File, other: File) -> io::Result<bool> {
+/// Compares two files from their present offsets on.
+pub(crate) fn have_same_bytes(one: File, other: File) -> io::Result<bool> {
     let (mut one, mut other) = (BufReader::new(one), BufReader::new(other));
     loop {
         let (left, right) = (one.fill_buf()?, other.fill_buf()?);

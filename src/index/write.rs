@@ -65,6 +65,20 @@ impl Index {
         Err(stored_none(name.as_str()))
     }
 
+    /// Opens a transaction and inserts rows, whose names nobody else can store until it ends.
+    /// `None` where one of them is there already.
+    #[cfg(feature = "cli")]
+    pub(crate) async fn begin_new(&self, rows: &[Row]) -> Result<Option<PendingWrite>> {
+        let (mut pending, _) = self.begin().await?;
+        for row in rows {
+            if !pending.write(self, &FileName::stored(&row.name), row, None).await? {
+                pending.roll_back().await?;
+                return Ok(None);
+            }
+        }
+        Ok(Some(pending))
+    }
+
     /// Writes a row whose file is somebody else's business.
     pub(crate) async fn write(&self, name: &FileName, make: impl Fn(&Locks) -> Row) -> Result<Row> {
         let write = || async {

@@ -112,6 +112,39 @@ pub(crate) fn look(process: &Process, operation: &'static str) -> Result<(Fit, S
     }
 }
 
+/// Refuses to write rows of a storage directory that the table does not know, unless its path is
+/// what the names say.
+pub(crate) fn require_known_storage(
+    process: &Process,
+    operation: &'static str,
+    storage: &str,
+) -> Result<()> {
+    let beneath = if storage.is_empty() { String::new() } else { format!("{storage}/") };
+    let (known, all, root) = runtime::block_on(async {
+        let index = process.index();
+        let root = process.real_root().await?;
+        Ok((index.count(&beneath).await?, index.count("").await?, root))
+    })?;
+    let within = storage.strip_prefix(process.name_prefix().as_str()).unwrap_or(storage);
+    let path = format!("{root}/{}", within.trim_matches('/'));
+    let path = path.trim_end_matches('/');
+    let is_storage = path.rsplit('/').next() == Some("storage") && path.contains("/var/");
+    let is_told_by_path = match storage {
+        "" => !is_storage,
+        storage => path.ends_with(&format!("/{storage}")),
+    };
+    // Of a first import into an empty table only a plain contradiction is known.
+    if known > 0 || is_told_by_path || (all == 0 && !is_storage) {
+        return Ok(());
+    }
+    let reason = format!(
+        "the rows would be named {:?}, of which the table has none, and the files lie in {path:?}: \
+         is the name_prefix right? If it is, say --new-storage; nothing was changed",
+        format!("{beneath}images/...")
+    );
+    Err(Error::new(ErrorKind::InvalidConfig, operation, process.root_shown(), reason))
+}
+
 /// `.../var/site2/storage` is not the root of `var/site1/storage` where that lies
 /// beside it.
 pub(crate) fn require_own_site(process: &Process, operation: &'static str) -> Result<()> {

@@ -19,6 +19,10 @@ pub enum Phase {
     Hashing,
     /// What was taken away is put back.
     Restoring,
+    /// Files are copied: what is done, and its total, are bytes.
+    Copying,
+    /// What changes at the source is waited for, and copied.
+    Following,
 }
 
 impl Phase {
@@ -33,6 +37,8 @@ impl Phase {
             Phase::Registering => "registering",
             Phase::Hashing => "hashing",
             Phase::Restoring => "restoring",
+            Phase::Copying => "copying",
+            Phase::Following => "following",
         }
     }
 }

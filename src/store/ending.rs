@@ -104,7 +104,7 @@ impl Ending {
     /// After a commit that failed: asks what became of it. Where the row was not
     /// committed, undoes the file step under the row's lock, which the next
     /// writer waits for.
-    async fn settle(&self, published: Published, error: Error) -> Ended {
+    pub(super) async fn settle(&self, published: Published, error: Error) -> Ended {
         match self.outcome(!has_rolled_back(&error)).await {
             Ok(Outcome::Committed) => self.confirm_unless_mistaken(published, error).await,
             Ok(Outcome::RolledBack(row, lock)) => {
@@ -175,7 +175,7 @@ impl Ending {
 
     /// The row is committed: that the old file cannot be removed in time takes
     /// nothing from that.
-    async fn confirm(&self, mut published: Published) -> Ended {
+    pub(super) async fn confirm(&self, mut published: Published) -> Ended {
         if published.has_to_confirm() {
             let confirm = move |_: &Mount| {
                 let is_confirmed = published.confirm()?;

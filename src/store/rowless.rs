@@ -62,7 +62,7 @@ impl Process {
     }
 }
 
-fn take_rowless(
+pub(crate) fn take_rowless(
     mount: &Mount,
     path: &str,
     cutoff: SystemTime,

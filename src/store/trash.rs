@@ -102,6 +102,13 @@ impl Process {
 }
 
 impl Trash {
+    /// Of a tree that no table speaks of.
+    #[cfg(feature = "cli")]
+    pub(crate) fn of_tree(command: &'static str, now: SystemTime) -> Arc<Self> {
+        let (table, database) = (String::new(), String::new());
+        Arc::new(Trash { folder: OnceCell::new(), command, table, database, now })
+    }
+
     fn folder(&self, mount: &Mount) -> Result<&TrashFolder> {
         self.folder.get_or_try_init(|| mount.open_trash(self.now))
     }

@@ -79,6 +79,7 @@ impl Store {
             name,
             mtime: given.map_or(written_at, Mtime::Given),
             mime_type: mime_type.unwrap_or(written.sniffed).to_owned(),
+            scope: None,
             instead_of: None,
         };
         let row = process.put_in_place(&write, written)?;
@@ -133,6 +134,7 @@ impl Store {
                 name: new_name.clone(),
                 mtime: Mtime::Given(info.mtime),
                 mime_type: info.mime_type.clone(),
+                scope: None,
                 instead_of: Some(Renamed { name: old_name.clone(), info }),
             };
             if let Some(row) = process.put_in_place(&write, written)? {
@@ -149,12 +151,14 @@ impl Store {
 }
 
 /// A file that is to be stored.
-struct Write {
-    name: FileName,
-    mtime: Mtime,
-    mime_type: String,
+pub(super) struct Write {
+    pub(super) name: FileName,
+    pub(super) mtime: Mtime,
+    pub(super) mime_type: String,
+    /// That of the file's area where it is `None`.
+    pub(super) scope: Option<String>,
     /// A row that goes at the same time.
-    instead_of: Option<Renamed>,
+    pub(super) instead_of: Option<Renamed>,
 }
 
 impl Write {
@@ -163,7 +167,11 @@ impl Write {
     }
 
     fn row(&self, prefix: &NamePrefix, size: u64, mtime: i64) -> Row {
-        Row::new(&self.name, prefix, size, mtime, &self.mime_type)
+        let row = Row::new(&self.name, prefix, size, mtime, &self.mime_type);
+        match &self.scope {
+            Some(scope) => Row { scope: scope.clone(), ..row },
+            None => row,
+        }
     }
 }
 
@@ -171,7 +179,11 @@ impl Process {
     /// Row, file, commit; begun again where the database asks for that. `None`, and
     /// nothing has changed, where the row that is to go at the same time is not what it
     /// was any more.
-    fn put_in_place(self: &Arc<Self>, write: &Write, written: Written) -> Result<Option<Row>> {
+    pub(super) fn put_in_place(
+        self: &Arc<Self>,
+        write: &Write,
+        written: Written,
+    ) -> Result<Option<Row>> {
         let written = tokio::sync::Mutex::new(written);
         let outcome = runtime::block_on(async {
             let attempt = || async {

@@ -88,6 +88,12 @@ impl Process {
 }
 
 impl Written {
+    /// Bytes that were staged otherwise.
+    pub(super) fn of(process: &Arc<Process>, staged: Staged) -> Self {
+        let (size, mtime) = (staged.written(), staged.mtime());
+        Written { process: Arc::clone(process), staged: Some(staged), size, mtime, sniffed: "" }
+    }
+
     /// What was staged, to be put in place.
     pub(super) fn take(&mut self) -> Result<Staged> {
         self.staged

@@ -8,7 +8,7 @@ use super::Import;
 use crate::debris;
 use crate::error::{Error, ErrorKind, Result};
 use crate::index::BATCH;
-use crate::maintenance::{Phase, Progress};
+use crate::maintenance::{Phase, Progress, fit};
 use crate::name::FileId;
 use crate::runtime;
 use crate::store::Process;
@@ -64,8 +64,8 @@ impl<'p> Survey<'p> {
             );
             return Err(self.refused(reason));
         }
-        for storage in &self.storages {
-            self.require_known(storage)?;
+        for storage in self.storages.iter().filter(|_| !self.new_storage) {
+            fit::require_known_storage(self.process, "import", storage)?;
         }
         Ok(total)
     }
@@ -100,37 +100,6 @@ impl<'p> Survey<'p> {
         Err(self.refused(format!(
             "the file {path:?} is that of a live row already, which has another name or is in another \
              table: do root, name_prefix and table fit?"
-        )))
-    }
-
-    /// Refuses a storage directory that the table does not know, unless its path is
-    /// what the names say.
-    fn require_known(&self, storage: &str) -> Result<()> {
-        if self.new_storage {
-            return Ok(());
-        }
-        let beneath = if storage.is_empty() { String::new() } else { format!("{storage}/") };
-        let (known, all, root) = runtime::block_on(async {
-            let index = self.process.index();
-            let root = self.process.real_root().await?;
-            Ok((index.count(&beneath).await?, index.count("").await?, root))
-        })?;
-        let within = storage.strip_prefix(self.process.name_prefix().as_str()).unwrap_or(storage);
-        let path = format!("{root}/{}", within.trim_matches('/'));
-        let path = path.trim_end_matches('/');
-        let is_storage = path.rsplit('/').next() == Some("storage") && path.contains("/var/");
-        let is_told_by_path = match storage {
-            "" => !is_storage,
-            storage => path.ends_with(&format!("/{storage}")),
-        };
-        // Of a first import into an empty table only a plain contradiction is known.
-        if known > 0 || is_told_by_path || (all == 0 && !is_storage) {
-            return Ok(());
-        }
-        Err(self.refused(format!(
-            "the rows would be named {:?}, of which the table has none, and the files lie in {path:?}: \
-             is the name_prefix right? If it is, say --new-storage",
-            format!("{beneath}images/...")
         )))
     }
 

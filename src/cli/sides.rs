@@ -1,0 +1,141 @@
+//! `FROM` and `TO`: a store or a plain tree each.
+
+use std::path::Path;
+
+use clap::{Arg, ArgMatches, value_parser};
+
+use super::arguments::exclude;
+use super::settings;
+use crate::config::{Options, VOCABULARY};
+use crate::error::{Error, ErrorKind, Result};
+use crate::maintenance::{Exclude, Selection, Side, Verify};
+use crate::metadata::Area;
+use crate::name::DirId;
+use crate::store::Store;
+
+/// What both arguments may be.
+pub(super) const ABOUT: &str = "\
+FROM and TO are each a TOML file with the options of a store, a directory (a plain tree without a
+table, in which ids are paths), or - for the store of this command's own options, environment and
+file. Every store option may be given for FROM alone as --from-OPTION, such as --from-table.
+What is images/1/a.jpg there is images/1/a.jpg here, whatever name_prefix either side has.";
+
+const AREAS: [(&str, Area); 3] =
+    [("images", Area::Images), ("images-versioned", Area::Drafts), ("original", Area::Originals)];
+
+/// What `copy` and `check` have in common.
+pub(super) fn arguments() -> impl Iterator<Item = Arg> {
+    let side = |id: &'static str, name: &'static str, help| {
+        Arg::new(id).required(true).value_name(name).allow_hyphen_values(false).help(help)
+    };
+    let several = |id: &'static str, value: &'static str, help| {
+        Arg::new(id).long(id).value_name(value).action(clap::ArgAction::Append).help(help)
+    };
+    let own = [
+        side("from", "FROM", "A TOML file, a directory, or -"),
+        side("to", "TO", "A TOML file, a directory, or -"),
+        several("area", "AREA", "Only this area of the storage directory; may be given again")
+            .value_parser(AREAS.map(|(name, _)| name)),
+        several("siteaccess", "SITE", "Only var/SITE/storage; may be given again"),
+        several("prefix", "DIR", "Only below this directory; may be given again"),
+        exclude(),
+        Arg::new("jobs")
+            .long("jobs")
+            .short('j')
+            .value_name("NUMBER")
+            .default_value("8")
+            .value_parser(value_parser!(u16).range(1..=256))
+            .help("So many files at a time"),
+    ];
+    let of_source = VOCABULARY.iter().map(|spec| {
+        Arg::new(format!("from_{}", spec.key))
+            .long(format!("from-{}", spec.key.replace('_', "-")))
+            .value_name("VALUE")
+            .hide(true)
+    });
+    own.into_iter().chain(of_source)
+}
+
+pub(super) fn selection(matches: &ArgMatches) -> Result<Selection> {
+    let texts = |id: &str| matches.get_many::<String>(id).into_iter().flatten();
+    let area = |wanted: &String| AREAS.into_iter().find(|(name, _)| name == wanted);
+    let mut selection = Selection::default();
+    selection.areas = texts("area").filter_map(area).map(|(_, area)| area).collect();
+    selection.siteaccesses = texts("siteaccess").cloned().collect();
+    selection.dirs = texts("prefix").map(|dir| DirId::parse(dir)).collect::<Result<_>>()?;
+    selection.exclude = Exclude::parse(texts("exclude").map(String::as_str))?;
+    Ok(selection)
+}
+
+pub(super) fn jobs(matches: &ArgMatches) -> usize {
+    matches.get_one::<u16>("jobs").copied().map_or(1, usize::from)
+}
+
+pub(super) fn verify(matches: &ArgMatches) -> Verify {
+    match matches.get_one::<String>("verify").map(String::as_str) {
+        Some("size") => Verify::Size,
+        _ => Verify::Hash,
+    }
+}
+
+/// Source and target.
+pub(super) fn both(matches: &ArgMatches) -> Result<(Side, Side)> {
+    let word = |id: &str| matches.get_one::<String>(id).cloned().unwrap_or_default();
+    let (from, to) = (word("from"), word("to"));
+    // A tree has the prefix of the store on the other side.
+    let prefix_of = |word: &str, is_source: bool| -> Result<Option<String>> {
+        if Path::new(word).is_dir() {
+            return Ok(None);
+        }
+        let options = options(matches, word, is_source)?.build()?;
+        Ok(Some(options.name_prefix.as_str().to_owned()))
+    };
+    let prefix = match (prefix_of(&from, true)?, prefix_of(&to, false)?) {
+        (Some(prefix), _) | (None, Some(prefix)) => prefix,
+        (None, None) => {
+            let reason = "source and target are plain trees; neither has a table";
+            return Err(Error::new(ErrorKind::InvalidInput, "copy", to, reason));
+        }
+    };
+    Ok((side(matches, &from, true, &prefix)?, side(matches, &to, false, &prefix)?))
+}
+
+fn side(matches: &ArgMatches, word: &str, is_source: bool, prefix: &str) -> Result<Side> {
+    if !Path::new(word).is_dir() {
+        return Side::store(&Store::new(options(matches, word, is_source)?.build()?));
+    }
+    let root = std::path::absolute(word)
+        .map_err(|error| Error::io("copy", word, "cannot be found", error))?;
+    let mut options = Options::builder();
+    // Of a tree nobody asks a database.
+    options.set("dsn", "sqlite:/dev/null")?.set("name_prefix", prefix)?;
+    options.set("root", &root.to_string_lossy())?;
+    if is_source {
+        set_for_source(matches, &mut options)?;
+    }
+    Ok(Side::tree(&options.build()?))
+}
+
+fn options(
+    matches: &ArgMatches,
+    word: &str,
+    is_source: bool,
+) -> Result<crate::config::OptionsBuilder> {
+    let mut options = match word {
+        "-" => settings::options(matches)?,
+        file => settings::of_file(Path::new(file))?,
+    };
+    if is_source {
+        set_for_source(matches, &mut options)?;
+    }
+    Ok(options)
+}
+
+fn set_for_source(matches: &ArgMatches, options: &mut crate::config::OptionsBuilder) -> Result<()> {
+    for spec in VOCABULARY {
+        if let Some(value) = matches.get_one::<String>(&format!("from_{}", spec.key)) {
+            options.set(spec.key, value)?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,208 @@
+//! What is done with pairs, by several threads at once.
+
+use std::sync::mpsc::Sender;
+use std::sync::{Mutex, PoisonError};
+
+use super::bytes::{self, Brought, Pace, Verify};
+use super::difference::{Comparison, Difference, compare};
+use super::pairs::Pair;
+use super::side::{Listed, Side};
+use crate::error::{Error, ErrorKind, Result};
+use crate::metadata::Row;
+use crate::name::FileId;
+use crate::runtime;
+use crate::store::{Incoming, is_of_all};
+
+/// So many files share a transaction.
+pub(super) const BATCH: usize = 64;
+
+/// What became of a pair.
+pub(super) enum Done {
+    Unchanged {
+        size: u64,
+    },
+    /// It is there now, or would be.
+    Copied {
+        id: FileId,
+        size: u64,
+        difference: Difference,
+    },
+    Extra(FileId),
+    Failed(Error),
+    /// No more can be done.
+    Ended(Error),
+}
+
+/// How files are copied.
+pub(super) struct Work<'c> {
+    pub(super) from: &'c Side,
+    pub(super) to: &'c Side,
+    pub(super) same_files: bool,
+    pub(super) verify: Verify,
+    pub(super) with_deleted: bool,
+    pub(super) dry_run: bool,
+    pub(super) pace: &'c Pace,
+}
+
+/// Pairs that are to be gone through, and which of them are to be compared byte for byte.
+pub(super) type Queue<'q> = Mutex<std::slice::Chunks<'q, (Pair, bool)>>;
+
+impl Work<'_> {
+    /// Until there are no more, or no more can be done.
+    pub(super) fn run(&self, queue: &Queue<'_>, done: &Sender<Done>) {
+        let queue = || queue.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            let next = queue().next();
+            let Some(batch) = next else { return };
+            if self.batch(batch, done).is_none() {
+                // The others would wait for what is gone as well.
+                *queue() = [].chunks(BATCH);
+                return;
+            }
+        }
+    }
+
+    /// `None` where nobody listens, or the next files would meet the same error.
+    fn batch(&self, batch: &[(Pair, bool)], done: &Sender<Done>) -> Option<()> {
+        let mut new = Vec::with_capacity(batch.len());
+        let mut differences = Vec::with_capacity(batch.len());
+        for (pair, bytes) in batch {
+            let outcome = match self.one(pair, *bytes) {
+                Ok(Step::Done(outcome)) => outcome,
+                Ok(Step::New(incoming, difference)) => {
+                    differences.push((incoming.row.size, difference));
+                    new.push(incoming);
+                    continue;
+                }
+                Err(error) => failed(error),
+            };
+            let is_end = matches!(outcome, Done::Ended(_));
+            done.send(outcome).ok()?;
+            if is_end {
+                return None;
+            }
+        }
+        let stored = self.to.process().filter(|_| !new.is_empty());
+        let stored = stored.map(|process| process.store_new(new)).unwrap_or_default();
+        for ((id, outcome), (size, difference)) in stored.into_iter().zip(differences) {
+            let outcome = match outcome {
+                Ok(()) => Done::Copied { id, size, difference },
+                Err(error) => failed(error),
+            };
+            let is_end = matches!(outcome, Done::Ended(_));
+            done.send(outcome).ok()?;
+            if is_end {
+                return None;
+            }
+        }
+        Some(())
+    }
+
+    fn one(&self, pair: &Pair, bytes: bool) -> Result<Step> {
+        if self.with_deleted
+            && let (Some(Listed { row: Some(row), .. }), None) = (&pair.from, &pair.to)
+            && !row.is_live()
+        {
+            return self.deleted(&pair.id, row).map(Step::Done);
+        }
+        let comparison = Comparison { bytes, same_files: self.same_files, source_file: false };
+        let difference = compare(self.from, self.to, pair, comparison)?;
+        let size = pair.from.as_ref().and_then(|from| from.row.as_ref()).map_or(0, |row| row.size);
+        let Some(difference) = difference else { return Ok(Step::Done(Done::Unchanged { size })) };
+        let id = pair.id.clone();
+        if difference == Difference::Extra {
+            return Ok(Step::Done(Done::Extra(id)));
+        }
+        if self.dry_run {
+            return Ok(Step::Done(Done::Copied { id, size, difference }));
+        }
+        if self.same_files {
+            return self.row_alone(pair, difference).map(Step::Done);
+        }
+        let Some(Brought { row, staged }) =
+            bytes::bring(self.from, self.to, &id, self.verify, self.pace)?
+        else {
+            return Ok(Step::Done(Done::Unchanged { size }));
+        };
+        let size = row.size;
+        match self.to.process() {
+            None => self.to.mount().put_without_row(staged, row.identity())?,
+            Some(_) if pair.to.is_none() => {
+                return Ok(Step::New(Incoming { id, row, staged }, difference));
+            }
+            Some(process) => process.store_over(Incoming { id: id.clone(), row, staged })?,
+        }
+        Ok(Step::Done(Done::Copied { id, size, difference }))
+    }
+
+    /// The file is there: both tables speak of one tree.
+    fn row_alone(&self, pair: &Pair, difference: Difference) -> Result<Done> {
+        let id = pair.id.clone();
+        let source = self.from.find(&id)?.and_then(|source| source.row).filter(Row::is_live);
+        let (Some(row), Some(process)) = (source, self.to.process()) else {
+            return Ok(Done::Unchanged { size: 0 });
+        };
+        if difference == Difference::NoFile {
+            let reason = "the source's row has no file of its size: see `ezdfs fsck` there";
+            return Err(Error::new(ErrorKind::Storage, "copy", id.as_str(), reason));
+        }
+        let row = self.to.own_row(&row, &id)?;
+        process.store_row(&row)?;
+        Ok(Done::Copied { id, size: row.size, difference })
+    }
+
+    /// A row that says that its file was deleted, and the file, if it is there still. No reader
+    /// sees either.
+    fn deleted(&self, id: &FileId, row: &Row) -> Result<Done> {
+        let copied = Done::Copied { id: id.clone(), size: 0, difference: Difference::Missing };
+        let (Some(from), Some(to)) = (self.from.process(), self.to.process()) else {
+            return Ok(Done::Unchanged { size: 0 });
+        };
+        if self.dry_run {
+            return Ok(copied);
+        }
+        let key = self.from.prefix().name(id)?.hash();
+        let record = runtime::block_on(async { from.index().record(&key).await })?;
+        let Some(mut record) = record.filter(|record| record.mtime == row.mtime) else {
+            return Ok(Done::Unchanged { size: 0 });
+        };
+        let name = self.to.prefix().name(id)?;
+        name.as_str().clone_into(&mut record.name);
+        name.as_str().clone_into(&mut record.name_trunk);
+        record.name_hash = name.hash();
+        if !self.same_files {
+            self.bring_deleted(id, row)?;
+        }
+        runtime::block_on(async {
+            let begin = || to.index().begin_restore(&record);
+            match to.index().attempts().repeat(begin).await? {
+                Some(pending) => pending.commit().await,
+                None => Ok(()),
+            }
+        })?;
+        Ok(copied)
+    }
+
+    fn bring_deleted(&self, id: &FileId, row: &Row) -> Result<()> {
+        if self.from.mount().entry(id.as_str())?.is_none()
+            || self.to.mount().has_entry(id.as_str())?
+        {
+            return Ok(());
+        }
+        let listed = Listed { id: id.clone(), row: None };
+        let Brought { staged, .. } =
+            bytes::bring_as_it_is(self.from, self.to, &listed, self.verify, self.pace)?;
+        let version = crate::metadata::Identity { size: staged.written(), mtime: row.mtime.abs() };
+        self.to.mount().put_without_row(staged, version)
+    }
+}
+
+enum Step {
+    Done(Done),
+    /// To be stored together with others.
+    New(Incoming, Difference),
+}
+
+fn failed(error: Error) -> Done {
+    if is_of_all(&error) { Done::Ended(error) } else { Done::Failed(error) }
+}
