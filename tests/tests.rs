@@ -11,6 +11,7 @@ mod bundle;
 mod c_programs;
 mod command;
 mod connect;
+mod copy;
 #[cfg(feature = "failpoints")]
 mod crash;
 mod database;
@@ -80,6 +81,7 @@ fn main() -> ExitCode {
     safe::register(&mut trials);
     sandbox::register(&mut trials);
     connect::register(&mut trials);
+    copy::register(&mut trials);
     bundle::register(&mut trials);
     demo::register(&mut trials);
     install::register(&mut trials);

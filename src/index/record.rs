@@ -34,6 +34,11 @@ pub struct Record {
 }
 
 impl Record {
+    /// As it was before it was soft-deleted.
+    pub(crate) fn revived(self) -> Self {
+        Record { mtime: self.mtime.abs(), expired: false, ..self }
+    }
+
     /// Why the new kernels and ezdfs see no file; `None` where they see one.
     #[cfg(feature = "cli")]
     pub(crate) fn why_not_live(&self) -> Option<&'static str> {

@@ -26,7 +26,7 @@ use crate::store::unix_time;
 
 use bytes::Pace;
 use pairs::{Pair, Pairs};
-use side::Removal;
+use side::{Removal, Role};
 use state::State;
 use work::{BATCH, Done, Work};
 
@@ -220,8 +220,8 @@ impl Copy {
     fn pass(&self, run: &mut Run<'_>, after: Option<&str>, recent: Option<i64>) -> Result<Pass> {
         let mut pass = Pass { begun_at: unix_time(), ..Pass::default() };
         let mut total = 0;
-        let from = self.from.list(&mut |size| total += size)?;
-        let to = self.to.list(&mut |_| {})?;
+        let from = self.from.list(Role::From, &mut |size| total += size)?;
+        let to = self.to.list(Role::To, &mut |_| {})?;
         let mut failures = Vec::new();
         let mut failed = |error| failures.push(error);
         let mut pairs = Pairs::new(from, to, &self.options.selection, &mut failed)?;

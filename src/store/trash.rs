@@ -63,6 +63,8 @@ pub(crate) struct Trash {
     database: String,
     /// What time it is on the file server.
     now: SystemTime,
+    /// The rows are soft-deleted only to be removed: put back, they live again.
+    were_live: bool,
 }
 
 /// How files are removed.
@@ -97,7 +99,16 @@ impl Planned {
 impl Process {
     pub(crate) fn trash(&self, command: &'static str, now: SystemTime) -> Arc<Trash> {
         let (table, database) = (self.index.table().to_owned(), self.index.database().to_owned());
-        Arc::new(Trash { folder: OnceCell::new(), command, table, database, now })
+        let folder = OnceCell::new();
+        Arc::new(Trash { folder, command, table, database, now, were_live: false })
+    }
+
+    /// The same for rows that are live.
+    #[cfg(feature = "cli")]
+    pub(crate) fn trash_of_live_rows(&self, command: &'static str, now: SystemTime) -> Arc<Trash> {
+        let (table, database) = (self.index.table().to_owned(), self.index.database().to_owned());
+        let folder = OnceCell::new();
+        Arc::new(Trash { folder, command, table, database, now, were_live: true })
     }
 }
 
@@ -105,8 +116,8 @@ impl Trash {
     /// Of a tree that no table speaks of.
     #[cfg(feature = "cli")]
     pub(crate) fn of_tree(command: &'static str, now: SystemTime) -> Arc<Self> {
-        let (table, database) = (String::new(), String::new());
-        Arc::new(Trash { folder: OnceCell::new(), command, table, database, now })
+        let (table, database, folder) = (String::new(), String::new(), OnceCell::new());
+        Arc::new(Trash { folder, command, table, database, now, were_live: false })
     }
 
     fn folder(&self, mount: &Mount) -> Result<&TrashFolder> {
@@ -150,7 +161,7 @@ impl Trash {
                 mtime: status.map(|FileStat { st_mtime, .. }| st_mtime),
                 table: self.table.clone(),
                 database: self.database.clone(),
-                row,
+                row: row.map(|row| if self.were_live { row.revived() } else { row }),
             })),
         )?;
         let planned = file.zip(place);

@@ -9,7 +9,7 @@ use super::difference::{Comparison, Difference, compare};
 use super::fitness;
 use super::pairs::{Pair, Pairs};
 use super::selection::Selection;
-use super::side::Side;
+use super::side::{Role, Side};
 use super::work::BATCH;
 use crate::error::{Error, Result};
 use crate::maintenance::{Phase, Progress};
@@ -85,8 +85,8 @@ impl Check {
     pub fn run(&self, report: &mut dyn CheckReport) -> Result<Compared> {
         let mut compared = Compared::default();
         let mut total = 0;
-        let from = self.from.list(&mut |_| total += 1)?;
-        let to = self.to.list(&mut |_| {})?;
+        let from = self.from.list(Role::From, &mut |_| total += 1)?;
+        let to = self.to.list(Role::To, &mut |_| {})?;
         let mut failures = Vec::new();
         let mut failed = |error| failures.push(error);
         let mut pairs = Pairs::new(from, to, &self.options.selection, &mut failed)?;

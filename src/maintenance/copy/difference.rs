@@ -93,7 +93,8 @@ pub(super) fn compare(
 ) -> Result<Option<Difference>> {
     let is_live = |listed: &&Listed| listed.is_live();
     let Some(source) = pair.from.as_ref().filter(is_live) else {
-        let is_extra = pair.to.as_ref().is_some_and(Listed::is_live);
+        let is_own = |it: &Listed| it.row.is_some() || to.is_stored(&it.id);
+        let is_extra = pair.to.as_ref().is_some_and(|it| it.is_live() && is_own(it));
         return Ok(is_extra.then_some(Difference::Extra));
     };
     let Some(version) = from.version(source)? else { return Ok(None) };

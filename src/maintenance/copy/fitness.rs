@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::selection::Selection;
-use super::side::{Listed, Next, Side, is_within};
+use super::side::{Listed, Next, Role, Side, is_within};
 use crate::error::{Error, ErrorKind, Result};
 use crate::maintenance::fit;
 use crate::name::FileId;
@@ -77,7 +77,7 @@ fn sample(from: &Side, selection: &Selection) -> Result<Vec<FileId>> {
             runtime::block_on(async { process.index().live_sample(&beneath, SAMPLE).await })?;
         return Ok(rows.iter().filter_map(|keyed| from.prefix().id(&keyed.row.name)).collect());
     }
-    let mut files = from.list(&mut |_| {})?;
+    let mut files = from.list(Role::From, &mut |_| {})?;
     let mut sample = Vec::new();
     while sample.len() < SAMPLE
         && let Some(next) = files.next()?

@@ -33,6 +33,13 @@ pub(super) struct Listed {
     pub(super) row: Option<Row>,
 }
 
+/// Which of the two a side is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Role {
+    From,
+    To,
+}
+
 /// The trash, and the file server's time when it was opened: what changed since then stays.
 pub(super) struct Removal {
     disposal: Disposal,
@@ -92,9 +99,10 @@ impl Side {
     }
 
     /// How much there is, and all of it in the byte order of the ids.
-    pub(super) fn list(&self, observe: &mut dyn FnMut(u64)) -> Result<Listing> {
+    pub(super) fn list(&self, role: Role, observe: &mut dyn FnMut(u64)) -> Result<Listing> {
         let Some(process) = self.process() else {
-            return Ok(Listing::Files { walk: self.mount.walk("")?, prefix: self.prefix.clone() });
+            let walk = self.mount.walk("")?;
+            return Ok(Listing::Files { walk, prefix: self.prefix.clone(), role });
         };
         let beneath = self.prefix.beneath(None)?;
         let mut read = 0;
@@ -149,7 +157,7 @@ impl Side {
     pub(super) fn begin_removal(&self) -> Result<Removal> {
         let now = self.mount.server_time([])?;
         let trash = match self.process() {
-            Some(process) => process.trash("copy", now),
+            Some(process) => process.trash_of_live_rows("copy", now),
             None => Trash::of_tree("copy", now),
         };
         Ok(Removal { disposal: Disposal::Trash(trash), now })
@@ -169,6 +177,11 @@ impl Side {
         self.mount.real_root()
     }
 
+    /// Whether something without a row is one of a site's stored files.
+    pub(super) fn is_stored(&self, id: &FileId) -> bool {
+        is_stored(id, &self.prefix)
+    }
+
     /// The row that a file of another store or tree has here.
     pub(super) fn own_row(&self, row: &Row, id: &FileId) -> Result<Row> {
         Ok(Row { name: self.prefix.name(id)?.as_str().to_owned(), ..row.clone() })
@@ -178,7 +191,7 @@ impl Side {
 /// What a side has, one after the other.
 pub(super) enum Listing {
     Rows { rows: Sorted, prefix: NamePrefix },
-    Files { walk: Walk, prefix: NamePrefix },
+    Files { walk: Walk, prefix: NamePrefix, role: Role },
 }
 
 /// What comes next.
@@ -200,10 +213,12 @@ impl Listing {
                     None => Next::Foreign,
                 }))
             }
-            Listing::Files { walk, prefix } => loop {
+            Listing::Files { walk, prefix, role } => loop {
                 match walk.next() {
                     None => return Ok(None),
-                    Some(Walked::File(file)) => return Ok(Some(of_file(&file.path, prefix))),
+                    Some(Walked::File(file)) => {
+                        return Ok(Some(of_file(&file.path, prefix, *role)));
+                    }
                     Some(Walked::Unreadable { error, .. }) => return Ok(Some(Next::Failed(error))),
                     Some(Walked::Elsewhere { path }) => {
                         let reason = "lies on another file system than the root, and is not copied";
@@ -217,17 +232,25 @@ impl Listing {
     }
 }
 
-fn of_file(path: &[u8], prefix: &NamePrefix) -> Next {
+/// Rows may speak of any file of the target. Of a source without rows only what lies in an area of
+/// a storage directory is a site's.
+fn of_file(path: &[u8], prefix: &NamePrefix, role: Role) -> Next {
     let file_name = path.rsplit(|byte| *byte == b'/').next().unwrap_or(path);
     if debris::of_file(file_name).is_some() {
         return Next::Foreign;
     }
-    let id = match FileId::from_bytes(path) {
-        Ok(id) => id,
-        Err(error) => return Next::Failed(error),
-    };
-    let is_stored = prefix.name(&id).is_ok_and(|name| storage_of(name.as_str(), prefix).is_some());
-    if is_stored { Next::Listed(Listed { id, row: None }) } else { Next::Foreign }
+    match FileId::from_bytes(path) {
+        Ok(id) if role == Role::To || is_stored(&id, prefix) => {
+            Next::Listed(Listed { id, row: None })
+        }
+        Ok(_) => Next::Foreign,
+        Err(_) if role == Role::To => Next::Foreign,
+        Err(error) => Next::Failed(error),
+    }
+}
+
+fn is_stored(id: &FileId, prefix: &NamePrefix) -> bool {
+    prefix.name(id).is_ok_and(|name| storage_of(name.as_str(), prefix).is_some())
 }
 
 /// Whether one directory is, or lies in, the other.

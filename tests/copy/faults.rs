@@ -1,0 +1,2 @@
+use crate::support::Group;
+pub(super) fn register(_: &mut Group<'_>) {}
