@@ -105,7 +105,11 @@ pub(super) fn run(matches: &ArgMatches) -> Result<ExitCode> {
     printer.progress.finish();
     let copied = copied?;
     tell(&copied, json, dry_run)?;
-    Ok(printer.exit_code(copied.is_interrupted, ExitCode::SUCCESS))
+    if copied.failed == 0 && !copied.is_interrupted {
+        // What failed at first may have been copied later.
+        return Ok(ExitCode::SUCCESS);
+    }
+    Ok(printer.exit_code(copied.is_interrupted, ExitCode::FAILURE))
 }
 
 fn options(matches: &ArgMatches) -> Result<CopyOptions> {

@@ -128,6 +128,28 @@ impl Sql {
         bind_row(kept(&self.insert), name, row)
     }
 
+    /// The same of several; of one that is there already, it affects fewer rows than there are.
+    #[cfg(feature = "cli")]
+    pub(super) fn insert_many(&self, rows: &[Row]) -> Query {
+        let values = |number| {
+            let first = number * COLUMNS.len();
+            let columns = (1..=COLUMNS.len()).map(|at| self.database.parameter(first + at));
+            let (expired, status) = self.literals();
+            let columns: Vec<_> = columns.chain([expired]).chain(status).collect();
+            format!("({})", columns.join(", "))
+        };
+        let all = (0..rows.len()).map(values).collect::<Vec<_>>().join(", ");
+        let query = prepared(self.insert.replacen(&values(0), &all, 1));
+        rows.iter().fold(query, |query, row| bind_row(query, &FileName::stored(&row.name), row))
+    }
+
+    /// What every writer inserts as it stands.
+    #[cfg(feature = "cli")]
+    fn literals(&self) -> (String, Option<String>) {
+        let expired = literal(self.expired_is_boolean, false).to_owned();
+        (expired, self.status_is_boolean.map(|boolean| literal(boolean, false).to_owned()))
+    }
+
     /// Overwrites a row in full.
     pub(super) fn upsert(&self, name: &FileName, row: &Row) -> Query {
         bind_row(kept(&self.upsert), name, row)

@@ -69,14 +69,14 @@ impl Index {
     /// `None` where one of them is there already.
     #[cfg(feature = "cli")]
     pub(crate) async fn begin_new(&self, rows: &[Row]) -> Result<Option<PendingWrite>> {
-        let (mut pending, _) = self.begin().await?;
-        for row in rows {
-            if !pending.write(self, &FileName::stored(&row.name), row, None).await? {
-                pending.roll_back().await?;
-                return Ok(None);
-            }
+        let (mut pending, sql) = self.begin().await?;
+        let subject = rows.first().map_or("", |row| &row.name);
+        let inserted = pending.connection.execute("store", subject, sql.insert_many(rows)).await;
+        match inserted {
+            Err(error) if !fault::is_duplicate(&error) => Err(error),
+            Ok(inserted) if inserted == rows.len() as u64 => Ok(Some(pending)),
+            Ok(_) | Err(_) => pending.roll_back().await.map(|()| None),
         }
-        Ok(Some(pending))
     }
 
     /// Writes a row whose file is somebody else's business.

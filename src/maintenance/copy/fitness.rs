@@ -78,15 +78,24 @@ fn sample(from: &Side, selection: &Selection) -> Result<Vec<FileId>> {
         return Ok(rows.iter().filter_map(|keyed| from.prefix().id(&keyed.row.name)).collect());
     }
     let mut files = from.list(Role::From, &mut |_| {})?;
-    let mut sample = Vec::new();
+    let (mut sample, mut is_foreign) = (Vec::new(), None);
     while sample.len() < SAMPLE
         && let Some(next) = files.next()?
     {
-        if let Next::Listed(Listed { id, .. }) = next
-            && selection.has(&id)
-        {
-            sample.push(id);
+        match next {
+            Next::Listed(Listed { id, .. }) => {
+                is_foreign = Some(false);
+                sample.extend(Some(id).filter(|id| selection.has(id)));
+            }
+            Next::Foreign => is_foreign = is_foreign.or(Some(true)),
+            Next::Failed(_) => {}
         }
+    }
+    if is_foreign == Some(true) {
+        let reason = "no file lies in images/, images-versioned/ or original/ of a storage \
+                      directory: is the directory one level off, or the name_prefix wrong? Nothing \
+                      was changed";
+        return Err(Error::new(ErrorKind::InvalidConfig, "copy", from.shown(), reason));
     }
     Ok(sample)
 }
