@@ -27,7 +27,7 @@ CHECK    = @PHP_CONFIG='$(PHP_CONFIG)' tests/deps.sh --check $(or $(NEEDS),$(1))
 .DELETE_ON_ERROR:
 # What is there stays where a check says no; a new one takes its place as a whole.
 .PRECIOUS: build/ezdfs build/libezdfs.so build/libezdfs.a build/ezdfs.so build/ngx_http_ezdfs_module.so build/test-hooks/ezdfs.so
-.PHONY: help build install deb deps demo test faults test-nginx test-mysql test-trixie test-deb test-nfs lint audit header bench bench-quick bench-scale bench-feed bench-fsck bench-writes bench-hot clean
+.PHONY: help build install deb deps demo test faults test-nginx test-mysql test-trixie test-deb test-nfs lint audit header bench bench-quick bench-scale bench-feed bench-fsck bench-writes bench-hot bench-copy clean
 
 help:
 	@echo 'make demo      show and upload pictures, private nginx and php-fpm; Ctrl-C stops it (DEMO_PORT=8080)'
@@ -49,6 +49,7 @@ help:
 	@echo 'make bench-feed   the agent, and what triggers cost, on tables of many rows (SIZES=...)'
 	@echo 'make bench-fsck   the time and memory of a whole check (BUILDS="new old" in turn)'
 	@echo 'make bench-writes BUILDS="new old"   two builds of the example `writes` in turn, single files'
+	@echo 'make bench-copy   `ezdfs copy` of a tree into MariaDB, against rsync and INSERTs'
 	@echo 'make bench-hot BUILDS="new.so old.so"   two builds of the nginx module in turn, what a hot request costs'
 	@echo 'make deps      install the Debian packages that the other targets need'
 	@echo 'make clean     remove what was built'
@@ -259,6 +260,11 @@ bench-writes:
 	@tests/deps.sh bench
 	$(CARGO) build --release --locked --example writes --example nfs_client
 	benches/writes.py $(BUILDS)
+
+# A tree into MariaDB, against rsync and one INSERT per 500 rows. BENCH_FLAGS: see benches/copy.py --help.
+bench-copy: build/ezdfs
+	@tests/deps.sh bench
+	benches/copy.py $(BENCH_FLAGS)
 
 bench-hot: build/ezdfs
 	@tests/deps.sh bench

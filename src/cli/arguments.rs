@@ -7,7 +7,7 @@ use crate::config::VOCABULARY;
 const EXIT_CODES: &str = "\
 Exit codes: 0 done · 1 not found · 2 bad usage, name, option or input · 3 database or mount
 unavailable, try again · 4 metadata table missing or of the wrong shape · 5 file system error ·
-7 fsck: faults remain; doctor: something was found · 8 file system full or quota used up ·
+7 fsck: faults remain; check, doctor: something was found · 8 file system full or quota used up ·
 70 a bug in ezdfs
 
 Every option may also be given as EZDFS_<OPTION> in the environment or as `option = \"value\"` in

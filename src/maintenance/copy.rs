@@ -10,6 +10,7 @@ mod difference;
 mod fitness;
 mod follow;
 mod pairs;
+mod removal;
 mod selection;
 mod side;
 mod state;
@@ -26,7 +27,7 @@ use crate::store::unix_time;
 
 use bytes::Pace;
 use pairs::{Pair, Pairs};
-use side::{Removal, Role};
+use side::Role;
 use state::State;
 use work::{BATCH, Done, Work};
 
@@ -40,9 +41,9 @@ pub use side::Side;
 /// So many pairs are worked on before it is noted how far the copy has come.
 const CHUNK: usize = 2048;
 
-/// A version whose row is no older than this before a pass began, in seconds, may be another by
-/// now under the same size and time: kernels give one second to several.
-const RECENT: i64 = 2;
+/// A version whose row is no older than this before the last pass began, in seconds, may be another
+/// by now under the same size and time: kernels give one second to several, and clocks differ.
+const RECENT: i64 = 60;
 
 /// How to copy.
 #[derive(Debug, Clone)]
@@ -363,50 +364,6 @@ impl Copy {
             Done::Ended(error) => return Err(error),
         }
         Ok(())
-    }
-
-    /// Takes away what only the target has: into the trash, each under its row's lock.
-    fn remove(&self, run: &mut Run<'_>, pass: &mut Pass) -> Result<()> {
-        let rows = pass.unchanged + pass.copied + pass.extra;
-        let most = limit::most(self.options.max_remove, rows);
-        limit::require("copy", self.to.shown(), pass.extra, most)?;
-        // An empty source is the site of nobody.
-        self.from.require_alive()?;
-        self.remove_each(&std::mem::take(&mut pass.extras), run)
-    }
-
-    fn remove_each(&self, ids: &[FileId], run: &mut Run<'_>) -> Result<()> {
-        if ids.is_empty() {
-            return Ok(());
-        }
-        let removal = self.to.begin_removal()?;
-        for id in ids {
-            if self.remove_one(id, &removal, run)? {
-                run.outcome.removed += 1;
-                run.report.removed(id)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Whether it went: the source may have it by now.
-    fn remove_one(&self, id: &FileId, removal: &Removal, run: &mut Run<'_>) -> Result<bool> {
-        if self.from.find(id)?.is_some_and(|source| source.is_live()) {
-            return Ok(false);
-        }
-        if self.options.dry_run {
-            return Ok(true);
-        }
-        match self.to.remove(id, removal) {
-            Ok(()) => Ok(true),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
-            Err(error) if crate::store::is_of_all(&error) => Err(error),
-            Err(error) => {
-                run.outcome.failed += 1;
-                run.report.failure(error);
-                Ok(false)
-            }
-        }
     }
 }
 

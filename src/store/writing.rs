@@ -89,6 +89,7 @@ impl Process {
 
 impl Written {
     /// Bytes that were staged otherwise.
+    #[cfg(feature = "cli")]
     pub(super) fn of(process: &Arc<Process>, staged: Staged) -> Self {
         let (size, mtime) = (staged.written(), staged.mtime());
         Written { process: Arc::clone(process), staged: Some(staged), size, mtime, sniffed: "" }

@@ -27,11 +27,11 @@ const SLOWLY: [&str; 2] = ["--max-rate", "1m"];
 pub(super) fn register(group: &mut Group<'_>) {
     group.add_needing("an_unreadable_file_is_told", Need::NfsClient, unreadable);
     group.add_needing("a_full_target_ends_it", Need::NfsClient, full);
-    group.add("a_target_that_goes_ends_it", |servers| gone(servers));
+    group.add("a_target_that_goes_ends_it", gone);
     group.add_needing("databases_may_be_restarted", Need::MARIADB, restarted);
-    group.add("what_is_pointed_wrongly_is_refused", |servers| refused(servers));
-    group.add("a_row_without_its_file_is_told", |servers| mismatch(servers));
-    group.add("a_state_goes_on_where_it_was", |servers| resumed(servers));
+    group.add("what_is_pointed_wrongly_is_refused", refused);
+    group.add("a_row_without_its_file_is_told", mismatch);
+    group.add("a_state_goes_on_where_it_was", resumed);
 }
 
 /// The source is as it was.

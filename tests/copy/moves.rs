@@ -24,14 +24,14 @@ pub(super) fn register(group: &mut Group<'_>) {
         let name = format!("a_site_moves_and_comes_back::{}_{}", from.name(), to.name());
         group.add(&name, move |servers| there_and_back(servers, from, to));
     }
-    group.add("a_tree_moves_into_a_store_and_back", |servers| tree(servers));
-    group.add("a_table_moves_to_another_of_the_same_files", |servers| tables(servers));
-    group.add("what_is_told_apart", |servers| differences(servers));
-    group.add("what_only_the_target_has_stays_unless_told", |servers| deletions(servers));
-    group.add("soft_deleted_rows_come_where_they_are_asked_for", |servers| deleted(servers));
-    group.add("a_part_is_copied_alone", |servers| selected(servers));
-    group.add("a_dry_run_changes_nothing", |servers| dry_run(servers));
-    group.add("other_prefixes_make_other_names", |servers| prefixes(servers));
+    group.add("a_tree_moves_into_a_store_and_back", tree);
+    group.add("a_table_moves_to_another_of_the_same_files", tables);
+    group.add("what_is_told_apart", differences);
+    group.add("what_only_the_target_has_stays_unless_told", deletions);
+    group.add("soft_deleted_rows_come_where_they_are_asked_for", deleted);
+    group.add("a_part_is_copied_alone", selected);
+    group.add("a_dry_run_changes_nothing", dry_run);
+    group.add("other_prefixes_make_other_names", prefixes);
 }
 
 /// Empty is all that differs.

@@ -71,7 +71,7 @@ impl Work<'_> {
                 Ok(Step::Done(outcome)) => outcome,
                 Ok(Step::New(incoming, difference)) => {
                     differences.push((incoming.row.size, difference));
-                    new.push(incoming);
+                    new.push(*incoming);
                     continue;
                 }
                 Err(error) => failed(error),
@@ -128,7 +128,7 @@ impl Work<'_> {
         match self.to.process() {
             None => self.to.mount().put_without_row(staged, row.identity())?,
             Some(_) if pair.to.is_none() => {
-                return Ok(Step::New(Incoming { id, row, staged }, difference));
+                return Ok(Step::New(Box::new(Incoming { id, row, staged }), difference));
             }
             Some(process) => process.store_over(Incoming { id: id.clone(), row, staged })?,
         }
@@ -200,7 +200,7 @@ impl Work<'_> {
 enum Step {
     Done(Done),
     /// To be stored together with others.
-    New(Incoming, Difference),
+    New(Box<Incoming>, Difference),
 }
 
 fn failed(error: Error) -> Done {

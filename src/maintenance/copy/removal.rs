@@ -1,0 +1,54 @@
+//! Taking away from the target what the source has not: into the trash, each under its row's lock.
+
+use super::side::Removal;
+use super::{Copy, Pass, Run};
+use crate::error::{ErrorKind, Result};
+use crate::maintenance::limit;
+use crate::name::FileId;
+use crate::store::is_of_all;
+
+impl Copy {
+    /// What a whole pass has found.
+    pub(super) fn remove(&self, run: &mut Run<'_>, pass: &mut Pass) -> Result<()> {
+        let rows = pass.unchanged + pass.copied + pass.extra;
+        let most = limit::most(self.options.max_remove, rows);
+        limit::require("copy", self.to.shown(), pass.extra, most)?;
+        // An empty source is the site of nobody.
+        self.from.require_alive()?;
+        self.remove_each(&std::mem::take(&mut pass.extras), run)
+    }
+
+    pub(super) fn remove_each(&self, ids: &[FileId], run: &mut Run<'_>) -> Result<()> {
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let removal = self.to.begin_removal()?;
+        for id in ids {
+            if self.remove_one(id, &removal, run)? {
+                run.outcome.removed += 1;
+                run.report.removed(id)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether it went: the source may have it by now.
+    fn remove_one(&self, id: &FileId, removal: &Removal, run: &mut Run<'_>) -> Result<bool> {
+        if self.from.find(id)?.is_some_and(|source| source.is_live()) {
+            return Ok(false);
+        }
+        if self.options.dry_run {
+            return Ok(true);
+        }
+        match self.to.remove(id, removal) {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+            Err(error) if is_of_all(&error) => Err(error),
+            Err(error) => {
+                run.outcome.failed += 1;
+                run.report.failure(error);
+                Ok(false)
+            }
+        }
+    }
+}
