@@ -152,16 +152,17 @@ impl Mount {
 
 /// The longest beginning of a path that leads to a directory, and that one.
 pub(super) fn deepest<'p>(root: &OwnedFd, path: &'p str) -> nix::Result<(&'p str, OwnedFd)> {
-    let ends = path.match_indices('/').map(|(slash, _)| slash).chain([path.len()]);
-    let mut deepest = ("", open_directory(root, "")?);
-    for end in ends.filter(|end| *end > 0) {
-        match open_directory(root, &path[..end]) {
-            Ok(directory) => deepest = (&path[..end], directory),
-            Err(Errno::ENOENT | Errno::ENOTDIR) => break,
+    // From below: most often it is only the last that is missing.
+    let mut found = path;
+    while !found.is_empty() {
+        match open_directory(root, found) {
+            Ok(directory) => return Ok((found, directory)),
+            Err(Errno::ENOENT | Errno::ENOTDIR) => {}
             Err(errno) => return Err(errno),
         }
+        found = found.rsplit_once('/').map_or("", |(above, _)| above);
     }
-    Ok(deepest)
+    Ok(("", open_directory(root, "")?))
 }
 
 /// Whether a directory has nothing but what a bare mount point may have, too.
