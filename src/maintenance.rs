@@ -15,6 +15,7 @@ mod limit;
 mod progress;
 mod purge;
 mod remove;
+mod rename_table;
 #[cfg(feature = "cli")]
 mod replica;
 mod restore;
@@ -26,6 +27,7 @@ pub(crate) mod usage;
 
 pub use crate::index::FeedState;
 pub use crate::index::Record;
+pub use crate::index::RenamedTable;
 pub use empty::{Emptied, EmptyOptions, empty_trash};
 pub use exclude::Exclude;
 pub use fit::require_own_file;
@@ -34,6 +36,7 @@ pub use import::{Import, ImportOptions, ImportReport, Imported, ImportedFile};
 pub use progress::{Phase, Progress};
 pub use purge::{PurgeOptions, PurgeReport, Purged, purge};
 pub use remove::{Remove, RemoveOptions, RemoveReport, Target};
+pub use rename_table::{drop_old_view, rename_table};
 #[cfg(feature = "cli")]
 pub use replica::{ReplicaReport, ReplicaStatus, rebuild_replica, replica_status, verify_replica};
 pub use restore::{RestoreOptions, RestoreReport, RestoredFiles, restore};

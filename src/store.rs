@@ -126,7 +126,6 @@ impl Store {
         &self.options.url_prefix
     }
 
-    #[cfg(feature = "cli")]
     pub(crate) fn options(&self) -> &Options {
         &self.options
     }

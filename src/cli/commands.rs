@@ -10,8 +10,8 @@ use serde_json::json;
 
 use super::diagnostics::tell;
 use super::{
-    agent, doctor, fsck, get, import, info, output, purge, remove, replica, restore, schema,
-    status, undelete, usage,
+    agent, doctor, fsck, get, import, info, output, purge, remove, rename_table, replica, restore,
+    schema, status, undelete, usage,
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::maintenance::{Exclude, require_own_file, soft_mounts};
@@ -37,6 +37,7 @@ pub(super) fn run(store: &Store, options: &ArgMatches) -> Result<ExitCode> {
         "ls" => ls,
         "mv" => mv,
         "rm" => remove::run,
+        "rename-table" => rename_table::run,
         "status" => status::run,
         "doctor" => doctor::run,
         "undelete" => undelete::run,
