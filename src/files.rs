@@ -9,6 +9,7 @@ mod close;
 mod directories;
 mod examine;
 mod granted;
+mod ledger;
 mod memory;
 mod mounts;
 mod nowait;
@@ -26,6 +27,7 @@ mod space;
 mod stage;
 mod sweep;
 mod trash;
+mod twin;
 mod version;
 mod walk;
 
@@ -70,6 +72,7 @@ pub(crate) use space::Space;
 pub(crate) use stage::Staged;
 pub(crate) use sweep::Leftovers;
 pub(crate) use trash::{TakenBack, TrashFolder};
+pub(crate) use twin::{Linkless, Twinning, Twins};
 pub(crate) use version::Version;
 pub(crate) use walk::{Walked, WalkedFile, shown};
 

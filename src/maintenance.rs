@@ -15,6 +15,7 @@ mod limit;
 mod progress;
 mod purge;
 mod remove;
+mod rename_prefix;
 mod rename_table;
 #[cfg(feature = "cli")]
 mod replica;
@@ -36,6 +37,7 @@ pub use import::{Import, ImportOptions, ImportReport, Imported, ImportedFile};
 pub use progress::{Phase, Progress};
 pub use purge::{PurgeOptions, PurgeReport, Purged, purge};
 pub use remove::{Remove, RemoveOptions, RemoveReport, Target};
+pub use rename_prefix::{RenamePrefix, RenamePrefixOptions, RenamePrefixReport, RenamedPrefix};
 pub use rename_table::{drop_old_view, rename_table};
 #[cfg(feature = "cli")]
 pub use replica::{ReplicaReport, ReplicaStatus, rebuild_replica, replica_status, verify_replica};

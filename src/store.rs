@@ -15,6 +15,7 @@ mod removal;
 mod rowless;
 mod serve;
 mod trash;
+mod twins;
 #[cfg(feature = "cli")]
 mod undelete;
 mod withdrawal;
@@ -50,6 +51,7 @@ pub(crate) use rowless::Rowless;
 #[cfg(feature = "capi")]
 pub(crate) use serve::Trial;
 pub(crate) use trash::{Disposal, Line, Removed, Restored, Trash};
+pub(crate) use twins::{Noted, PAIRS, Pair, Said, Stage, Verdict, decide};
 pub use write::CreateOptions;
 #[cfg(feature = "cli")]
 pub(crate) use write::now as unix_time;

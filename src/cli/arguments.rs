@@ -138,6 +138,7 @@ pub(super) fn shown() -> Command {
         .subcommand(super::fsck::command())
         .subcommand(super::purge::command())
         .subcommand(super::restore::command())
+        .subcommand(super::rename_prefix::command())
         .subcommand(super::rename_table::command())
         .subcommand(super::replica::command())
         .subcommand(super::agent::command())

@@ -19,6 +19,8 @@ pub enum Phase {
     Hashing,
     /// What was taken away is put back.
     Restoring,
+    /// Rows and files get other names.
+    Renaming,
 }
 
 impl Phase {
@@ -33,6 +35,7 @@ impl Phase {
             Phase::Registering => "registering",
             Phase::Hashing => "hashing",
             Phase::Restoring => "restoring",
+            Phase::Renaming => "renaming",
         }
     }
 }
