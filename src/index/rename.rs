@@ -1,11 +1,16 @@
 //! Another name for the table, while writers go on under both.
 
+use std::time::Duration;
+
 use sqlx::Row as _;
 
 use super::connect::Purpose;
 use super::guard::Guard;
 use super::{FeedState, Index, fault, fitted, schema};
 use crate::error::{Error, ErrorKind, Result};
+
+/// How long others are let pass before the next attempt.
+const PAUSE: Duration = Duration::from_millis(3);
 
 /// What became of a table's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -130,11 +135,20 @@ impl Index {
 
     /// Each statement by itself: after any of them all is as whoever goes on expects it.
     async fn change_names(&self, statements: &[String]) -> Result<()> {
+        let attempts = self.attempts();
         let mut connection = self.pool.get(Purpose::Write).await?;
         // What its session is told is for this alone: it is closed behind it.
         connection.hold();
         for statement in statements {
-            connection.command("rename", &self.table, statement.clone()).await?;
+            loop {
+                match connection.command("rename", &self.table, statement.clone()).await {
+                    Err(error) if fault::is_busy(&error) && !attempts.are_over() => {
+                        connection.command("rename", &self.table, "ROLLBACK").await?;
+                        tokio::time::sleep(PAUSE).await;
+                    }
+                    done => break drop(done?),
+                };
+            }
             step!("name-changed");
         }
         fitted::table_is_made();
