@@ -20,6 +20,8 @@ mod printer;
 mod progress;
 mod purge;
 mod remove;
+mod rename_prefix;
+mod rename_table;
 mod replica;
 mod restore;
 mod schema;

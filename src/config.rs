@@ -103,6 +103,16 @@ impl Options {
     pub fn builder() -> OptionsBuilder {
         OptionsBuilder::default()
     }
+
+    /// The same of another table.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::InvalidConfig`] where it cannot be a table's name.
+    pub(crate) fn of_table(&self, table: &str) -> Result<Self> {
+        let table = value::table(table).map_err(|reason| bad("table", reason))?;
+        Ok(Options { table, ..self.clone() })
+    }
 }
 
 /// Collects options key by key, refusing each bad one by name.

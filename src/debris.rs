@@ -7,8 +7,8 @@ use crate::name::RESERVED_PREFIX;
 /// id leads there.
 pub(crate) const TRASH: &str = ".ezdfs-trash";
 
-/// Where it is noted when whole stores were last checked and purged, beneath the root.
-#[cfg(feature = "cli")]
+/// Where it is noted when whole stores were last checked and purged, and how far a change of names
+/// has come, beneath the root.
 pub(crate) const RUNS: &str = ".ezdfs-runs";
 
 /// What a file is, if it is nobody's.

@@ -9,6 +9,7 @@ mod close;
 mod directories;
 mod examine;
 mod granted;
+mod ledger;
 mod memory;
 mod mounts;
 mod nowait;
@@ -26,6 +27,7 @@ mod space;
 mod stage;
 mod sweep;
 mod trash;
+mod twin;
 mod version;
 mod walk;
 
@@ -72,6 +74,7 @@ pub(crate) use stage::Staged;
 pub(crate) use stage::have_same_bytes;
 pub(crate) use sweep::Leftovers;
 pub(crate) use trash::{TakenBack, TrashFolder};
+pub(crate) use twin::{Linkless, Twinning, Twins};
 pub(crate) use version::Version;
 #[cfg(feature = "cli")]
 pub(crate) use walk::Walk;

@@ -17,6 +17,8 @@ mod limit;
 mod progress;
 mod purge;
 mod remove;
+mod rename_prefix;
+mod rename_table;
 #[cfg(feature = "cli")]
 mod replica;
 mod restore;
@@ -28,6 +30,7 @@ pub(crate) mod usage;
 
 pub use crate::index::FeedState;
 pub use crate::index::Record;
+pub use crate::index::RenamedTable;
 #[cfg(feature = "cli")]
 pub use copy::{
     Check, CheckOptions, CheckReport, Compared, Copied, Copy, CopyOptions, CopyReport, Difference,
@@ -41,6 +44,8 @@ pub use import::{Import, ImportOptions, ImportReport, Imported, ImportedFile};
 pub use progress::{Phase, Progress};
 pub use purge::{PurgeOptions, PurgeReport, Purged, purge};
 pub use remove::{Remove, RemoveOptions, RemoveReport, Target};
+pub use rename_prefix::{RenamePrefix, RenamePrefixOptions, RenamePrefixReport, RenamedPrefix};
+pub use rename_table::{drop_old_view, rename_table};
 #[cfg(feature = "cli")]
 pub use replica::{ReplicaReport, ReplicaStatus, rebuild_replica, replica_status, verify_replica};
 pub use restore::{RestoreOptions, RestoreReport, RestoredFiles, restore};

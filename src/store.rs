@@ -17,6 +17,7 @@ mod removal;
 mod rowless;
 mod serve;
 mod trash;
+mod twins;
 #[cfg(feature = "cli")]
 mod undelete;
 mod withdrawal;
@@ -56,6 +57,7 @@ pub(crate) use rowless::take_rowless;
 #[cfg(feature = "capi")]
 pub(crate) use serve::Trial;
 pub(crate) use trash::{Disposal, Line, Removed, Restored, Trash};
+pub(crate) use twins::{Noted, PAIRS, Pair, Said, Stage, Verdict, decide};
 pub use write::CreateOptions;
 #[cfg(feature = "cli")]
 pub(crate) use write::now as unix_time;
@@ -132,7 +134,6 @@ impl Store {
         &self.options.url_prefix
     }
 
-    #[cfg(feature = "cli")]
     pub(crate) fn options(&self) -> &Options {
         &self.options
     }

@@ -15,6 +15,7 @@ mod mount;
 mod paths;
 mod prefixes;
 mod redirects;
+mod renamed;
 mod serving;
 mod site;
 mod threads;
@@ -45,6 +46,7 @@ pub(crate) fn register(trials: &mut Trials) {
     paths::register(&mut trials.group("nginx::paths", &needs));
     prefixes::register(&mut trials.group("nginx::prefixes", &needs));
     redirects::register(&mut trials.group("nginx::redirects", &needs));
+    renamed::register(&mut trials.group("nginx::renamed", &needs));
     serving::register(&mut trials.group("nginx::serving", &and(Need::COMMAND)));
     types::register(&mut trials.group("nginx::types", &needs));
 }

@@ -24,6 +24,7 @@ mod harness;
 mod install;
 mod kill;
 mod model;
+mod moving;
 mod nfs_client;
 mod nginx;
 mod php;
@@ -64,6 +65,7 @@ fn main() -> ExitCode {
     database::register(&mut trials);
     kill::register(&mut trials);
     model::register(&mut trials);
+    moving::register(&mut trials);
     nginx::register(&mut trials);
     nfs_client::register(&mut trials);
     feed::register(&mut trials);

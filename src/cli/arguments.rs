@@ -140,6 +140,8 @@ pub(super) fn shown() -> Command {
         .subcommand(super::fsck::command())
         .subcommand(super::purge::command())
         .subcommand(super::restore::command())
+        .subcommand(super::rename_prefix::command())
+        .subcommand(super::rename_table::command())
         .subcommand(super::replica::command())
         .subcommand(super::agent::command())
         .subcommand(super::completion::command())

@@ -10,8 +10,8 @@ use serde_json::json;
 
 use super::diagnostics::tell;
 use super::{
-    agent, doctor, fsck, get, import, info, output, purge, remove, replica, restore, schema,
-    status, undelete, usage,
+    agent, doctor, fsck, get, import, info, output, purge, remove, rename_prefix, rename_table,
+    replica, restore, schema, status, undelete, usage,
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::maintenance::{Exclude, require_own_file, soft_mounts};
@@ -22,7 +22,7 @@ pub(super) fn run(store: &Store, options: &ArgMatches) -> Result<ExitCode> {
     let Some((name, matches)) = options.subcommand() else {
         return Ok(ExitCode::from(2));
     };
-    if matches!(name, "rm" | "fsck" | "purge" | "restore" | "import" | "usage") {
+    if matches!(name, "rm" | "fsck" | "purge" | "restore" | "import" | "usage" | "rename-prefix") {
         output::catch_interrupts()?;
     }
     if name == "agent" {
@@ -37,6 +37,8 @@ pub(super) fn run(store: &Store, options: &ArgMatches) -> Result<ExitCode> {
         "ls" => ls,
         "mv" => mv,
         "rm" => remove::run,
+        "rename-prefix" => rename_prefix::run,
+        "rename-table" => rename_table::run,
         "status" => status::run,
         "doctor" => doctor::run,
         "undelete" => undelete::run,

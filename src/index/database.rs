@@ -199,6 +199,21 @@ pub(super) trait Database: Described + Debug + Send + Sync {
     /// and index names of the kernels and names that compare by bytes.
     fn create(&self, table: &str) -> Vec<String>;
 
+    /// Whether this name is a view's, 1 or 0, and its definition if it is one. Two places, as
+    /// above.
+    fn relation(&self) -> &'static str;
+
+    /// Gives a table another name and leaves a view under its own, so that each name leads to the
+    /// rows at any moment and after any of the statements. `has_view`: a view of it has the other
+    /// name, whose place it takes. `None` where views cannot be written to.
+    fn rename(&self, from: &str, to: &str, has_view: bool) -> Option<Vec<String>>;
+
+    /// Removes what a rename has left that did not come to its end.
+    fn clear_rename(&self, table: &str) -> Vec<String> {
+        let _ = table;
+        Vec::new()
+    }
+
     /// The schema of a table, fit to stand in a statement, where triggers must name it. Two
     /// places, as above.
     fn schema_of(&self) -> Option<&'static str> {

@@ -74,6 +74,11 @@ pub(super) fn is_full(error: &Error) -> bool {
     meant(error) == Some(Meaning::Full)
 }
 
+/// Whether others have locked what was to be changed.
+pub(super) fn is_busy(error: &Error) -> bool {
+    meant(error) == Some(Meaning::Repeat)
+}
+
 /// Whether the server refused the login.
 pub(super) fn is_barred(error: &Error) -> bool {
     meant(error) == Some(Meaning::Login)

@@ -69,6 +69,18 @@ impl PendingWrite {
     }
 }
 
+impl PendingWrite {
+    /// Inserts a row as it is; false where its key has a row already, after which the transaction is
+    /// of no more use.
+    pub(crate) async fn insert_record(&mut self, index: &Index, record: &Record) -> Result<bool> {
+        let insert = index.sql().await?.insert_record(record);
+        match self.connection.execute("restore", &record.name, insert).await {
+            Err(error) if fault::is_duplicate(&error) => Ok(false),
+            inserted => Ok(inserted? > 0),
+        }
+    }
+}
+
 impl Index {
     /// The row that is found by this key, live or not, as it stands.
     #[cfg(feature = "cli")]
@@ -93,12 +105,10 @@ impl Index {
     /// Opens a transaction and inserts a row as it was; `None` where its key has a
     /// row already.
     pub(crate) async fn begin_restore(&self, record: &Record) -> Result<Option<PendingWrite>> {
-        let (mut pending, sql) = self.begin().await?;
-        let insert = sql.insert_record(record);
-        match pending.connection.execute("restore", &record.name, insert).await {
-            Err(error) if !fault::is_duplicate(&error) => Err(error),
-            Ok(0) | Err(_) => pending.roll_back().await.map(|()| None),
-            Ok(_) => Ok(Some(pending)),
+        let (mut pending, _) = self.begin().await?;
+        match pending.insert_record(self, record).await? {
+            true => Ok(Some(pending)),
+            false => pending.roll_back().await.map(|()| None),
         }
     }
 }

@@ -23,6 +23,8 @@ pub enum Phase {
     Copying,
     /// What changes at the source is waited for, and copied.
     Following,
+    /// Rows and files get other names.
+    Renaming,
 }
 
 impl Phase {
@@ -39,6 +41,7 @@ impl Phase {
             Phase::Restoring => "restoring",
             Phase::Copying => "copying",
             Phase::Following => "following",
+            Phase::Renaming => "renaming",
         }
     }
 }

@@ -118,6 +118,10 @@ impl Site {
         Self::new(Backend::Sqlite.fresh(servers)?)
     }
 
+    pub(super) fn store(&self) -> &Store {
+        &self.store
+    }
+
     pub(super) fn root(&self) -> PathBuf {
         self.root.path().join("mount")
     }

@@ -37,6 +37,7 @@ static const struct {
     {"getrandom", SYS_getrandom}, {"membarrier", SYS_membarrier},
     {"mlock2", SYS_mlock2}, {"sched_setattr", SYS_sched_setattr},
     {"execveat", SYS_execveat}, {"userfaultfd", SYS_userfaultfd},
+    {"linkat", SYS_linkat},
 };
 
 enum { KNOWN = sizeof known / sizeof *known };

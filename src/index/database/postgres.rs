@@ -214,6 +214,41 @@ impl Database for Postgres {
         )
     }
 
+    fn relation(&self) -> &'static str {
+        schema!(
+            "SELECT CAST(CASE WHEN c.relkind IN ('r', 'p') THEN 0 ELSE 1 END AS bigint), \
+             CASE c.relkind WHEN 'v' THEN pg_get_viewdef(c.oid) ELSE '' END \
+             FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
+             WHERE c.relkind IN ('r', 'p', 'v', 'm', 'f') AND n.nspname = ",
+            " AND c.relname = lower($2)"
+        )
+    }
+
+    /// A statement that waits for the lock looks up its names anew when it gets it. A view has no
+    /// rights of its table: what others have there, they get; and its owner's are those by which
+    /// the table is reached.
+    fn rename(&self, from: &str, to: &str, has_view: bool) -> Option<Vec<String>> {
+        let drop = if has_view { format!("DROP VIEW {to}; ") } else { String::new() };
+        let bare = local(to);
+        Some(vec![format!(
+            // Whoever waits for a lock keeps all others waiting behind.
+            "BEGIN; SET LOCAL lock_timeout = '1s'; {drop}ALTER TABLE {from} RENAME TO {bare}; \
+             CREATE VIEW {from} AS SELECT * FROM {to}; \
+             DO $ezdfs$ DECLARE it record; BEGIN \
+             FOR it IN SELECT a.privilege_type AS verb, CASE WHEN a.grantee = 0 THEN 'PUBLIC' \
+               ELSE quote_ident(pg_get_userbyid(a.grantee)) END AS grantee \
+               FROM pg_class c, aclexplode(c.relacl) a WHERE c.oid = CAST('{to}' AS regclass) \
+               AND a.grantee <> c.relowner \
+               AND a.privilege_type IN ('SELECT', 'INSERT', 'UPDATE', 'DELETE') \
+             LOOP EXECUTE format('GRANT %s ON {from} TO %s', it.verb, it.grantee); END LOOP; \
+             FOR it IN SELECT pg_get_userbyid(c.relowner) AS owner FROM pg_class c \
+               WHERE c.oid = CAST('{to}' AS regclass) \
+               AND pg_get_userbyid(c.relowner) <> current_user \
+             LOOP EXECUTE format('ALTER VIEW {from} OWNER TO %I', it.owner); END LOOP; \
+             END $ezdfs$; COMMIT"
+        )])
+    }
+
     fn create(&self, table: &str) -> Vec<String> {
         let columns = created_columns("text COLLATE \"C\"", "boolean", "bigint", "FALSE");
         let local = table.rsplit('.').next().unwrap_or(table);
@@ -313,6 +348,11 @@ impl Database for Postgres {
              SET LOCAL statement_timeout = {timeout}; SET LOCAL lock_timeout = {for_locks}; "
         )
     }
+}
+
+/// A table's name without its schema.
+fn local(table: &str) -> &str {
+    table.rsplit('.').next().unwrap_or(table)
 }
 
 /// Leaves `default_transaction_read_only`, which tells of a server that is to

@@ -116,6 +116,16 @@ impl Database for Sqlite {
          WHERE schema = COALESCE(?1, 'main') AND LOWER(name) <> LOWER(?2) ORDER BY 1"
     }
 
+    fn relation(&self) -> &'static str {
+        "SELECT type <> 'table', sql FROM sqlite_master \
+         WHERE type IN ('table', 'view') AND COALESCE(?1, 'main') <> '' AND LOWER(name) = LOWER(?2)"
+    }
+
+    /// No trigger of a view lets it take an INSERT that may update, as all writers send it.
+    fn rename(&self, _: &str, _: &str, _: bool) -> Option<Vec<String>> {
+        None
+    }
+
     fn create(&self, table: &str) -> Vec<String> {
         // Readers are not stopped by a writer in this mode.
         let mut statements = vec!["PRAGMA journal_mode = WAL".to_owned()];
