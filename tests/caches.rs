@@ -202,7 +202,7 @@ fn checked(db: TestDb) {
     // Legacy's own: views with their files, files of theirs without a row.
     site.create("var/site/cache/content/good.cache", b"view").unwrap();
     site.foreign_file("var/site/cache/content/left.cache", b"view");
-    // What lies in the table of others says nothing: neither that there is a file nor whose.
+    // A row in the table of others is not found, but the options may be wrong: its file stays.
     put_without(&site, "var/site/cache/public/before.css", b"before");
 
     let (seen, findings) = fsck(&site, options(&[]));
@@ -219,9 +219,13 @@ fn checked(db: TestDb) {
 
     let (_, repaired) = fsck(&site, options(&[Fault::MissingFile, Fault::OrphanFile]));
     assert_eq!(pairs(&repaired), expected);
+    let before = (Fault::OrphanFile, "var/site/cache/public/before.css");
+    assert_eq!(pairs(&fsck(&site, options(&[])).1), [before]);
+    site.db.sql(&format!("DELETE FROM ezdfsfile WHERE name = '{}'", before.1));
+    fsck(&site, options(&[Fault::OrphanFile]));
     assert_eq!(pairs(&fsck(&site, options(&[])).1), []);
     assert!(!names(&site, CACHES).contains(&"var/site/cache/public/missing.css".to_owned()));
-    assert_eq!((names(&site, CACHES).len(), names(&site, "ezdfsfile").len()), (22, 21));
+    assert_eq!((names(&site, CACHES).len(), names(&site, "ezdfsfile").len()), (22, 20));
     for (path, is_there) in
         [(orphans[0], false), (TEXT, true), ("var/site/cache/content/left.cache", true)]
     {

@@ -9,6 +9,7 @@ use super::sql::Sql;
 use super::tables::{Names, Table};
 use super::{BATCH, Index, Keyed, bind_keys, fault, found_key, keyed};
 use crate::error::{Error, ErrorKind, Result};
+use crate::name::FileName;
 use crate::random;
 
 /// Where the keys are cut to be counted where each name has to be converted:
@@ -87,6 +88,19 @@ impl Index {
         let mut live = HashSet::new();
         for table in self.tables() {
             self.add_live(table, None, keys, &mut live).await?;
+        }
+        Ok(live)
+    }
+
+    /// The keys of those of these names that have a live row in the table of others: nobody finds
+    /// it, but the options may be wrong, and it be right.
+    pub(crate) async fn live_out_of_place(&self, names: &[FileName]) -> Result<HashSet<String>> {
+        let mut live = HashSet::new();
+        for (table, names) in self.by_table(names) {
+            let keys: Vec<_> = names.iter().map(FileName::hash).collect();
+            for other in self.tables().filter(|other| !std::ptr::eq(*other, table)) {
+                self.add_live(other, None, &keys, &mut live).await?;
+            }
         }
         Ok(live)
     }
