@@ -252,7 +252,7 @@ impl Oracle<'_> {
 
     fn has_right_table(&self, (database, table, name, _): &RowId) -> bool {
         *database == self.config.database
-            && table == self.config.table
+            && table == self.config.table_of(name)
             && self.config.is_right_for(name)
     }
 
