@@ -7,7 +7,7 @@ use std::hint::black_box;
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use ezdfs::serve::{self, Allow, Request};
-use ezdfs::{CreateOptions, FileId, Options, Store};
+use ezdfs::{Area, CreateOptions, FileId, Options, Store};
 use tempfile::TempDir;
 
 const ID: &str = "images/4/3/2/1/4321-1-eng-GB/picture.jpg";
@@ -64,7 +64,13 @@ fn names(criterion: &mut Criterion) {
         bencher.iter(|| serve::candidates(prefixes, black_box(request())));
     });
     criterion.bench_function("present a MIME type", |bencher| {
-        bencher.iter(|| serve::present(black_box("image/jpeg"), black_box("picture.jpg")));
+        bencher.iter(|| {
+            serve::present(
+                black_box(Area::Images),
+                black_box("image/jpeg"),
+                black_box("picture.jpg"),
+            )
+        });
     });
     let head = [b"\xff\xd8\xff\xe0\0\x10JFIF\0", &[7; 4_000][..]].concat();
     criterion.bench_function("sniff a picture", |bencher| {

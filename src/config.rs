@@ -46,6 +46,7 @@ macro_rules! vocabulary {
 vocabulary! {
     "dsn" None, "Database: mysql://user:pass@host[,host2]/db, postgres://..., sqlite:/file; or env:NAME, file:/path that hold one";
     "table" Some("ezdfsfile"), "Metadata table (Ibexa 5: ibexa_dfs_file)";
+    "cache_table" Some(""), "Metadata table of legacy's caches (ezdfsfile_cache); empty: they have none of their own";
     "root" None, "Directory on the mount that ids are relative to";
     "name_prefix" Some(""), "What stands before the id in the table's names, e.g. var/site/storage";
     "url_prefix" None, "What stands before the id in URLs, may have a host; default: name_prefix";
@@ -76,6 +77,7 @@ pub(crate) const DEFAULT_MODES: (u32, u32) = (0o644, 0o755);
 pub struct Options {
     pub(crate) dsn: Dsn,
     pub(crate) table: String,
+    pub(crate) cache_table: Option<String>,
     pub(crate) root: PathBuf,
     pub(crate) name_prefix: NamePrefix,
     pub(crate) url_prefix: UrlPrefix,
@@ -129,6 +131,7 @@ impl Default for OptionsBuilder {
             options: Options {
                 dsn: Dsn::unset(),
                 table: String::new(),
+                cache_table: None,
                 root: PathBuf::new(),
                 name_prefix: NamePrefix::default(),
                 url_prefix: UrlPrefix::default(),
@@ -182,6 +185,7 @@ impl OptionsBuilder {
         match key {
             "dsn" => options.dsn = Dsn::resolve(text)?,
             "table" => options.table = value::table(text)?,
+            "cache_table" => options.cache_table = value::table_or_none(text)?,
             "root" => options.root = value::absolute_path(text)?,
             "name_prefix" => {
                 options.name_prefix =
@@ -218,7 +222,8 @@ impl OptionsBuilder {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::InvalidConfig`] naming `dsn` or `root` when it is missing.
+    /// [`ErrorKind::InvalidConfig`] naming `dsn` or `root` when it is missing, and `cache_table`
+    /// where that is `table`.
     pub fn build(&self) -> Result<Options> {
         let mut options = self.options.clone();
         if options.dsn.is_unset() {
@@ -229,6 +234,12 @@ impl OptionsBuilder {
         }
         if !self.url_prefix_is_set {
             options.url_prefix = UrlPrefix::parse(options.name_prefix.as_str())?;
+        }
+        if let Some(caches) = &options.cache_table {
+            if caches.eq_ignore_ascii_case(&options.table) {
+                return Err(bad("cache_table", "is the table itself"));
+            }
+            options.name_prefix = options.name_prefix.with_caches();
         }
         Ok(options)
     }
@@ -311,6 +322,7 @@ mod tests {
         for (key, value) in [
             ("tabel", "x"),
             ("table", "a b"),
+            ("cache_table", "a b"),
             ("root", "relative"),
             ("file_mode", "0888"),
             ("dir_mode", "0640"),
@@ -326,6 +338,16 @@ mod tests {
         }
         let missing = Options::builder().build().expect_err("nothing set");
         assert_eq!(missing.subject(), "dsn");
+    }
+
+    #[test]
+    fn caches_have_no_table_or_another() {
+        let mut builder = minimal();
+        assert_eq!(builder.build().unwrap().cache_table, None);
+        builder.set("cache_table", "ezdfsfile_cache").unwrap();
+        assert_eq!(builder.build().unwrap().cache_table.as_deref(), Some("ezdfsfile_cache"));
+        builder.set("cache_table", "EZDFSfile").unwrap();
+        assert_eq!(builder.build().expect_err("the same").subject(), "cache_table");
     }
 
     #[test]

@@ -31,6 +31,7 @@ mod siblings;
 mod sorted;
 mod sql;
 mod survey;
+mod tables;
 #[cfg(test)]
 mod trials;
 mod write;
@@ -41,7 +42,7 @@ use std::time::Duration;
 
 use sqlx::Row as _;
 use sqlx::any::AnyRow;
-use tokio::sync::{Mutex, OnceCell};
+use tokio::sync::Mutex;
 
 use crate::config::Options;
 use crate::error::Result;
@@ -50,11 +51,11 @@ use crate::name::FileName;
 use crate::stats::Stats;
 
 use connect::{Pool, Purpose};
-use fitted::Fitted;
 use locked::keyed;
 use query::Query;
 use siblings::Siblings;
 use sql::Sql;
+use tables::Table;
 
 #[cfg(feature = "cli")]
 pub(crate) use condition::{Ahead, ConnectionLimit, now};
@@ -85,35 +86,33 @@ pub(crate) const BATCH: usize = 500;
 /// Rows that a listing reads at a time.
 pub(crate) const PAGE: usize = 5000;
 
-/// The table, reached through a bounded pool of connections.
+/// The table, reached through a bounded pool of connections. Where the rows of caches are in one
+/// of their own, this is both.
 pub(crate) struct Index {
     pool: Pool,
-    table: String,
+    main: Table,
+    caches: Option<Table>,
     database: String,
-    /// The statements, fitted to the table's shape.
-    fitted: Fitted,
-    /// Whether an index has the rows in the byte order of their names.
-    is_ordered: OnceCell<bool>,
     siblings: Mutex<Option<Arc<Siblings>>>,
 }
 
 impl Index {
     /// Connects to nothing yet.
     pub(crate) fn new(options: &Options, stats: &Arc<Stats>) -> Result<Self> {
+        let (main, caches) = Table::of_options(options);
         Ok(Index {
             pool: Pool::new(options, stats)?,
-            table: options.table.clone(),
+            main,
+            caches,
             database: options.dsn.database().to_owned(),
-            fitted: Fitted::default(),
-            is_ordered: OnceCell::new(),
             siblings: Mutex::default(),
         })
     }
 
-    /// Connects and looks at the table, if that has not been done: to fail
+    /// Connects and looks at the table of a name, if that has not been done: to fail
     /// before anything is stored.
-    pub(crate) async fn ready(&self) -> Result<()> {
-        self.sql_for_writing().await.map(drop)
+    pub(crate) async fn ready(&self, name: &FileName) -> Result<()> {
+        self.sql_for_writing(self.table_of(name)).await.map(drop)
     }
 
     /// Makes sure that a server takes writes: another may not have all rows yet, and what
@@ -132,7 +131,7 @@ impl Index {
 
     /// The table's name.
     pub(crate) fn table(&self) -> &str {
-        &self.table
+        &self.main.name
     }
 
     /// The name of the database that it is in.
@@ -151,19 +150,31 @@ impl Index {
         self.pool.patience()
     }
 
-    async fn begin(&self) -> Result<(PendingWrite, Arc<Sql>)> {
-        let sql = self.sql_for_writing().await?;
+    async fn begin(&self, table: &Table) -> Result<(PendingWrite, Arc<Sql>)> {
+        let sql = self.sql_for_writing(table).await?;
         let mut connection = self.pool.get(Purpose::Write).await?;
         connection.hold();
-        connection.command("begin", &self.table, sql.begin()).await?;
-        Ok((PendingWrite { connection, table: self.table.clone() }, sql))
+        connection.command("begin", &table.name, sql.begin()).await?;
+        Ok((PendingWrite { connection, table: table.name.clone() }, sql))
+    }
+
+    /// The same for the rows of these names, whatever tables they are in.
+    async fn begin_for(&self, names: &[FileName]) -> Result<PendingWrite> {
+        let tables = self.by_table(names).into_iter().map(|(table, _)| table);
+        // Looked at before: within the transaction there may be no other connection for that.
+        for table in tables.clone().skip(1) {
+            self.sql_for_writing(table).await?;
+        }
+        let first = tables.into_iter().next().unwrap_or(&self.main);
+        Ok(self.begin(first).await?.0)
     }
 
     /// Deletes the row, live or not; says whether there was one.
     pub(crate) async fn delete(&self, name: &FileName) -> Result<bool> {
         let hash = name.hash();
         let delete = |sql: &Sql| sql.delete().bind(hash.clone());
-        let (rows, lost_one) = self.execute_knowing("delete", name.as_str(), delete).await?;
+        let table = self.table_of(name);
+        let (rows, lost_one) = self.execute_knowing(table, "delete", name.as_str(), delete).await?;
         // An attempt of which nothing was heard has deleted it, if it was there.
         Ok(rows > 0 || lost_one)
     }
@@ -172,8 +183,12 @@ impl Index {
     /// What lies behind them is then removed under [`Index::begin_purge`].
     pub(crate) async fn soft_delete(&self, names: &[FileName]) -> Result<u64> {
         debug_assert!(names.len() <= BATCH);
-        let update = |sql: &Sql| bind_all(sql.soft_delete(names.len()), names);
-        self.execute("delete", subject(names), update).await
+        let mut deleted = 0;
+        for (table, names) in self.by_table(names) {
+            let update = |sql: &Sql| bind_all(sql.soft_delete(names.len()), &names);
+            deleted += self.execute(table, "delete", subject(&names), update).await?;
+        }
+        Ok(deleted)
     }
 
     /// Opens a transaction and locks those of these rows that are soft-deleted
@@ -182,12 +197,16 @@ impl Index {
         &self,
         names: &[FileName],
     ) -> Result<(PendingWrite, Vec<FileName>)> {
-        let (mut pending, sql) = self.begin().await?;
-        let query = bind_all(sql.lock_soft_deleted(names.len()), names);
-        let rows = pending.connection.fetch_all("delete", subject(names), query).await?;
-        let locked: Result<HashSet<String>, sqlx::Error> =
-            rows.iter().map(|row| found_key(row, 0)).collect();
-        let locked = locked.map_err(|error| fault::convert(error, "delete", &self.table))?;
+        let mut pending = self.begin_for(names).await?;
+        let mut locked = HashSet::new();
+        for (table, names) in self.by_table(names) {
+            let query = self.sql(table).await?.lock_soft_deleted(names.len());
+            let query = bind_all(query, &names);
+            for row in pending.connection.fetch_all("delete", subject(&names), query).await? {
+                let key = found_key(&row, 0);
+                locked.insert(key.map_err(|error| fault::convert(error, "delete", &table.name))?);
+            }
+        }
         let is_locked = |name: &&FileName| locked.contains(&name.hash().to_ascii_lowercase());
         let names = names.iter().filter(is_locked).cloned().collect();
         Ok((pending, names))
@@ -196,25 +215,33 @@ impl Index {
     /// Deletes rows by their names; says how many there were.
     pub(crate) async fn delete_many(&self, names: &[FileName]) -> Result<u64> {
         debug_assert!(names.len() <= BATCH);
-        if names.is_empty() {
-            return Ok(0);
+        let mut deleted = 0;
+        for (table, names) in self.by_table(names).into_iter().filter(|it| !it.1.is_empty()) {
+            let delete = |sql: &Sql| bind_all(sql.delete_many(names.len()), &names);
+            deleted += self.execute(table, "delete", &table.name, delete).await?;
         }
-        let delete = |sql: &Sql| bind_all(sql.delete_many(names.len()), names);
-        self.execute("delete", &self.table, delete).await
+        Ok(deleted)
     }
 
-    /// Looks at the table's shape.
+    /// Looks at the shape of each table.
     ///
     /// # Errors
     ///
     /// [`ErrorKind::Schema`] where there is no table or ezdfs cannot write to it.
-    pub(crate) async fn check_schema(&self) -> Result<Shape> {
-        self.shape().await?.check_transactions(&self.table)
+    pub(crate) async fn check_schema(&self) -> Result<()> {
+        for table in self.tables() {
+            self.writable_shape(table).await?;
+        }
+        Ok(())
+    }
+
+    async fn writable_shape(&self, table: &Table) -> Result<Shape> {
+        self.shape(table).await?.check_transactions(&table.name)
     }
 
     /// The shape of a table that can be read at least.
-    async fn shape(&self) -> Result<Shape> {
-        self.inspect(&self.table).await?.check(&self.table)
+    async fn shape(&self, table: &Table) -> Result<Shape> {
+        self.inspect(&table.name).await?.check(&table.name)
     }
 
     async fn inspect(&self, table: &str) -> Result<Shape> {
@@ -225,11 +252,13 @@ impl Index {
         self.attempts().repeat(inspect).await
     }
 
-    /// Creates the table where there is none.
+    /// Creates each table where there is none.
     pub(crate) async fn create_schema(&self) -> Result<()> {
         let mut connection = self.pool.get_creating().await?;
-        for statement in self.pool.database().create(&self.table) {
-            connection.command("create", &self.table, statement).await?;
+        for Table { name, .. } in self.tables() {
+            for statement in self.pool.database().create(name) {
+                connection.command("create", name, statement).await?;
+            }
         }
         fitted::table_is_made();
         Ok(())
@@ -238,12 +267,13 @@ impl Index {
     /// Runs a query; again where the connection turns out to be dead.
     async fn fetch(
         &self,
+        table: &Table,
         operation: &'static str,
         subject: &str,
         query: impl Fn(&Sql) -> Query,
     ) -> Result<Vec<AnyRow>> {
         let fetch = || async {
-            let query = query(&*self.sql().await?);
+            let query = query(&*self.sql(table).await?);
             let mut connection = self.pool.get(Purpose::Read).await?;
             connection.fetch_all(operation, subject, query).await
         };
@@ -255,11 +285,12 @@ impl Index {
 
     async fn execute(
         &self,
+        table: &Table,
         operation: &'static str,
         subject: &str,
         query: impl Fn(&Sql) -> Query,
     ) -> Result<u64> {
-        Ok(self.execute_knowing(operation, subject, query).await?.0)
+        Ok(self.execute_knowing(table, operation, subject, query).await?.0)
     }
 
     /// Runs one statement that commits by itself and may be repeated; repeats
@@ -268,13 +299,14 @@ impl Index {
     /// whether nothing was heard of an earlier one.
     async fn execute_knowing(
         &self,
+        table: &Table,
         operation: &'static str,
         subject: &str,
         query: impl Fn(&Sql) -> Query,
     ) -> Result<(u64, bool)> {
         let mut attempts = self.attempts();
         let execute = || async {
-            let query = query(&*self.sql_for_writing().await?);
+            let query = query(&*self.sql_for_writing(table).await?);
             let mut connection = self.pool.get(Purpose::Write).await?;
             connection.execute(operation, subject, query).await
         };
@@ -339,6 +371,6 @@ fn decode(row: &AnyRow, subject: &str) -> Result<Row> {
 
 impl std::fmt::Debug for Index {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Index").field("table", &self.table).finish_non_exhaustive()
+        f.debug_struct("Index").field("table", &self.main.name).finish_non_exhaustive()
     }
 }

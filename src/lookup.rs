@@ -101,20 +101,26 @@ impl Lookup {
         self.replica.as_ref().map(Consulted::age)
     }
 
-    /// What is known without waiting.
-    pub(crate) fn known(&self, key: &Key) -> Option<Hit> {
-        self.hit(key, self.word(key))
+    /// What is known without waiting. Of a name that is not logged no replica has a say, here
+    /// and below: the table of caches is not in it.
+    pub(crate) fn known(&self, key: &Key, is_logged: bool) -> Option<Hit> {
+        self.hit(key, self.word(key, is_logged))
     }
 
     /// The same; `None` where the row is to be found next, by which the table is asked.
-    pub(crate) fn known_at_once(&self, key: &Key) -> Option<Hit> {
-        self.known_unless(key, Consulted::will_confirm)
+    pub(crate) fn known_at_once(&self, key: &Key, is_logged: bool) -> Option<Hit> {
+        self.known_unless(key, is_logged, Consulted::will_confirm)
     }
 
     /// What is known, but an absence only where the table is not to confirm it: it must not be
     /// asked too often.
-    fn known_unless(&self, key: &Key, confirms: fn(&Consulted) -> bool) -> Option<Hit> {
-        match self.word(key) {
+    fn known_unless(
+        &self,
+        key: &Key,
+        is_logged: bool,
+        confirms: fn(&Consulted) -> bool,
+    ) -> Option<Hit> {
+        match self.word(key, is_logged) {
             Word::Unconfirmed if !self.replica.as_ref().is_some_and(confirms) => {
                 Some(self.absent())
             }
@@ -123,8 +129,9 @@ impl Lookup {
     }
 
     /// What counts of what the replica says.
-    fn word(&self, key: &Key) -> Word {
-        self.replica.as_ref().map_or(Word::Nothing, |replica| replica.ask(key))
+    fn word(&self, key: &Key, is_logged: bool) -> Word {
+        let replica = self.replica.as_ref().filter(|_| is_logged);
+        replica.map_or(Word::Nothing, |replica| replica.ask(key))
     }
 
     fn hit(&self, key: &Key, word: Word) -> Option<Hit> {
@@ -139,7 +146,7 @@ impl Lookup {
     pub(crate) fn is_current(&self, key: &Key, stamp: Stamp) -> bool {
         match stamp {
             Stamp::Asked(at) => self.rows.is_current(key, at),
-            Stamp::Replicated(_) => self.known(key).is_some_and(|known| known.stamp == stamp),
+            Stamp::Replicated(_) => self.known(key, true).is_some_and(|known| known.stamp == stamp),
         }
     }
 
@@ -150,13 +157,13 @@ impl Lookup {
 
     /// What is known, or what the table says.
     pub(crate) async fn find(&self, name: &FileName) -> Result<Found> {
-        self.known_or(&name.digest(), self.find_again(name)).await
+        self.known_or(name, self.find_again(name)).await
     }
 
     /// The same; the table is asked in company, if there is any. To be called within the
     /// runtime.
     pub(crate) async fn find_in_batch(self: &Arc<Self>, name: &FileName) -> Result<Found> {
-        self.known_or(&name.digest(), self.find_again_in_batch(name)).await
+        self.known_or(name, self.find_again_in_batch(name)).await
     }
 
     /// What the table says, whatever is known.
@@ -174,16 +181,17 @@ impl Lookup {
 
     async fn known_or(
         &self,
-        key: &Key,
+        name: &FileName,
         find: impl Future<Output = Result<Found>>,
     ) -> Result<Found> {
-        let known = self.known_unless(key, Consulted::may_confirm);
+        let (key, is_logged) = (name.digest(), self.index.is_logged(name.as_str()));
+        let known = self.known_unless(&key, is_logged, Consulted::may_confirm);
         if let Some(hit) = known {
             return Ok(hit.into());
         }
         match find.await {
             Err(error) if error.kind().is_temporary() => {
-                let found = self.fallen_back_on(key).ok_or(error)?;
+                let found = self.fallen_back_on(&key, is_logged).ok_or(error)?;
                 self.stats.count(Counter::StaleAnswers);
                 Ok(found)
             }
@@ -198,8 +206,9 @@ impl Lookup {
 
     /// What there is to go on with while the table cannot be asked. An absence only as the
     /// replica's, which knows all rows: else it would be a guess.
-    fn fallen_back_on(&self, key: &Key) -> Option<Found> {
-        let last_word = self.replica.as_ref().and_then(|replica| replica.last_word(key));
+    fn fallen_back_on(&self, key: &Key, is_logged: bool) -> Option<Found> {
+        let replica = self.replica.as_ref().filter(|_| is_logged);
+        let last_word = replica.and_then(|replica| replica.last_word(key));
         match last_word {
             Some(Some(known)) => Some(Hit::replicated(known).into()),
             Some(None) => Some(self.absent().into()),

@@ -2,7 +2,7 @@
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::name::{FileId, FileName, NamePrefix};
-use crate::territory::beneath_storage;
+use crate::territory::located;
 
 /// The largest `mtime` that the tables hold: their column is a signed `int(11)`.
 pub const MAX_MTIME: i64 = i32::MAX as i64;
@@ -159,7 +159,7 @@ impl FileInfo {
     }
 }
 
-/// The part of a storage directory that a file lies in.
+/// The part of a storage directory, or of a directory of caches, that a file lies in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Area {
     /// `images/`: published pictures and their variations.
@@ -168,7 +168,10 @@ pub enum Area {
     Drafts,
     /// `original/`: documents and media, whose download PHP authorises.
     Originals,
-    /// Anything else, such as caches.
+    /// `cache/public/` and `cache/texttoimage/` of legacy, which web servers hand out; where
+    /// caches have a table of their own.
+    Caches,
+    /// Anything else, such as other caches.
     Other,
 }
 
@@ -185,7 +188,7 @@ impl Area {
 
     /// The area of a name, by what follows its storage directory.
     pub(crate) fn of_name(name: &str, prefix: &NamePrefix) -> Self {
-        beneath_storage(name, prefix).map_or(Area::Other, Self::of_path)
+        located(name, prefix).map_or(Area::Other, |(area, _)| area)
     }
 
     /// The area of a path within a storage directory.
@@ -203,7 +206,7 @@ impl Area {
         match self {
             Area::Images => "image",
             Area::Originals => "binaryfile",
-            Area::Drafts | Area::Other => "UNKNOWN_SCOPE",
+            Area::Drafts | Area::Caches | Area::Other => "UNKNOWN_SCOPE",
         }
     }
 }

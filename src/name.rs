@@ -99,7 +99,11 @@ impl DirId {
 
 /// What stands before every id in the table: empty, or `var/site/storage`.
 #[derive(Clone, Default, PartialEq, Eq)]
-pub struct NamePrefix(String);
+pub struct NamePrefix {
+    text: String,
+    /// Whether legacy's public caches are among the files of these names.
+    has_caches: bool,
+}
 
 impl NamePrefix {
     /// Parses a prefix; slashes around it do not count.
@@ -112,12 +116,21 @@ impl NamePrefix {
         if !trimmed.is_empty() {
             check_path(trimmed).map_err(|rule| invalid("name_prefix", text, rule))?;
         }
-        Ok(NamePrefix(trimmed.to_owned()))
+        Ok(NamePrefix { text: trimmed.to_owned(), has_caches: false })
     }
 
     /// The prefix without outer slashes.
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.text
+    }
+
+    /// The same where legacy's caches have a table of their own.
+    pub(crate) fn with_caches(&self) -> Self {
+        NamePrefix { has_caches: true, ..self.clone() }
+    }
+
+    pub(crate) fn has_caches(&self) -> bool {
+        self.has_caches
     }
 
     /// The table's name of a file.
@@ -135,12 +148,12 @@ impl NamePrefix {
     ///
     /// Those of [`NamePrefix::name`].
     pub(crate) fn key(&self, id: &FileId) -> Result<Key> {
-        if self.0.len() + 1 + id.0.len() > MAX_NAME_LEN {
+        if self.text.len() + 1 + id.0.len() > MAX_NAME_LEN {
             return self.name(id).map(|name| name.digest());
         }
         let mut md5 = Md5::new();
-        if !self.0.is_empty() {
-            md5.update(&self.0);
+        if !self.text.is_empty() {
+            md5.update(&self.text);
             md5.update("/");
         }
         md5.update(&id.0);
@@ -152,7 +165,7 @@ impl NamePrefix {
     pub(crate) fn beneath(&self, dir: Option<&DirId>) -> Result<String> {
         let mut text = match dir {
             Some(dir) => self.join(dir.as_str())?.into_owned(),
-            None => self.0.clone(),
+            None => self.text.clone(),
         };
         if !text.is_empty() {
             text.push('/');
@@ -163,7 +176,7 @@ impl NamePrefix {
     /// The id behind a name of the table, or `None` where the name lies
     /// outside the prefix or is not one that ezdfs would have written.
     pub fn id(&self, name: &str) -> Option<FileId> {
-        let rest = match self.0.as_str() {
+        let rest = match self.text.as_str() {
             "" => name,
             prefix => name.strip_prefix(prefix)?.strip_prefix('/')?,
         };
@@ -172,7 +185,7 @@ impl NamePrefix {
 
     /// The name of what has this path beneath the root.
     pub(crate) fn join<'r>(&self, rest: &'r str) -> Result<Cow<'r, str>> {
-        let name = match self.0.as_str() {
+        let name = match self.text.as_str() {
             "" => Cow::Borrowed(rest),
             prefix => Cow::Owned(format!("{prefix}/{rest}")),
         };

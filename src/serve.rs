@@ -83,7 +83,7 @@ pub fn id_of_path(prefix: &UrlPrefix, path: &[u8]) -> Result<FileId> {
 fn resolve(prefixes: Prefixes<'_>, path: &[u8], allow: Allow) -> Result<FileId> {
     let id = id_of_path(prefixes.url, path)?;
     let allowed = match Area::of(&id, prefixes.name)? {
-        Area::Images => true,
+        Area::Images | Area::Caches => true,
         Area::Drafts => allow.drafts,
         Area::Originals => allow.originals,
         Area::Other => false,
@@ -162,13 +162,24 @@ const SYNONYMS: &[(&str, &str)] = &[
     ("image/vnd.mozilla.apng", "image/apng"),
 ];
 
-/// Decides from the stored `datatype` and the file's name.
+/// What legacy generates for pages, besides pictures, into its public caches; known by
+/// extensions, because it stores all kinds of types for them.
+const GENERATED: &[(&CStr, &str)] = &[(c"text/css", "css"), (c"text/javascript", "js")];
+
+/// Decides from the area, the stored `datatype` and the file's name.
 ///
 /// A type on the list of images is kept. A legacy token that is no MIME type
 /// (`misc`, empty, `php`) gives way to the file name's extension, if that is an
 /// image's. Everything else is a download: old trees hold uploads from before
-/// the kernels refused HTML and scripts.
-pub fn present(datatype: &str, file_name: &str) -> Presentation {
+/// the kernels refused HTML and scripts. No upload lies among legacy's public caches: its
+/// style sheets and scripts are what they say.
+pub fn present(area: Area, datatype: &str, file_name: &str) -> Presentation {
+    let generated = GENERATED.iter().find(|(_, extension)| {
+        area == Area::Caches && file_name.rsplit_once('.').is_some_and(|(_, it)| it == *extension)
+    });
+    if let Some((content_type, _)) = generated {
+        return Presentation { content_type, headers: &[NOSNIFF] };
+    }
     let image =
         if datatype.contains('/') { image_type(datatype) } else { image_extension(file_name) };
     match image {
@@ -263,10 +274,47 @@ mod tests {
             ("image/png\r\nX: y", "a.png", c"application/octet-stream", Some(ATTACHMENT)),
             ("image/svg+xml", "a.svg", SVG, Some(SANDBOX)),
         ] {
-            let shown = present(datatype, file);
+            let shown = present(Area::Images, datatype, file);
             assert_eq!(shown.content_type, content_type, "{datatype:?}");
             assert!(shown.headers.contains(&NOSNIFF));
             assert_eq!(shown.headers.get(1).copied(), header, "{datatype:?}");
+        }
+    }
+
+    #[test]
+    fn generated_style_sheets_and_scripts_are_no_downloads() {
+        for (file, content_type, header) in [
+            ("a.css", c"text/css", None),
+            ("a.js", c"text/javascript", None),
+            ("a.html", c"application/octet-stream", Some(ATTACHMENT)),
+        ] {
+            let shown = present(Area::Caches, "misc", file);
+            assert_eq!(shown.content_type, content_type, "{file}");
+            assert!(shown.headers.contains(&NOSNIFF));
+            assert_eq!(shown.headers.get(1).copied(), header, "{file}");
+            let uploaded = present(Area::Images, "misc", file);
+            assert_eq!(uploaded.content_type, c"application/octet-stream", "{file}");
+        }
+    }
+
+    #[test]
+    fn public_caches_are_served_where_they_have_a_table() {
+        let url = UrlPrefix::default();
+        let kind = |path: &str, name: &NamePrefix| {
+            let (path, allow) = (path.as_bytes(), Allow::default());
+            let request = Request { path, raw_path: Some(path), allow };
+            candidates(Prefixes { name, url: &url }, request).map_err(|error| error.kind())
+        };
+        let on = NamePrefix::default().with_caches();
+        for (path, is_served) in [
+            ("/var/site/cache/public/javascript/a.js", true),
+            ("/var/cache/texttoimage/a.png", true),
+            ("/var/site/cache/content/a", false),
+            ("/var/site/cache/publicity/a.js", false),
+            ("/cache/public/a.js", false),
+        ] {
+            assert_eq!(kind(path, &on).is_ok(), is_served, "{path}");
+            assert_eq!(kind(path, &NamePrefix::default()), Err(ErrorKind::Denied), "{path}");
         }
     }
 }

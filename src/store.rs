@@ -181,7 +181,7 @@ impl Store {
     /// - [`ErrorKind::Unavailable`], [`ErrorKind::InvalidConfig`]: no connection.
     pub fn check_schema(&self) -> Result<()> {
         let process = self.process()?;
-        runtime::block_on(async { process.index.check_schema().await.map(drop) })
+        runtime::block_on(async { process.index.check_schema().await })
     }
 
     /// Creates the table and its indexes where they are missing, and the
@@ -266,6 +266,12 @@ impl Process {
 
     pub(crate) fn name_prefix(&self) -> &NamePrefix {
         &self.name_prefix
+    }
+
+    /// Whether the change log tells of a file, and so a replica may know it.
+    pub(crate) fn is_logged(&self, id: &FileId) -> bool {
+        let name = self.name_prefix.has_caches().then(|| self.name_prefix.join(id.as_str()));
+        name.is_none_or(|name| name.is_ok_and(|name| self.index.is_logged(&name)))
     }
 
     /// The root, as messages name it.

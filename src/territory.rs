@@ -1,12 +1,19 @@
 //! What part of a tree and of a table is a store's business: the areas of
-//! storage directories in which the table has live rows. All else is foreign.
+//! storage directories in which the table has live rows, and legacy's public caches where these
+//! have a table of their own. All else is foreign.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::metadata::Area;
 use crate::name::NamePrefix;
 
-const AREAS: [&str; 3] = ["images", "images-versioned", "original"];
+/// Of storage directories, and of directories of caches: each name tells which.
+const AREAS: [&str; 5] = ["images", "images-versioned", "original", "public", "texttoimage"];
+
+/// Whether legacy has the row of a name in its table of caches.
+pub(crate) fn is_of_caches(name: &str) -> bool {
+    name.contains("/cache/") && !name.contains("/storage/")
+}
 
 /// What of a name of the table lies beneath its storage directory, if it lies in
 /// one of its areas: `images/`, `images-versioned/` or `original/`. A storage
@@ -14,26 +21,45 @@ const AREAS: [&str; 3] = ["images", "images-versioned", "original"];
 /// that, from the end of the prefix; or else the prefix itself, which may be empty.
 /// The first decides: a prefix that leads into an area makes nothing of its own.
 pub(crate) fn beneath_storage<'n>(name: &'n str, prefix: &NamePrefix) -> Option<&'n str> {
+    located(name, prefix).map(|(_, beneath)| beneath)
+}
+
+/// The same, and which area it is. Legacy's public caches are one of the directory of
+/// caches that they lie in.
+pub(crate) fn located<'n>(name: &'n str, prefix: &NamePrefix) -> Option<(Area, &'n str)> {
     let own = match prefix.as_str() {
         "" => Some(name),
         prefix => name.strip_prefix(prefix).and_then(|rest| rest.strip_prefix('/')),
     };
-    let of_kernels = own.and_then(beneath_kernels_storage);
-    [beneath_kernels_storage(name), of_kernels, own]
-        .into_iter()
-        .flatten()
-        .find(|beneath| Area::of_path(beneath) != Area::Other)
+    let [stored, cached] = ["storage/", "cache/"].map(|kind| {
+        let of_kernels = own.and_then(|own| beneath_kernels(own, kind));
+        [beneath_kernels(name, kind), of_kernels].into_iter().flatten()
+    });
+    let stored = stored.chain(own).map(|beneath| (Area::of_path(beneath), beneath));
+    stored
+        .filter(|(area, _)| *area != Area::Other)
+        .chain(
+            cached
+                .filter(|beneath| prefix.has_caches() && is_public_cache(beneath))
+                .filter(|_| is_of_caches(name))
+                .map(|beneath| (Area::Caches, beneath)),
+        )
+        .next()
 }
 
-/// `var/storage/...` and `var/<site>/storage/...`, as in the rewrite rule that
-/// sites use today.
-fn beneath_kernels_storage(name: &str) -> Option<&str> {
+/// What web servers hand out of a directory of caches.
+fn is_public_cache(beneath: &str) -> bool {
+    matches!(beneath.split_once('/'), Some(("public" | "texttoimage", _)))
+}
+
+/// `var/storage/...` and `var/<site>/storage/...`, or the same of caches, as in the rewrite rules
+/// that sites use today.
+fn beneath_kernels<'n>(name: &'n str, kind: &str) -> Option<&'n str> {
     let beneath_var = name.strip_prefix("var/")?;
-    if let Some(rest) = beneath_var.strip_prefix("storage/") {
-        return Some(rest);
-    }
-    let (_site, rest) = beneath_var.split_once('/')?;
-    rest.strip_prefix("storage/")
+    beneath_var.strip_prefix(kind).or_else(|| {
+        let (_site, rest) = beneath_var.split_once('/')?;
+        rest.strip_prefix(kind)
+    })
 }
 
 /// The storage directory that a name of the table lies in an area of
@@ -62,8 +88,10 @@ pub(crate) fn other_names(roots: &[&str], prefix: &NamePrefix, path: &str) -> BT
         let full = format!("{}/{path}", root.trim_matches('/'));
         let starts = full.match_indices('/').map(|(slash, _)| slash + 1);
         for suffix in [0].into_iter().chain(starts).map(|start| &full[start..]) {
-            let is_named =
-                beneath_kernels_storage(suffix).is_some_and(|it| Area::of_path(it) != Area::Other);
+            let is_named = beneath_kernels(suffix, "storage/")
+                .is_some_and(|it| Area::of_path(it) != Area::Other)
+                || prefix.has_caches()
+                    && beneath_kernels(suffix, "cache/").is_some_and(is_public_cache);
             let is_area = Area::of_path(suffix) != Area::Other;
             if is_named || is_area {
                 names.insert(suffix.to_owned());
@@ -113,10 +141,16 @@ impl Territory {
 
     /// Paths of the areas that have live rows, beneath the root.
     pub(crate) fn areas(&self) -> impl Iterator<Item = String> {
+        let areas = self.storages().flat_map(move |storage| {
+            let name = |area| format!("{storage}/{area}").trim_start_matches('/').to_owned();
+            AREAS
+                .map(name)
+                .into_iter()
+                .filter(move |name| storage_of(&format!("{name}/"), &self.prefix) == Some(storage))
+        });
         let prefix = self.prefix.as_str();
-        let beneath = self.storages().filter_map(move |storage| storage.strip_prefix(prefix));
-        beneath.flat_map(|storage| {
-            AREAS.map(|area| format!("{storage}/{area}").trim_start_matches('/').to_owned())
+        areas.filter_map(move |name| {
+            Some(name.strip_prefix(prefix)?.trim_start_matches('/').to_owned())
         })
     }
 
@@ -163,6 +197,40 @@ mod tests {
         ] {
             assert_eq!(storage_of(name, &prefix(of)), expected, "{name} of {of:?}");
         }
+    }
+
+    #[test]
+    fn public_caches_are_the_stores_where_they_have_a_table() {
+        for (name, of, expected) in [
+            ("var/site/cache/public/a.css", "", Some("var/site/cache")),
+            ("var/cache/texttoimage/a.png", "", Some("var/cache")),
+            ("var/site/cache/public/a", "var/site", Some("var/site/cache")),
+            ("files/var/site/cache/public/a", "files", Some("files/var/site/cache")),
+            ("var/site/cache/content/a", "", None),
+            ("var/site/cache/public", "", None),
+            ("var/site/cache/publicity/a", "", None),
+            ("var/site/storage/cache/public/a", "", None),
+            ("var/site/storage/cache/public/a", "var/site/storage", None),
+            ("cache/public/a", "", None),
+            ("public/a", "", None),
+            ("var/site/storage/images/cache/a", "", Some("var/site/storage")),
+        ] {
+            let (off, on) = (prefix(of), prefix(of).with_caches());
+            assert_eq!(storage_of(name, &on), expected, "{name} of {of:?}");
+            let is_cached = expected.is_some_and(|storage| storage.ends_with("cache"));
+            assert_eq!(storage_of(name, &off), expected.filter(|_| !is_cached), "{name}");
+        }
+        let mut territory = Territory::new(&prefix("").with_caches());
+        territory.add("var/site/cache/public/a", true);
+        territory.add("var/site/storage/images/a", true);
+        let areas = ["cache/public", "cache/texttoimage"].into_iter().chain([
+            "storage/images",
+            "storage/images-versioned",
+            "storage/original",
+        ]);
+        let areas: Vec<_> = areas.map(|area| format!("var/site/{area}")).collect();
+        assert_eq!(territory.areas().collect::<Vec<_>>(), areas);
+        assert!(!territory.covers("var/site/cache/content/a"));
     }
 
     #[test]

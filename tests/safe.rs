@@ -123,13 +123,15 @@ impl<'s> Round<'s> {
     /// What a deletion names: rows, and the files that they lead to.
     fn order(&self, step: &Step, ordered: &mut Ordered) {
         let Step::Remove { dir, row_only } = step else { return };
-        let Config { database, table, prefix, .. } = &self.config;
+        let Config { database, table, caches, prefix, .. } = &self.config;
         let beneath = match prefix.as_str() {
             "" => format!("{dir}/"),
             prefix => format!("{prefix}/{dir}/"),
         };
-        let rows = self.site.rows(*database, &[table]);
-        for (row, _) in rows.into_iter().filter(|(row, _)| row.2.starts_with(&beneath)) {
+        let tables: Vec<_> = [*table].into_iter().chain(*caches).collect();
+        let rows = self.site.rows(*database, &tables).into_iter();
+        let rows = rows.filter(|(row, _)| row.1 == self.config.table_of(&row.2));
+        for (row, _) in rows.filter(|(row, _)| row.2.starts_with(&beneath)) {
             let path = self.config.path_of(&row.2);
             match row_only {
                 true => drop(ordered.alone.insert(row)),
@@ -173,7 +175,7 @@ impl<'s> Round<'s> {
 
     /// The command under this round's configuration.
     fn command(&self, arguments: &[String], clock: i64) -> Command {
-        let Config { prefix, database, table, nested, marker, .. } = &self.config;
+        let Config { prefix, database, table, caches, nested, marker, .. } = &self.config;
         let mut command = match nested {
             Some((path, Nested::Mounted)) => {
                 // In a mount namespace of its own, which ends with it.
@@ -193,7 +195,7 @@ impl<'s> Round<'s> {
         command.env("EZDFS_TEST_BORN", self.born.to_string());
         command.env("EZDFS_DSN", &self.site.databases[*database].dsn);
         command.env("EZDFS_ROOT", self.root()).env("EZDFS_NAME_PREFIX", prefix);
-        command.env("EZDFS_TABLE", table);
+        command.env("EZDFS_TABLE", table).env("EZDFS_CACHE_TABLE", caches.unwrap_or_default());
         if *marker {
             command.env("EZDFS_MOUNT_MARKER", ".mounted");
         }

@@ -9,6 +9,7 @@ use libtest_mimic::Arguments;
 mod agent;
 mod bundle;
 mod c_programs;
+mod caches;
 mod command;
 mod connect;
 mod copy;
@@ -56,6 +57,7 @@ fn main() -> ExitCode {
     let mut trials = Trials::default();
     harness::register(&mut trials);
     c_programs::register(&mut trials);
+    caches::register(&mut trials);
     stats::register(&mut trials);
     store::register(&mut trials);
     command::register(&mut trials);

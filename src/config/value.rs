@@ -38,6 +38,11 @@ pub(super) fn table(text: &str) -> Result<String, String> {
     }
 }
 
+/// None where the text is empty.
+pub(super) fn table_or_none(text: &str) -> Result<Option<String>, String> {
+    if text.is_empty() { Ok(None) } else { table(text).map(Some) }
+}
+
 fn is_identifier(text: &str) -> bool {
     let starts_well = text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
     starts_well && text.len() <= 64 && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')

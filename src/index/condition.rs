@@ -55,7 +55,7 @@ impl Index {
             let mut connection = self.pool.get(Purpose::Read).await?;
             let query = Query::new(format!("SELECT {}", database.microseconds()));
             let before = now();
-            let rows = connection.fetch_all("clock", &self.table, query).await?;
+            let rows = connection.fetch_all("clock", &self.main.name, query).await?;
             Ok((rows, before, now()))
         };
         let (rows, before, after) = self.attempts().repeat(ask).await?;
@@ -69,7 +69,7 @@ impl Index {
         let rows = self.inquire("look", Query::new(text)).await?;
         let limit = |row: &AnyRow| Ok((row.try_get(0)?, row.try_get(1)?));
         let limits: Result<Vec<(String, i64)>, sqlx::Error> = rows.iter().map(limit).collect();
-        let limits = limits.map_err(|error| fault::convert(error, "look", &self.table))?;
+        let limits = limits.map_err(|error| fault::convert(error, "look", &self.main.name))?;
         let is_one = |(name, connections): (String, i64)| {
             let connections = u64::try_from(connections).ok().filter(|it| *it > 0)?;
             Some(ConnectionLimit { name, connections })
@@ -112,7 +112,8 @@ impl Index {
     /// The columns that hold less than what is stored in them, and how many characters.
     pub(crate) async fn narrow_columns(&self) -> Result<Vec<(&'static str, i64)>> {
         let mut connection = self.pool.get(Purpose::Read).await?;
-        let columns = schema::columns(&mut connection, self.pool.database(), &self.table).await?;
+        let columns =
+            schema::columns(&mut connection, self.pool.database(), &self.main.name).await?;
         let length =
             |wanted: &str| columns.iter().find(|column: &&Column| column.name == wanted)?.length;
         let is_narrow = |(name, least): (&'static str, i64)| {
@@ -123,18 +124,18 @@ impl Index {
 
     /// What makes an index that begins with a column, as this database spells it.
     pub(crate) fn index_statement(&self, column: &str) -> String {
-        self.pool.database().add_index(&self.table, column)
+        self.pool.database().add_index(&self.main.name, column)
     }
 
     /// What gives a column the type that a table of ours has.
     pub(crate) fn column_statement(&self, column: &str) -> String {
-        self.pool.database().change_column(&self.table, column)
+        self.pool.database().change_column(&self.main.name, column)
     }
 
     async fn inquire(&self, operation: &'static str, query: Query) -> Result<Vec<AnyRow>> {
         let ask = || async {
             let mut connection = self.pool.get(Purpose::Read).await?;
-            connection.fetch_all(operation, &self.table, query.clone()).await
+            connection.fetch_all(operation, &self.main.name, query.clone()).await
         };
         self.attempts().repeat(ask).await
     }
@@ -144,7 +145,7 @@ impl Index {
         T: for<'r> sqlx::Decode<'r, sqlx::Any> + sqlx::Type<sqlx::Any>,
     {
         let first = rows.first().map(|row| row.try_get(0)).transpose();
-        first.map_err(|error| fault::convert(error, operation, &self.table))
+        first.map_err(|error| fault::convert(error, operation, &self.main.name))
     }
 }
 

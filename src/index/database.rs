@@ -157,6 +157,11 @@ pub(super) trait Database: Described + Debug + Send + Sync {
     /// The name as something that compares by bytes.
     fn exact_name(&self) -> &'static str;
 
+    /// Whether the name contains this text, byte for byte.
+    fn contains(&self, text: &str) -> String {
+        format!("instr({}, '{text}') > 0", self.exact_name())
+    }
+
     /// Adds the conditions that names beneath a directory meet, of which only those
     /// after another are wanted; the names have this character set.
     fn add_beneath(&self, filter: &mut Filter, beneath: &str, after: Option<&str>, charset: &str);

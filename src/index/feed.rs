@@ -101,12 +101,12 @@ impl Index {
     /// Whether an INSERT is logged, for who may not see the triggers. It is rolled back.
     #[cfg(feature = "cli")]
     pub(crate) async fn is_insert_logged(&self) -> Result<bool> {
-        let (mut pending, sql) = self.begin().await?;
+        let (mut pending, sql) = self.begin(&self.main).await?;
         let feed = self.feed(&mut pending.connection).await?;
         let (insert, key) = sql.trial_row();
-        pending.connection.execute("try", &self.table, insert).await?;
+        pending.connection.execute("try", &self.main.name, insert).await?;
         let last = Query::new(statements::last_keys(self.pool.database(), &feed));
-        let rows = pending.connection.fetch_all("try", &self.table, last).await?;
+        let rows = pending.connection.fetch_all("try", &self.main.name, last).await?;
         pending.roll_back().await?;
         Ok(rows.iter().any(|row| found_key(row, 0).is_ok_and(|found| found == key)))
     }
@@ -189,21 +189,21 @@ impl Index {
     }
 
     async fn say(&self, connection: &mut Guard, statement: String) -> Result<()> {
-        connection.command("change log", &self.table, statement).await.map(drop)
+        connection.command("change log", &self.main.name, statement).await.map(drop)
     }
 
     /// The names of the change log's parts.
     pub(super) async fn feed(&self, connection: &mut Guard) -> Result<Feed> {
-        let (named, local) = match self.table.split_once('.') {
+        let (named, local) = match self.main.name.split_once('.') {
             Some((schema, local)) => (Some(schema.to_owned()), local),
-            None => (None, &*self.table),
+            None => (None, &*self.main.name),
         };
         let schema = match self.pool.database().schema_of() {
             Some(text) => {
-                let query = schema::about(text, &self.table);
-                let rows = connection.fetch_all("inspect", &self.table, query).await?;
+                let query = schema::about(text, &self.main.name);
+                let rows = connection.fetch_all("inspect", &self.main.name, query).await?;
                 let schema = rows.first().map(|row| row.try_get(0)).transpose();
-                schema.map_err(|error| fault::convert(error, "inspect", &self.table))?
+                schema.map_err(|error| fault::convert(error, "inspect", &self.main.name))?
             }
             None => named,
         };
@@ -225,11 +225,11 @@ impl Index {
 
     /// Names and definitions.
     async fn find_triggers(&self, connection: &mut Guard) -> Result<Vec<(String, String)>> {
-        let query = schema::about(self.pool.database().found_triggers(), &self.table);
-        let rows = connection.fetch_all("inspect", &self.table, query).await?;
+        let query = schema::about(self.pool.database().found_triggers(), &self.main.name);
+        let rows = connection.fetch_all("inspect", &self.main.name, query).await?;
         let pair = |row: &sqlx::any::AnyRow| Ok((row.try_get(0)?, row.try_get(1)?));
         let triggers: Result<_, sqlx::Error> = rows.iter().map(pair).collect();
-        triggers.map_err(|error| fault::convert(error, "inspect", &self.table))
+        triggers.map_err(|error| fault::convert(error, "inspect", &self.main.name))
     }
 
     /// What tells the triggers of the change log from others, and from the same that were made
@@ -244,7 +244,7 @@ impl Index {
     }
 
     fn mark(&self, triggers: &[(String, String)]) -> u64 {
-        let local = self.table.rsplit('.').next().unwrap_or_default().to_ascii_lowercase();
+        let local = self.main.name.rsplit('.').next().unwrap_or_default().to_ascii_lowercase();
         let own = format!("{local}_feed");
         let is_own = |(name, _): &&(String, String)| name.to_ascii_lowercase().starts_with(&own);
         let mut triggers: Vec<_> = triggers.iter().filter(is_own).collect();

@@ -49,9 +49,9 @@ impl Index {
     /// [`ErrorKind::Schema`](crate::ErrorKind::Schema) where nothing can be done with the
     /// table at all, and those of a database that does not answer.
     pub(crate) async fn fitness(&self) -> Result<Fitness> {
-        let shape = self.shape().await?;
+        let shape = self.shape(&self.main).await?;
         let advice = shape.advice(&self.indexed().await?);
-        if let Err(error) = shape.check_transactions(&self.table) {
+        if let Err(error) = shape.check_transactions(&self.main.name) {
             let reason = error.detail().to_owned();
             let refused = ["INSERT", "UPDATE", "DELETE"].map(|verb| (verb, reason.clone()));
             return Ok(Fitness { refused: refused.into(), advice });
@@ -65,10 +65,13 @@ impl Index {
     /// Not to be asked of a table that has none. `only_reads`: nothing is tried but SELECT.
     pub(crate) async fn refusals(&self, only_reads: bool) -> Result<Vec<(&'static str, Error)>> {
         let mut refused = Vec::new();
-        let trials = self.sql().await?.trials().into_iter();
+        let trials = self.sql(&self.main).await?.trials().into_iter();
         for (verb, statement) in trials.filter(|(verb, _)| !only_reads || *verb == "SELECT") {
             let tried = match verb {
-                "SELECT" => self.fetch("try", &self.table, |_| statement.clone()).await.map(drop),
+                "SELECT" => self
+                    .fetch(&self.main, "try", &self.main.name, |_| statement.clone())
+                    .await
+                    .map(drop),
                 _ => self.try_out(statement).await,
             };
             if let Err(error) = tried {
@@ -81,20 +84,22 @@ impl Index {
     /// The columns with which indexes begin.
     pub(super) async fn indexed(&self) -> Result<Vec<String>> {
         let text = self.pool.database().indexed();
-        let rows = self.fetch("inspect", &self.table, |_| schema::about(text, &self.table)).await?;
+        let rows = self
+            .fetch(&self.main, "inspect", &self.main.name, |_| schema::about(text, &self.main.name))
+            .await?;
         let indexed: Result<Vec<String>, _> = rows.iter().map(|row| row.try_get(0)).collect();
-        indexed.map_err(|error| fault::convert(error, "inspect", &self.table))
+        indexed.map_err(|error| fault::convert(error, "inspect", &self.main.name))
     }
 
     /// What is not as it should be in a table that can be used.
     #[cfg(feature = "cli")]
     pub(crate) async fn advice(&self) -> Result<Vec<Advice>> {
-        Ok(self.shape().await?.advice(&self.indexed().await?))
+        Ok(self.shape(&self.main).await?.advice(&self.indexed().await?))
     }
 
     async fn try_out(&self, statement: Query) -> Result<()> {
-        let (mut pending, _) = self.begin().await?;
-        pending.connection.execute("try", &self.table, statement).await?;
+        let (mut pending, _) = self.begin(&self.main).await?;
+        pending.connection.execute("try", &self.main.name, statement).await?;
         pending.roll_back().await
     }
 }

@@ -10,6 +10,7 @@ use tokio::sync::Mutex;
 use super::Index;
 use super::schema::Shape;
 use super::sql::Sql;
+use super::tables::Table;
 use crate::error::{Error, ErrorKind, Result};
 
 /// How soon after the table was looked at it is looked at again at most.
@@ -40,8 +41,8 @@ pub(super) fn table_is_made() {
 impl Index {
     /// The statements for this table; looks at its shape the first time, and again
     /// after a statement did not fit it.
-    pub(super) async fn sql(&self) -> Result<Arc<Sql>> {
-        let mut found = self.fitted.0.lock().await;
+    pub(super) async fn sql(&self, table: &Table) -> Result<Arc<Sql>> {
+        let mut found = table.fitted.0.lock().await;
         let (doubts, made) = (self.pool.doubts(), MADE.load(Ordering::SeqCst));
         if let Some(found) = &*found
             && found.made == made
@@ -49,7 +50,7 @@ impl Index {
         {
             return found.sql.clone();
         }
-        let sql = self.shape().await.map(|shape| self.fit(&shape));
+        let sql = self.shape(table).await.map(|shape| self.fit(table, &shape));
         // Only what is known of the table is remembered, not that nobody could say.
         let is_known = !sql.as_ref().is_err_and(|error| error.kind() != ErrorKind::Schema);
         *found = is_known.then(|| Found { sql: sql.clone(), at: Instant::now(), doubts, made });
@@ -58,15 +59,16 @@ impl Index {
 
     /// The same for what changes rows. A table that may only be read is looked at
     /// again, because its engine can be changed while everybody goes on.
-    pub(super) async fn sql_for_writing(&self) -> Result<Arc<Sql>> {
-        let sql = self.sql().await?;
+    pub(super) async fn sql_for_writing(&self, table: &Table) -> Result<Arc<Sql>> {
+        let sql = self.sql(table).await?;
         if !sql.has_transactions() {
-            self.check_schema().await?;
+            self.writable_shape(table).await?;
         }
         Ok(sql)
     }
 
-    fn fit(&self, shape: &Shape) -> Arc<Sql> {
-        Arc::new(Sql::new(self.pool.database(), &self.table, shape))
+    fn fit(&self, table: &Table, shape: &Shape) -> Arc<Sql> {
+        let sql = Sql::new(self.pool.database(), &table.name, shape);
+        Arc::new(sql.holding(table.names))
     }
 }

@@ -80,7 +80,7 @@ impl Index {
             }
         }
         let reason = "the change log is empty; `ezdfs schema --create-feed` begins it";
-        Err(Error::new(ErrorKind::Schema, "follow", &*self.table, reason))
+        Err(Error::new(ErrorKind::Schema, "follow", &*self.main.name, reason))
     }
 
     /// Asks what has changed. All that was committed before this is called is in it, if it is
@@ -100,7 +100,7 @@ impl Index {
                     connection.reconsider();
                 }
                 let reason = "the server takes no writes: another one may have more";
-                return Err(Error::new(ErrorKind::Unavailable, "follow", &*self.table, reason));
+                return Err(Error::new(ErrorKind::Unavailable, "follow", &*self.main.name, reason));
             };
             match follower.hear(&question, &answer, now) {
                 Heard::Again => {}
@@ -111,17 +111,28 @@ impl Index {
             }
         }
         let reason = "each time another server answers";
-        Err(Error::new(ErrorKind::Unavailable, "follow", &*self.table, reason))
+        Err(Error::new(ErrorKind::Unavailable, "follow", &*self.main.name, reason))
     }
 
-    /// The rows of these keys that exist, live or not.
+    /// Rows that the log tells of, live or not, in the order of their keys: of its table, whatever
+    /// their names.
+    pub(crate) async fn list_logged(
+        &self,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<Keyed>> {
+        let list = |sql: &Sql| sql.list_all_by_key(after, limit);
+        keyed(&self.fetch(&self.main, "list", "", list).await?, "")
+    }
+
+    /// Those that have these keys.
     pub(crate) async fn find_keys(&self, keys: &[String]) -> Result<Vec<Keyed>> {
         debug_assert!(keys.len() <= BATCH);
         if keys.is_empty() {
             return Ok(Vec::new());
         }
         let find = |sql: &Sql| bind_keys(sql.find_many(keys.len()), keys.iter().cloned());
-        keyed(&self.fetch("find", &self.table, find).await?, &self.table)
+        keyed(&self.fetch(&self.main, "find", &self.main.name, find).await?, &self.main.name)
     }
 
     /// Deletes old entries, some at a time; says how many.
@@ -130,8 +141,8 @@ impl Index {
         let old = |sql: &Sql| sql.trimmed(keep, LEFT, TRIMMED);
         while let Some(number) = self.number(old).await? {
             let mut connection = self.pool.get(Purpose::Write).await?;
-            let trim = Query::new(self.sql_for_writing().await?.trim(number));
-            trimmed += connection.execute("trim", &self.table, trim).await?;
+            let trim = Query::new(self.sql_for_writing(&self.main).await?.trim(number));
+            trimmed += connection.execute("trim", &self.main.name, trim).await?;
         }
         Ok(trimmed)
     }
@@ -148,9 +159,9 @@ impl Index {
         statement: impl Fn(&Sql) -> String,
     ) -> Result<(Vec<AnyRow>, Guard)> {
         let ask = || async {
-            let sql = self.sql().await?;
+            let sql = self.sql(&self.main).await?;
             let mut connection = self.pool.get(Purpose::Follow).await?;
-            let rows = connection.command("follow", &self.table, statement(&sql)).await?;
+            let rows = connection.command("follow", &self.main.name, statement(&sql)).await?;
             Ok((rows, connection))
         };
         self.attempts().repeat(ask).await
@@ -207,8 +218,8 @@ impl Index {
 
     fn joined(&self, row: &AnyRow) -> Result<Option<Row>> {
         let name: Result<Option<String>, _> = row.try_get(0);
-        match name.map_err(|error| fault::convert(error, "follow", &self.table))? {
-            Some(_) => decode(row, &self.table).map(Some),
+        match name.map_err(|error| fault::convert(error, "follow", &self.main.name))? {
+            Some(_) => decode(row, &self.main.name).map(Some),
             None => Ok(None),
         }
     }
@@ -219,7 +230,7 @@ impl Index {
         one: impl Fn(&AnyRow) -> Result<T, sqlx::Error>,
     ) -> Result<Vec<T>> {
         let decoded: Result<_, sqlx::Error> = rows.iter().map(one).collect();
-        decoded.map_err(|error| fault::convert(error, "follow", &self.table))
+        decoded.map_err(|error| fault::convert(error, "follow", &self.main.name))
     }
 }
 

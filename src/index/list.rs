@@ -1,6 +1,7 @@
 //! Rows in the byte order of their names, page by page.
 
 use super::sql::Sql;
+use super::tables::Table;
 use super::{Index, decode, schema};
 use crate::error::Result;
 use crate::metadata::Row;
@@ -23,26 +24,37 @@ impl Index {
         after: Option<&str>,
         limit: usize,
     ) -> Result<Option<Page>> {
-        let in_order = self.is_ordered().await?;
-        let list = |sql: &Sql| sql.list(beneath, after, limit + 1, in_order);
-        let rows = self.fetch("list", beneath, list).await?;
-        let is_last = rows.len() <= limit;
-        if !in_order && !is_last {
-            return Ok(None);
+        let (mut rows, mut is_last) = (Vec::new(), true);
+        for table in self.tables_beneath(beneath) {
+            let in_order = self.is_ordered_in(table).await?;
+            let list = |sql: &Sql| sql.list(beneath, after, limit + 1, in_order);
+            let found = self.fetch(table, "list", beneath, list).await?;
+            is_last &= found.len() <= limit;
+            if !in_order && found.len() > limit {
+                return Ok(None);
+            }
+            for row in found.iter().take(limit) {
+                rows.push(decode(row, beneath)?);
+            }
         }
-        let decoded = rows.iter().take(limit).map(|row| decode(row, beneath));
-        let mut rows = decoded.collect::<Result<Vec<_>>>()?;
-        rows.sort_unstable_by(|one, other| one.name.cmp(&other.name));
+        rows.sort_unstable_by(|one: &Row, other| one.name.cmp(&other.name));
+        is_last &= rows.len() <= limit;
+        rows.truncate(limit);
         Ok(Some(Page { rows, is_last }))
     }
 
+    #[cfg(any(feature = "cli", test))]
     pub(super) async fn is_ordered(&self) -> Result<bool> {
+        self.is_ordered_in(&self.main).await
+    }
+
+    async fn is_ordered_in(&self, table: &Table) -> Result<bool> {
         let ask = async || {
             let Some(text) = self.pool.database().ordered_index() else { return Ok(false) };
-            let query = |_: &Sql| schema::about(text, &self.table);
-            Ok(!self.fetch("inspect", &self.table, query).await?.is_empty())
+            let query = |_: &Sql| schema::about(text, &table.name);
+            Ok(!self.fetch(table, "inspect", &table.name, query).await?.is_empty())
         };
-        self.is_ordered.get_or_try_init(ask).await.copied()
+        table.is_ordered.get_or_try_init(ask).await.copied()
     }
 }
 

@@ -9,6 +9,7 @@ use sqlx::any::AnyRow;
 use super::query::Query;
 use super::sorted::{Sorted, Sorter};
 use super::sql::{Column, Sql};
+use super::tables::{Table, merged};
 use super::{Index, PAGE, PendingWrite, Record, decode, fault};
 use crate::error::Result;
 use crate::metadata::Row;
@@ -36,8 +37,22 @@ impl Index {
         after: Option<&str>,
         limit: usize,
     ) -> Result<Vec<Keyed>> {
+        let mut pages = Vec::new();
+        for table in self.tables_beneath(beneath) {
+            pages.push(self.page_by_key(table, beneath, after, limit).await?);
+        }
+        Ok(merged(pages, limit, |keyed| &keyed.key))
+    }
+
+    async fn page_by_key(
+        &self,
+        table: &Table,
+        beneath: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<Keyed>> {
         let list = |sql: &Sql| sql.list_by_key(beneath, after, limit);
-        keyed(&self.fetch("list", beneath, list).await?, beneath)
+        keyed(&self.fetch(table, "list", beneath, list).await?, beneath)
     }
 
     /// All rows below a prefix, live or not, in the byte order of their names;
@@ -48,57 +63,74 @@ impl Index {
         observe: &mut dyn FnMut(&Keyed),
     ) -> Result<Sorted> {
         let mut sorter = Sorter::default();
-        let mut after = None;
-        loop {
-            let page = self.list_by_key(beneath, after.as_deref(), PAGE).await?;
-            let Some(last) = page.last() else {
-                return sorter.finish();
-            };
-            after = Some(last.key.clone());
-            for keyed in page {
-                observe(&keyed);
-                sorter.add(keyed)?;
+        for table in self.tables_beneath(beneath) {
+            let mut after = None;
+            loop {
+                let page = self.page_by_key(table, beneath, after.as_deref(), PAGE).await?;
+                let Some(last) = page.last() else { break };
+                after = Some(last.key.clone());
+                for keyed in page {
+                    observe(&keyed);
+                    sorter.add(keyed)?;
+                }
             }
         }
+        sorter.finish()
     }
 
-    /// Soft-deleted rows of the whole table, in the order of the keys.
+    /// Soft-deleted rows of all tables, in the order of the keys.
     pub(crate) async fn soft_deleted(
         &self,
         after: Option<&str>,
         limit: usize,
     ) -> Result<Vec<Keyed>> {
         let list = |sql: &Sql| sql.soft_deleted(after, limit);
-        let rows = self.fetch("list", &self.table, list).await?;
-        keyed(&rows, &self.table)
+        let mut pages = Vec::new();
+        for table in self.tables() {
+            let rows = self.fetch(table, "list", &table.name, list).await?;
+            pages.push(keyed(&rows, &table.name)?);
+        }
+        Ok(merged(pages, limit, |keyed| &keyed.key))
     }
 
-    /// Keys and names of the whole table, in the order of the keys.
+    /// Keys and names of all tables, in the order of the keys.
     pub(crate) async fn names_by_key(
         &self,
         after: Option<&str>,
         limit: usize,
     ) -> Result<Vec<(String, String)>> {
         let list = |sql: &Sql| sql.names_by_hash(after, limit);
-        let rows = self.fetch("list", &self.table, list).await?;
-        let names: Result<_, sqlx::Error> =
-            rows.iter().map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).collect();
-        names.map_err(|error| fault::convert(error, "list", &self.table))
+        let pair = |row: &AnyRow| Ok((row.try_get(0)?, row.try_get(1)?));
+        let mut pages: Vec<Vec<(String, String)>> = Vec::new();
+        for table in self.tables() {
+            let rows = self.fetch(table, "list", &table.name, list).await?;
+            let names: Result<_, sqlx::Error> = rows.iter().map(pair).collect();
+            pages.push(names.map_err(|error| fault::convert(error, "list", &table.name))?);
+        }
+        Ok(merged(pages, limit, |(key, _)| key))
     }
 
     /// The row that is found by this key, live or not, under the key that it has:
     /// a collation may take `A` for `a`.
     pub(crate) async fn find_keyed(&self, key: &str) -> Result<Option<Keyed>> {
-        let rows = self.fetch("find", key, |sql| sql.find().bind(key.to_owned())).await?;
-        Ok(keyed(&rows, key)?.pop())
+        for table in self.tables() {
+            let rows =
+                self.fetch(table, "find", key, |sql| sql.find().bind(key.to_owned())).await?;
+            let found = keyed(&rows, key)?.pop();
+            if found.as_ref().is_some_and(|it| self.has_row(table, &it.row.name)) {
+                return Ok(found);
+            }
+        }
+        Ok(None)
     }
 
-    /// Opens a transaction and locks the row that has this key, if there is one:
+    /// Opens a transaction and locks the row of this name, if there is one:
     /// writers wait until it ends, and those who came before have ended.
-    pub(crate) async fn lock(&self, key: &str) -> Result<(Locked, Option<Row>)> {
-        let (pending, sql) = self.begin().await?;
-        let mut locked = Locked { pending, sql, key: key.to_owned() };
-        let row = locked.fetch(locked.sql.find_locked().bind(key.to_owned()), key).await?;
+    pub(crate) async fn lock(&self, name: &FileName) -> Result<(Locked, Option<Row>)> {
+        let (pending, sql) = self.begin(self.table_of(name)).await?;
+        let mut locked = Locked { pending, sql, name: name.clone() };
+        let key = name.hash();
+        let row = locked.fetch(locked.sql.find_locked().bind(key.clone()), &key).await?;
         Ok((locked, row))
     }
 
@@ -106,7 +138,7 @@ impl Index {
     /// where it has a row. For rolling back: the row that holds the place says
     /// nothing.
     pub(crate) async fn reserve(&self, name: &FileName, row: &Row) -> Result<Option<PendingWrite>> {
-        let (mut pending, sql) = self.begin().await?;
+        let (mut pending, sql) = self.begin(self.table_of(name)).await?;
         let insert = sql.reserve(name, row);
         match pending.connection.execute("check", name.as_str(), insert).await? {
             0 => pending.roll_back().await.map(|()| None),
@@ -119,7 +151,7 @@ impl Index {
 pub(crate) struct Locked {
     pending: PendingWrite,
     sql: Arc<Sql>,
-    key: String,
+    name: FileName,
 }
 
 impl Locked {
@@ -157,8 +189,7 @@ impl Locked {
 
     /// The row with all its columns.
     pub(crate) async fn record(&mut self, index: &Index) -> Result<Option<Record>> {
-        let keys = [self.key.clone()];
-        Ok(self.pending.records(index, &keys).await?.pop())
+        Ok(self.pending.records(index, std::slice::from_ref(&self.name)).await?.pop())
     }
 
     pub(crate) async fn commit(self) -> Result<()> {
@@ -178,8 +209,9 @@ impl Locked {
     }
 
     async fn change(&mut self, query: Query) -> Result<()> {
-        let query = query.bind(self.key.clone());
-        self.pending.connection.execute("repair", &self.key, query).await.map(drop)
+        let key = self.name.hash();
+        let query = query.bind(key.clone());
+        self.pending.connection.execute("repair", &key, query).await.map(drop)
     }
 }
 

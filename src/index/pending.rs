@@ -34,7 +34,7 @@ impl PendingWrite {
         row: &Row,
         old: Option<&Row>,
     ) -> Result<bool> {
-        let sql = index.sql().await?;
+        let sql = index.sql(index.table_of(name)).await?;
         if old.is_some() {
             return self.upsert(&sql, name, row).await.map(|()| true);
         }
@@ -52,8 +52,8 @@ impl PendingWrite {
 
     /// Takes back what was written in a transaction of [`Index::begin_write`]; the locks
     /// stay.
-    pub(crate) async fn unwrite(&mut self, index: &Index) -> Result<()> {
-        let statement = index.sql().await?.unwrite();
+    pub(crate) async fn unwrite(&mut self) -> Result<()> {
+        let statement = Sql::unwrite();
         self.connection.command("roll back", &self.table, statement).await.map(drop)
     }
 
@@ -64,7 +64,8 @@ impl PendingWrite {
         name: &FileName,
         mtime: i64,
     ) -> Result<()> {
-        let set = index.sql().await?.set(Column::Mtime).bind(mtime).bind(name.hash());
+        let set = index.sql(index.table_of(name)).await?.set(Column::Mtime);
+        let set = set.bind(mtime).bind(name.hash());
         self.connection.execute("store", name.as_str(), set).await.map(drop)
     }
 
@@ -107,7 +108,8 @@ impl PendingWrite {
     }
 
     pub(crate) async fn soft_delete(&mut self, index: &Index, name: &FileName) -> Result<()> {
-        let query = index.sql().await?.soft_delete(1).bind(name.hash());
+        let sql = index.sql(index.table_of(name)).await?;
+        let query = sql.soft_delete(1).bind(name.hash());
         match self.connection.execute("rename", name.as_str(), query).await? {
             0 => Err(Error::not_found("rename", name.as_str())),
             _ => Ok(()),
@@ -116,11 +118,11 @@ impl PendingWrite {
 
     /// Deletes rows within the transaction.
     pub(crate) async fn delete(&mut self, index: &Index, names: &[FileName]) -> Result<()> {
-        if names.is_empty() {
-            return Ok(());
+        for (table, names) in index.by_table(names).into_iter().filter(|it| !it.1.is_empty()) {
+            let query = bind_all(index.sql(table).await?.delete_many(names.len()), &names);
+            self.connection.execute("delete", &table.name, query).await?;
         }
-        let query = bind_all(index.sql().await?.delete_many(names.len()), names);
-        self.connection.execute("delete", &self.table, query).await.map(drop)
+        Ok(())
     }
 
     /// # Errors

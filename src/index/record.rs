@@ -5,7 +5,7 @@ use sqlx::Row as _;
 use sqlx::any::AnyRow;
 
 use super::sql::Sql;
-use super::{BATCH, Index, PendingWrite, bind_keys, fault};
+use super::{BATCH, Index, PendingWrite, bind_all, fault};
 use crate::error::Result;
 use crate::name::FileName;
 
@@ -54,18 +54,24 @@ impl Record {
 }
 
 impl PendingWrite {
-    /// The rows that have these keys, in the order of these. Nobody else can change
+    /// The rows of these names, in the order of their keys. Nobody else can change
     /// them until the transaction ends.
-    pub(crate) async fn records(&mut self, index: &Index, keys: &[String]) -> Result<Vec<Record>> {
-        debug_assert!(keys.len() <= BATCH);
-        if keys.is_empty() {
-            return Ok(Vec::new());
+    pub(crate) async fn records(
+        &mut self,
+        index: &Index,
+        names: &[FileName],
+    ) -> Result<Vec<Record>> {
+        debug_assert!(names.len() <= BATCH);
+        let mut records = Vec::with_capacity(names.len());
+        for (table, names) in index.by_table(names) {
+            let sql = index.sql(table).await?;
+            let query = bind_all(sql.records(names.len()), &names);
+            for row in self.connection.fetch_all("find", &table.name, query).await? {
+                let record = decode(&row, &sql);
+                records.push(record.map_err(|error| fault::convert(error, "decode", &table.name))?);
+            }
         }
-        let sql = index.sql().await?;
-        let query = bind_keys(sql.records(keys.len()), keys.iter().cloned());
-        let rows = self.connection.fetch_all("find", &self.table, query).await?;
-        let records: Result<_, sqlx::Error> = rows.iter().map(|row| decode(row, &sql)).collect();
-        records.map_err(|error| fault::convert(error, "decode", &self.table))
+        Ok(records)
     }
 }
 
@@ -73,7 +79,8 @@ impl PendingWrite {
     /// Inserts a row as it is; false where its key has a row already, after which the transaction is
     /// of no more use.
     pub(crate) async fn insert_record(&mut self, index: &Index, record: &Record) -> Result<bool> {
-        let insert = index.sql().await?.insert_record(record);
+        let table = index.table_of_text(&record.name);
+        let insert = index.sql(table).await?.insert_record(record);
         match self.connection.execute("restore", &record.name, insert).await {
             Err(error) if fault::is_duplicate(&error) => Ok(false),
             inserted => Ok(inserted? > 0),
@@ -85,10 +92,17 @@ impl Index {
     /// The row that is found by this key, live or not, as it stands.
     #[cfg(feature = "cli")]
     pub(crate) async fn record(&self, key: &str) -> Result<Option<Record>> {
-        let rows = self.fetch("find", key, |sql| sql.record().bind(key.to_owned())).await?;
-        let sql = self.sql().await?;
-        let record = rows.first().map(|row| decode(row, &sql)).transpose();
-        record.map_err(|error| fault::convert(error, "decode", key))
+        for table in self.tables() {
+            let find = |sql: &Sql| sql.record().bind(key.to_owned());
+            let rows = self.fetch(table, "find", key, find).await?;
+            let sql = self.sql(table).await?;
+            let record = rows.first().map(|row| decode(row, &sql)).transpose();
+            let record = record.map_err(|error| fault::convert(error, "decode", key))?;
+            if record.as_ref().is_some_and(|it| self.has_row(table, &it.name)) {
+                return Ok(record);
+            }
+        }
+        Ok(None)
     }
 
     /// Opens a transaction and locks these rows, to be deleted.
@@ -96,16 +110,15 @@ impl Index {
         &self,
         names: &[FileName],
     ) -> Result<(PendingWrite, Vec<Record>)> {
-        let (mut pending, _) = self.begin().await?;
-        let keys: Vec<_> = names.iter().map(FileName::hash).collect();
-        let records = pending.records(self, &keys).await?;
+        let mut pending = self.begin_for(names).await?;
+        let records = pending.records(self, names).await?;
         Ok((pending, records))
     }
 
     /// Opens a transaction and inserts a row as it was; `None` where its key has a
     /// row already.
     pub(crate) async fn begin_restore(&self, record: &Record) -> Result<Option<PendingWrite>> {
-        let (mut pending, _) = self.begin().await?;
+        let (mut pending, _) = self.begin(self.table_of_text(&record.name)).await?;
         match pending.insert_record(self, record).await? {
             true => Ok(Some(pending)),
             false => pending.roll_back().await.map(|()| None),

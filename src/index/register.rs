@@ -24,9 +24,11 @@ impl Index {
         &self,
         wanted: &[Registration],
     ) -> Result<(PendingWrite, Vec<Registration>)> {
-        let (mut pending, sql) = self.begin().await?;
+        let names: Vec<_> = wanted.iter().map(|it| it.name.clone()).collect();
+        let mut pending = self.begin_for(&names).await?;
         let mut locked = Vec::with_capacity(wanted.len());
         for registration in wanted {
+            let sql = self.sql(self.table_of(&registration.name)).await?;
             if pending.lock_unchanged(&sql, registration).await? {
                 locked.push(registration.clone());
             }
@@ -53,6 +55,7 @@ impl PendingWrite {
         index: &Index,
         registration: &Registration,
     ) -> Result<()> {
-        self.upsert(&*index.sql().await?, &registration.name, &registration.row).await
+        let Registration { name, row, .. } = registration;
+        self.upsert(&*index.sql(index.table_of(name)).await?, name, row).await
     }
 }

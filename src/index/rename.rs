@@ -46,7 +46,7 @@ impl Index {
     /// - [`ErrorKind::InvalidInput`]: the other name is taken.
     pub(crate) async fn rename_table(&self, to: &str) -> Result<RenamedTable> {
         let database = self.pool.database();
-        let Some(statements) = database.rename(&self.table, to, false) else {
+        let Some(statements) = database.rename(self.table(), to, false) else {
             return Err(self.cannot_be_written_as_view(to));
         };
         match self.relations(to).await? {
@@ -57,21 +57,21 @@ impl Index {
             }
             (Relation::Table, Relation::ViewOfOther) => {
                 self.require_no_feed(to).await?;
-                let statements = database.rename(&self.table, to, true).unwrap_or_default();
+                let statements = database.rename(self.table(), to, true).unwrap_or_default();
                 self.change_names(&statements).await?;
                 Ok(RenamedTable::Renamed)
             }
             (Relation::ViewOfOther, Relation::Table) => {
-                self.change_names(&database.clear_rename(&self.table)).await?;
+                self.change_names(&database.clear_rename(self.table())).await?;
                 Ok(RenamedTable::AlreadyRenamed)
             }
             (Relation::Nothing, Relation::Table) => {
-                let view = format!("CREATE VIEW {} AS SELECT * FROM {to}", self.table);
+                let view = format!("CREATE VIEW {} AS SELECT * FROM {to}", self.table());
                 self.change_names(&[view]).await?;
                 Ok(RenamedTable::ViewMade)
             }
             (Relation::Nothing, Relation::Nothing) => {
-                Err(Error::new(ErrorKind::Schema, "table", &*self.table, "there is no such table"))
+                Err(Error::new(ErrorKind::Schema, "table", self.table(), "there is no such table"))
             }
             (old, new) => Err(self.taken(to, old, new)),
         }
@@ -85,7 +85,7 @@ impl Index {
     pub(crate) async fn drop_view_of(&self, of: &str) -> Result<RenamedTable> {
         match self.relations(of).await? {
             (Relation::ViewOfOther, Relation::Table) => {
-                self.change_names(&[format!("DROP VIEW {}", self.table)]).await?;
+                self.change_names(&[format!("DROP VIEW {}", self.table())]).await?;
                 Ok(RenamedTable::ViewDropped)
             }
             (Relation::Nothing, Relation::Table) => Ok(RenamedTable::ViewDropped),
@@ -97,8 +97,8 @@ impl Index {
     async fn relations(&self, other: &str) -> Result<(Relation, Relation)> {
         let look = || async {
             let mut connection = self.pool.get(Purpose::Write).await?;
-            let own = self.relation(&mut connection, &self.table, other).await?;
-            Ok((own, self.relation(&mut connection, other, &self.table).await?))
+            let own = self.relation(&mut connection, self.table(), other).await?;
+            Ok((own, self.relation(&mut connection, other, self.table()).await?))
         };
         self.attempts().repeat(look).await
     }
@@ -141,9 +141,9 @@ impl Index {
         connection.hold();
         for statement in statements {
             loop {
-                match connection.command("rename", &self.table, statement.clone()).await {
+                match connection.command("rename", self.table(), statement.clone()).await {
                     Err(error) if fault::is_busy(&error) && !attempts.are_over() => {
-                        connection.command("rename", &self.table, "ROLLBACK").await?;
+                        connection.command("rename", self.table(), "ROLLBACK").await?;
                         tokio::time::sleep(PAUSE).await;
                     }
                     done => break drop(done?),
@@ -160,22 +160,22 @@ impl Index {
         if self.feed_state().await? == FeedState::Absent {
             return Ok(());
         }
-        let table = &self.table;
+        let table = self.table();
         let reason = format!(
             "it has a change log, which agents would not find under another name: remove it \
              (`ezdfs schema --table {table} --drop-feed`), and make it again afterwards \
              (`ezdfs schema --table {to} --create-feed`); nothing was changed"
         );
-        Err(Error::new(ErrorKind::InvalidConfig, "rename", &**table, reason))
+        Err(Error::new(ErrorKind::InvalidConfig, "rename", table, reason))
     }
 
     fn cannot_be_written_as_view(&self, to: &str) -> Error {
-        let table = &self.table;
+        let table = self.table();
         let reason = format!(
             "views of SQLite take no upsert, so that nobody could write under the old name: stop \
              all that use it, then `ALTER TABLE {table} RENAME TO {to}`"
         );
-        Error::new(ErrorKind::InvalidConfig, "rename", &**table, reason)
+        Error::new(ErrorKind::InvalidConfig, "rename", table, reason)
     }
 
     fn taken(&self, other: &str, own: Relation, its: Relation) -> Error {
@@ -187,9 +187,9 @@ impl Index {
                 "another view, or one whose definition the user may not see (SHOW VIEW)"
             }
         };
-        let table = &self.table;
+        let table = self.table();
         let (own, its) = (said(own), said(its));
         let reason = format!("{table} is {own}, {other} is {its}; nothing was changed");
-        Error::new(ErrorKind::InvalidInput, "rename", &**table, reason)
+        Error::new(ErrorKind::InvalidInput, "rename", table, reason)
     }
 }

@@ -64,7 +64,7 @@ impl Index {
         Unsettled { name, row, instead_of, .. }: Unsettled<'_>,
     ) -> Result<(Option<Row>, PendingWrite, bool)> {
         loop {
-            let (mut locked, found) = self.lock(&name.hash()).await?;
+            let (mut locked, found) = self.lock(name).await?;
             if found.is_some() {
                 let old = match instead_of {
                     Some(old) => locked.find_keyed(&old.name.hash()).await?.map(|it| it.row),

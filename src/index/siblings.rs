@@ -46,20 +46,25 @@ impl Index {
 
     async fn find_siblings(&self) -> Result<Vec<Sql>> {
         let database = self.pool.database();
-        let others = |_: &Sql| schema::about(database.others(), &self.table);
-        let rows = self.fetch("inspect", &self.table, others).await?;
+        let others = |_: &Sql| schema::about(database.others(), &self.main.name);
+        let rows = self.fetch(&self.main, "inspect", &self.main.name, others).await?;
         let mut siblings = Vec::new();
         for row in rows {
-            let name: String =
-                row.try_get(0).map_err(|error| fault::convert(error, "inspect", &self.table))?;
+            let name: String = row
+                .try_get(0)
+                .map_err(|error| fault::convert(error, "inspect", &self.main.name))?;
             if !name.bytes().all(|byte| database.is_plain(byte)) {
                 log::debug!("ezdfs: table {name:?} is left out: its name would have to be quoted");
                 continue;
             }
-            let name = match self.table.split_once('.') {
+            let name = match self.main.name.split_once('.') {
                 Some((schema, _)) => format!("{schema}.{name}"),
                 None => name,
             };
+            // Not another's: what it says of a name is asked of it.
+            if self.caches.as_ref().is_some_and(|caches| self.is_called(&caches.name, &name)) {
+                continue;
+            }
             match self.sibling(&name).await {
                 Ok(sibling) => siblings.extend(sibling),
                 Err(error) if is_unreadable(&error) => {
@@ -71,13 +76,23 @@ impl Index {
         Ok(siblings)
     }
 
+    /// Whether a table that was found is the one that an option names.
+    fn is_called(&self, option: &str, found: &str) -> bool {
+        let schema = self.main.name.split_once('.').map(|(schema, _)| schema);
+        let local = |name: &str| match name.split_once('.') {
+            Some((own, local)) if schema.is_none_or(|it| it == own) => local.to_ascii_lowercase(),
+            _ => name.to_ascii_lowercase(),
+        };
+        local(option) == local(found)
+    }
+
     async fn sibling(&self, name: &str) -> Result<Option<Sql>> {
         let shape = self.inspect(name).await?;
         if !shape.has_files() {
             return Ok(None);
         }
         let sql = Sql::new(self.pool.database(), name, &shape);
-        self.fetch("inspect", name, |_| sql.probe()).await?;
+        self.fetch(&self.main, "inspect", name, |_| sql.probe()).await?;
         Ok(Some(sql))
     }
 }

@@ -14,6 +14,7 @@ use super::BATCH;
 use super::database::Database;
 use super::query::Query;
 use super::schema::Shape;
+use super::tables::Names;
 use crate::metadata::Row;
 use crate::name::FileName;
 
@@ -38,6 +39,8 @@ pub(super) struct Sql {
     table: String,
     /// Those of a [`Row`], and the key.
     columns: String,
+    /// What rows meet whose names the table has, where it has not all.
+    own: Option<String>,
     find: Arc<str>,
     insert: Arc<str>,
     reserve: Arc<str>,
@@ -66,6 +69,7 @@ impl Sql {
             table: table.to_owned(),
             find: Arc::from(format!("SELECT {columns} FROM {table} WHERE name_hash = {hash}")),
             columns,
+            own: None,
             insert: Arc::from(database.insert(&into)),
             reserve: Arc::from(database.reserve(&into)),
             upsert: Arc::from(database.upsert(&into, &overwritten)),
@@ -78,6 +82,19 @@ impl Sql {
             key_collation: shape.key_collation.clone(),
             charset: shape.charset.clone(),
         }
+    }
+
+    /// The statements for a table that has the rows of these names: those that read many leave
+    /// out others.
+    pub(super) fn holding(self, names: Names) -> Self {
+        let contains = |text| self.database.contains(text);
+        let is_cache = format!("({} AND NOT {})", contains("/cache/"), contains("/storage/"));
+        let own = match names {
+            Names::All => None,
+            Names::Caches => Some(is_cache),
+            Names::AllButCaches => Some(format!("NOT {is_cache}")),
+        };
+        Sql { own, ..self }
     }
 
     pub(super) fn table(&self) -> &str {
@@ -107,7 +124,7 @@ impl Sql {
     }
 
     /// Takes back what was written since; the locks stay.
-    pub(super) fn unwrite(&self) -> String {
+    pub(super) fn unwrite() -> String {
         format!("ROLLBACK TO SAVEPOINT {LOCKED}")
     }
 

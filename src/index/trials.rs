@@ -11,6 +11,7 @@ mod locks;
 mod plans;
 mod record;
 mod survey;
+mod tables;
 
 use support::db::{Backend, TestDb};
 use support::{Need, Servers, process};
@@ -22,7 +23,7 @@ use crate::runtime;
 
 type Trial = fn(&TestDb);
 
-const TRIALS: [(&str, Trial); 14] = [
+const TRIALS: [(&str, Trial); 16] = [
     ("a_row_is_found_with_the_key_that_it_has", locked::a_row_is_found_with_its_key),
     ("deletes_go_by_key", locks::deletes_go_by_key),
     ("a_deleted_row_comes_back_whole", record::a_deleted_row_comes_back_whole),
@@ -37,6 +38,11 @@ const TRIALS: [(&str, Trial); 14] = [
     ("a_server_that_takes_no_writes_is_not_followed", follow::read_only),
     ("old_entries_go_but_not_the_last", follow::old_entries_go_but_not_the_last),
     ("polls_go_by_key", plans::polls_go_by_key),
+    ("each_table_has_its_names", tables::each_table_has_its_names),
+    (
+        "a_table_that_is_not_there_is_no_trouble_of_the_others",
+        tables::a_table_that_is_not_there_is_no_trouble_of_the_others,
+    ),
 ];
 
 /// As the ezpostgresqlcluster extension made it.
@@ -86,8 +92,16 @@ fn index(db: &TestDb, table: &str) -> Index {
 }
 
 fn index_by(dsn: &str, table: &str) -> Index {
+    index_of(dsn, &[("table", table)])
+}
+
+fn index_with(db: &TestDb, options: &[(&str, &str)]) -> Index {
+    index_of(&db.dsn, options)
+}
+
+fn index_of(dsn: &str, more: &[(&str, &str)]) -> Index {
     let mut options = Options::builder();
-    for (key, value) in [("dsn", dsn), ("root", "/nowhere"), ("table", table)] {
+    for (key, value) in [("dsn", dsn), ("root", "/nowhere")].iter().chain(more) {
         options.set(key, value).unwrap();
     }
     Index::new(&options.build().unwrap(), &crate::stats::Stats::new(None)).unwrap()

@@ -4,8 +4,9 @@ use std::collections::HashMap;
 
 use super::connect::Purpose;
 use super::pending::stored_none;
+use super::tables::Table;
 use super::{Index, PendingWrite, decode, fault, found_key};
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::metadata::{Row, Turns};
 use crate::name::FileName;
 
@@ -69,14 +70,22 @@ impl Index {
     /// `None` where one of them is there already.
     #[cfg(feature = "cli")]
     pub(crate) async fn begin_new(&self, rows: &[Row]) -> Result<Option<PendingWrite>> {
-        let (mut pending, sql) = self.begin().await?;
         let subject = rows.first().map_or("", |row| &row.name);
-        let inserted = pending.connection.execute("store", subject, sql.insert_many(rows)).await;
-        match inserted {
-            Err(error) if !fault::is_duplicate(&error) => Err(error),
-            Ok(inserted) if inserted == rows.len() as u64 => Ok(Some(pending)),
-            Ok(_) | Err(_) => pending.roll_back().await.map(|()| None),
+        let (mut pending, _) = self.begin(self.table_of_text(subject)).await?;
+        for table in self.tables() {
+            let own = |row: &&Row| self.has_row(table, &row.name);
+            let rows: Vec<_> = rows.iter().filter(own).cloned().collect();
+            if rows.is_empty() {
+                continue;
+            }
+            let insert = self.sql(table).await?.insert_many(&rows);
+            match pending.connection.execute("store", subject, insert).await {
+                Err(error) if !fault::is_duplicate(&error) => return Err(error),
+                Ok(inserted) if inserted == rows.len() as u64 => {}
+                Ok(_) | Err(_) => return pending.roll_back().await.map(|()| None),
+            }
         }
+        Ok(Some(pending))
     }
 
     /// Writes a row whose file is somebody else's business.
@@ -91,11 +100,29 @@ impl Index {
         self.attempts().repeat(write).await
     }
 
+    /// A rename changes a row and its like in one statement each, under locks that one takes.
+    fn one_table_of(&self, names: &[&FileName]) -> Result<&Table> {
+        let mut tables = names.iter().map(|name| (self.table_of(name), name));
+        let Some((first, name)) = tables.next() else { return Ok(&self.main) };
+        match tables.find(|(table, _)| !std::ptr::eq(*table, first)) {
+            None => Ok(first),
+            Some((other, _)) => {
+                let reason = format!(
+                    "its row would have to go from the table {} to {}: store it anew and delete \
+                     the old one",
+                    other.name, first.name
+                );
+                Err(Error::new(ErrorKind::InvalidInput, "rename", name.as_str(), reason))
+            }
+        }
+    }
+
     /// Opens a transaction and locks the rows of these names, live or not, in one
     /// round trip. Until it ends nobody else writes them.
     pub(super) async fn begin_locked(&self, names: &[&FileName]) -> Result<(PendingWrite, Locks)> {
-        let sql = self.sql_for_writing().await?;
         let subject = names.first().map_or("", |name| name.as_str());
+        let table = self.one_table_of(names)?;
+        let sql = self.sql_for_writing(table).await?;
         let mut connection = self.pool.get(Purpose::Write).await?;
         connection.hold();
         let found = connection.command("store", subject, sql.begin_locking(names)).await?;
@@ -107,6 +134,6 @@ impl Index {
                 locks.by_digest.insert(name.digest(), decode(row, subject)?);
             }
         }
-        Ok((PendingWrite { connection, table: self.table.clone() }, locks))
+        Ok((PendingWrite { connection, table: table.name.clone() }, locks))
     }
 }

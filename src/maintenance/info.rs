@@ -92,8 +92,10 @@ pub(crate) fn info(store: &Store, what: &str) -> Result<Info> {
         let name = name.as_ref().filter(|name| name.has_its_key())?;
         process.name_prefix().id(name.as_str())
     });
+    // No reader asks it of what the change log does not tell of.
+    let is_logged = name.as_ref().is_none_or(|name| process.index().is_logged(name.as_str()));
     Ok(Info {
-        replica: replica(store, &key),
+        replica: is_logged.then(|| replica(store, &key)).flatten(),
         name: name.map(|name| name.as_str().to_owned()),
         file: id.map(|id| named(store, &process, id, row.is_some())),
         key,

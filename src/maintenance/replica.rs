@@ -91,7 +91,7 @@ pub fn verify_replica(store: &Store) -> Result<ReplicaReport> {
     let mut after = None;
     let mut part = Part::default();
     loop {
-        let page = process.index().list_by_key("", after.as_deref(), PAGE);
+        let page = process.index().list_logged(after.as_deref(), PAGE);
         let page = runtime::block_on(page)?;
         after = page.last().map(|last| last.key.clone());
         let rows = live(page);
@@ -152,8 +152,8 @@ fn confirmed(index: &Index, replica: &Replica, suspects: Vec<Key>) -> Result<Vec
     let mut confirmed = Vec::new();
     for key in suspects {
         let text = format!("{:032x}", u128::from_be_bytes(key));
-        let row = runtime::block_on(index.find_keyed(&text))?.map(|keyed| keyed.row);
-        let row = row.filter(Row::is_live);
+        let row = runtime::block_on(index.find_keys(std::slice::from_ref(&text)))?.pop();
+        let row = row.map(|keyed| keyed.row).filter(Row::is_live);
         let before = u128::from_be_bytes(key).checked_sub(1).map(u128::to_be_bytes);
         let one = Part { after: before, to: Some(key) };
         let said = replica.part(&one).ok().and_then(|mut said| said.pop());

@@ -106,6 +106,7 @@ impl By {
                 Area::Images => "images",
                 Area::Drafts => "images-versioned",
                 Area::Originals => "original",
+                Area::Caches => "cache",
                 Area::Other => "other",
             }),
             By::Alias => beneath_storage(&row.name, prefix)
@@ -121,7 +122,8 @@ impl By {
 /// `var/site` of `var/site/storage/images/a`, and of `var/site/cache/a`.
 fn var_dir<'n>(name: &'n str, prefix: &NamePrefix) -> Option<&'n str> {
     if let Some(storage) = storage_of(name, prefix) {
-        return Some(storage.strip_suffix("/storage").unwrap_or(storage));
+        let site = ["/storage", "/cache"].iter().find_map(|end| storage.strip_suffix(end));
+        return Some(site.unwrap_or(storage));
     }
     let site = name.strip_prefix("var/")?.find('/')?;
     Some(&name[.."var/".len() + site])

@@ -1,6 +1,6 @@
 //! What is said of a file that is handed out.
 
-use crate::metadata::FileInfo;
+use crate::metadata::{Area, FileInfo};
 use crate::name::FileName;
 use crate::serve::{self, Presentation};
 
@@ -17,8 +17,8 @@ pub struct Description {
 }
 
 impl Description {
-    pub(crate) fn new(size: u64, info: FileInfo, name: FileName) -> Self {
-        let presentation = serve::present(&info.mime_type, info.id.file_name());
+    pub(crate) fn new(size: u64, info: FileInfo, name: FileName, area: Area) -> Self {
+        let presentation = serve::present(area, &info.mime_type, info.id.file_name());
         Description { size, info, name, presentation }
     }
 

@@ -79,7 +79,8 @@ mod tests {
         let kind = Kind { datatype: "image/png".into(), scope: "image".into() };
         let info = Facts::new(opened.size, 1, Arc::new(kind)).info(id.clone());
         let name = options.name_prefix.name(&id).unwrap();
-        let file = SharedFile::from(OpenFile::new(opened, info, name, Source::Database));
+        let prefix = &options.name_prefix;
+        let file = SharedFile::from(OpenFile::new(opened, info, name, prefix, Source::Database));
         serving.keep(KEY, stamp, Instant::now(), &file);
         file
     }

@@ -5,8 +5,8 @@ use std::ops::Deref;
 
 use super::Description;
 use crate::files::{Opened, Version};
-use crate::metadata::FileInfo;
-use crate::name::FileName;
+use crate::metadata::{Area, FileInfo};
+use crate::name::{FileName, NamePrefix};
 use crate::stats::Source;
 
 /// A file that is open for reading, with what its row says.
@@ -24,9 +24,16 @@ pub struct OpenFile {
 }
 
 impl OpenFile {
-    pub(crate) fn new(opened: Opened, info: FileInfo, name: FileName, answered_by: Source) -> Self {
+    pub(crate) fn new(
+        opened: Opened,
+        info: FileInfo,
+        name: FileName,
+        prefix: &NamePrefix,
+        answered_by: Source,
+    ) -> Self {
         let Opened { file, size, version, content } = opened;
-        let description = Description::new(size, info, name);
+        let area = Area::of_name(name.as_str(), prefix);
+        let description = Description::new(size, info, name, area);
         OpenFile { file, description, version, content, answered_by }
     }
 

@@ -40,8 +40,10 @@ impl Process {
         let real = self.real_root().await?;
         // Which path a key would be of: in this table, and in the others.
         let (mut here, mut elsewhere) = (HashMap::new(), HashMap::new());
+        let mut names = Vec::with_capacity(paths.len());
         for path in paths {
-            let own = self.name_prefix.name(&FileId::parse(path)?)?.hash();
+            names.push(self.name_prefix.name(&FileId::parse(path)?)?);
+            let own = names[names.len() - 1].hash();
             for name in other_names(&[&configured, real], &self.name_prefix, path) {
                 let key = FileName::stored(&name).hash();
                 if key != own {
@@ -55,6 +57,7 @@ impl Process {
         if everywhere {
             let keys: Vec<_> = elsewhere.keys().cloned().chain(keys).collect();
             claimed.extend(self.index.live_in_siblings(&keys).await?);
+            claimed.extend(self.index.live_out_of_place(&names).await?);
         }
         let path_of = |key: &String| here.get(key).or_else(|| elsewhere.get(key));
         Ok(claimed.iter().filter_map(path_of).map(|path| (*path).clone()).collect())

@@ -94,7 +94,7 @@ impl Ending {
         published: Published,
         error: Error,
     ) -> Ended {
-        let lock = match pending.unwrite(&self.process.index).await {
+        let lock = match pending.unwrite().await {
             Ok(()) => Some(pending),
             Err(_) => None,
         };

@@ -50,7 +50,8 @@ impl Store {
     pub fn stat(&self, id: &FileId) -> Result<FileInfo> {
         let process = self.process()?;
         // What is remembered is worth no detour by the runtime.
-        let known = process.lookup.known_at_once(&process.name_prefix.key(id)?);
+        let key = process.name_prefix.key(id)?;
+        let known = process.lookup.known_at_once(&key, process.is_logged(id));
         let found = match known {
             Some(hit) => process.described(id, hit.into()),
             None => runtime::block_on(async { process.stat(id).await }),
@@ -141,7 +142,8 @@ impl Process {
             log::warn!("ezdfs: {name:?} has {} bytes, its row says {}", opened.size, facts.size);
         }
         let info = facts.info(id.clone());
-        Ok((OpenFile::new(opened, info, name.clone(), source), stamp))
+        let file = OpenFile::new(opened, info, name.clone(), &self.name_prefix, source);
+        Ok((file, stamp))
     }
 
     /// Written meanwhile, here or elsewhere: the row, once more, and if it is another one the

@@ -92,8 +92,7 @@ impl Process {
         how.is_certified = pending.is_certified();
         let mut records = HashMap::new();
         if matches!(how.disposal, Disposal::Trash(_)) {
-            let keys: Vec<_> = names.iter().map(FileName::hash).collect();
-            for record in pending.records(&self.index, &keys).await? {
+            for record in pending.records(&self.index, &names).await? {
                 records.insert(record.name_hash.to_ascii_lowercase(), record);
             }
         }

@@ -76,7 +76,7 @@ impl Process {
         let mut absent = None;
         for id in ids {
             let key = self.name_prefix.key(id).ok()?;
-            let hit = self.lookup.known_at_once(&key)?;
+            let hit = self.lookup.known_at_once(&key, self.is_logged(id))?;
             if hit.facts.is_none() {
                 absent.get_or_insert_with(|| missing_row("open", id, hit.source));
                 continue;
@@ -128,8 +128,8 @@ impl Process {
         let is_of = |facts: &Facts| facts.size == opened.size && !may_be_later(&opened, facts);
         let facts = hit.facts.filter(is_of)?;
         let name = self.name_prefix.name(id).ok()?;
-        let file =
-            SharedFile::from(OpenFile::new(opened, facts.info(id.clone()), name, hit.source));
+        let (info, prefix) = (facts.info(id.clone()), &self.name_prefix);
+        let file = SharedFile::from(OpenFile::new(opened, info, name, prefix, hit.source));
         self.serving.keep(key, hit.stamp, opened_at, &file);
         self.close_idle_files();
         Some(file)
@@ -138,7 +138,7 @@ impl Process {
     /// A kept file, read where waiting is allowed; `None` where there is none that
     /// can be read.
     async fn kept_and_read(self: &Arc<Self>, key: Key, id: &FileId) -> Result<Option<SharedFile>> {
-        let Some(hit) = self.lookup.known(&key) else { return Ok(None) };
+        let Some(hit) = self.lookup.known(&key, self.is_logged(id)) else { return Ok(None) };
         let Some(kept) = self.serving.kept_open(&key, hit.stamp) else { return Ok(None) };
         let is_used_often = kept.is_used_often();
         let file = self.gate.run("read", move |_| Ok(kept.read())).await?;

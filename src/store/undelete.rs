@@ -66,7 +66,7 @@ impl Process {
         name: &FileName,
         tried: &Mutex<Option<Identity>>,
     ) -> Result<Row> {
-        let (mut locked, row) = self.index.lock(&name.hash()).await?;
+        let (mut locked, row) = self.index.lock(name).await?;
         let before = *tried.lock().unwrap_or_else(PoisonError::into_inner);
         let is_done = |row: &Row| row.is_live() && Some(row.identity()) == before;
         let revived = match row {

@@ -70,7 +70,7 @@ impl Store {
         let name = self.name(id)?;
         let mime_type = options.mime_type.map(mime::check).transpose()?;
         let given = options.mtime.map(|mtime| check_mtime(id, mtime)).transpose()?;
-        runtime::block_on(async { process.index.ready().await })?;
+        runtime::block_on(async { process.index.ready(&name).await })?;
 
         let source = Source::Reader(source);
         let written = process.write(id, source, options.size, EmptyRoot::AskTable)?;

@@ -1,11 +1,12 @@
 //! What readers know by the replica.
 
+use ezdfs::serve::{Allow, Request};
 use ezdfs::{ErrorKind, FileId, Store};
 use nix::sys::signal::Signal;
 
 use super::watched::{PICTURES, Version, Watched};
 use super::{fill, insert, of, status, until};
-use crate::store::{PREFIX, id, refused};
+use crate::store::{PREFIX, id, md5, refused};
 use crate::support::db::TestDb;
 use crate::support::proxy::Mode;
 use crate::support::{Group, Result};
@@ -16,6 +17,7 @@ pub(super) fn register(group: &mut Group) {
     group.per_server("known_rows_cost_no_query", known);
     group.per_server("what_is_not_known_is_confirmed", unknown);
     group.per_server("readers_go_on_without_a_database", away);
+    group.per_server("of_caches_the_database_is_asked", caches);
 }
 
 fn store(watched: &Watched, max_lag: &str, confirms: &str) -> Store {
@@ -26,6 +28,46 @@ fn store(watched: &Watched, max_lag: &str, confirms: &str) -> Store {
         ("replica_confirms", confirms),
     ];
     crate::store::store(&watched.cli.dsn, &watched.cli.root(), &options)
+}
+
+/// What has its row in a table that is not replicated.
+fn caches(db: TestDb) -> Result {
+    let watched = Watched::new(db)?;
+    let replica = watched.replica();
+    let options = [
+        ("replica", replica.to_str().unwrap()),
+        ("replica_max_lag", "1h"),
+        ("replica_confirms", "0"),
+        ("cache_ttl", "0"),
+        ("name_prefix", ""),
+        ("cache_table", "ezdfsfile_cache"),
+    ];
+    let store = crate::store::store(&watched.cli.dsn, &watched.cli.root(), &options);
+    store.create_schema()?;
+    let (there, left) = ("var/site/cache/public/a.css", "var/site/cache/public/left.css");
+    store.create(&id(there), &mut &*BYTES, &Default::default())?;
+    // The replica's word is that there is no such row, and it is to be confirmed by nobody.
+    watched.unasked(|| refused(store.stat(&id("var/site/storage/none")), ErrorKind::NotFound));
+    let path = format!("/{there}");
+    let request = Request { path: path.as_bytes(), raw_path: None, allow: Allow::default() };
+    for _ in 0..2 {
+        assert_eq!(store.stat(&id(there))?.size, BYTES.len() as u64);
+        assert_eq!(store.serve(request)?.size, BYTES.len() as u64);
+    }
+    // Nor does it count what it has in the other table.
+    watched.sql(&format!(
+        "INSERT INTO ezdfsfile (name_hash, name, name_trunk, mtime, size, scope, datatype) \
+         VALUES ('{}', '{left}', '{left}', 1500000000, 5, 'image', 'image/png')",
+        md5(left)
+    ));
+    until("it is heard of", || status(&watched.cli)["rows"] == PICTURES + 1);
+    refused(store.stat(&id(left)), ErrorKind::NotFound);
+    watched.proxy.set(Mode::Refuse);
+    watched.proxy.cut();
+    for name in [there, left, "var/site/cache/public/none.css"] {
+        refused(store.stat(&id(name)), ErrorKind::Unavailable);
+    }
+    Ok(())
 }
 
 fn image(number: usize) -> FileId {

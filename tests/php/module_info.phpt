@@ -24,6 +24,7 @@ ezdfs.cache_content => 16m => 16m
 ezdfs.cache_files => 1000 => 1000
 ezdfs.cache_negative_ttl => 1s => 1s
 ezdfs.cache_size => 16m => 16m
+ezdfs.cache_table => no value => no value
 ezdfs.cache_ttl => 5s => 5s
 ezdfs.connect_timeout => 2s => 2s
 ezdfs.dir_mode => 0755 => 0755

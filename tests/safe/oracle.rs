@@ -103,7 +103,9 @@ impl Oracle<'_> {
         let mut wrong = Vec::new();
         for (id, cells) in &self.before.rows {
             let is_whole = match self.now(id, cells, last) {
-                Some(now) => now == cells || self.is_repaired(id, cells, now),
+                Some(now) => {
+                    now == cells || self.is_repaired(id, cells, now) || self.is_imported_anew(id)
+                }
                 None => false,
             };
             if !is_whole && !self.is_ordered(id) {
@@ -152,6 +154,7 @@ impl Oracle<'_> {
         let is_healthy = Columns(cells).is_live() && self.fault(id, cells).is_none();
         match self.now(id, cells, after) {
             Some(now) if now == cells || self.is_repaired(id, cells, now) => None,
+            Some(_) if self.is_imported_anew(id) => None,
             Some(now) => Some(format!("a row has changed: {id:?} {cells:?} {now:?}")),
             None if is_healthy => {
                 let is_told = self.is_forced(id) || self.ordered.alone.contains(id);
@@ -159,6 +162,12 @@ impl Oracle<'_> {
             }
             None => None,
         }
+    }
+
+    /// Whether a row that went alone may have come again by its file.
+    fn is_imported_anew(&self, id: &RowId) -> bool {
+        let is_import = |step: &Step| matches!(step, Step::Import { .. });
+        self.ordered.alone.contains(id) && self.steps.iter().any(is_import)
     }
 
     /// Whether `fsck` was told to go on although what lies there does not fit.
@@ -252,7 +261,7 @@ impl Oracle<'_> {
 
     fn has_right_table(&self, (database, table, name, _): &RowId) -> bool {
         *database == self.config.database
-            && table == self.config.table
+            && table == self.config.table_of(name)
             && self.config.is_right_for(name)
     }
 

@@ -123,10 +123,15 @@ impl Draw<'_> {
             self.file(format!("{storage}/{path}"), content(path, 0), ago);
         }
         self.file(format!("var/{}/log/error.log", SITES[site].0), b"error".to_vec(), 10_000);
-        let cached = format!("var/{}/cache/images/1/page", SITES[site].0);
-        let bytes = content(&cached, 0);
-        self.row(MAIN, "ezdfsfile_cache", row(&cached, bytes.len() as u64, self.now - 90_000));
-        self.file(cached, bytes, 90_000);
+        for path in ["images/1/page", "public/a.css", "public/b.css", "texttoimage/c.png"] {
+            let cached = format!("var/{}/cache/{path}", SITES[site].0);
+            let bytes = content(&cached, 0);
+            if path != "public/b.css" || self.random.below(3) > 0 {
+                let row = row(&cached, bytes.len() as u64, self.now - 90_000);
+                self.row(MAIN, "ezdfsfile_cache", row);
+            }
+            self.file(cached, bytes, 90_000);
+        }
     }
 
     /// What lies beside the sites.

@@ -13,6 +13,8 @@ pub(super) struct Config {
     pub(super) prefix: String,
     pub(super) database: usize,
     pub(super) table: &'static str,
+    /// That of caches: none, the right one, or any.
+    pub(super) caches: Option<&'static str>,
     /// Seconds by which the machine's clock goes ahead.
     pub(super) clock: i64,
     pub(super) marker: bool,
@@ -78,11 +80,13 @@ impl Config {
             prefix,
             database,
             table,
+            caches: None,
             clock: pick(random, &[-7200, 0, 7200]),
             marker: percent(random, 5),
             nested: None,
         };
         if percent(random, 15) {
+            config.caches = percent(random, 30).then_some("ezdfsfile_cache");
             // Rightly pointed.
             return config;
         }
@@ -125,12 +129,21 @@ impl Config {
             config.table = pick(random, &TABLES);
         }
         if percent(random, 25) {
+            config.caches = Some(pick(random, &TABLES)).filter(|caches| *caches != config.table);
+        }
+        if percent(random, 25) {
             config.database = pick(random, &[MAIN, FAR, STALE, STALE]);
         }
         if percent(random, 25) {
             config.nested = Some(nested(random, can_mount));
         }
         config
+    }
+
+    /// The table that this says has the row of a name.
+    pub(super) fn table_of(&self, name: &str) -> &'static str {
+        let is_cache = name.contains("/cache/") && !name.contains("/storage/");
+        self.caches.filter(|_| is_cache).unwrap_or(self.table)
     }
 
     /// Whether the file that this leads to for a name is the name's own.

@@ -100,7 +100,7 @@ pub(super) fn page(
     let page = runtime::block_on(async {
         // Another server may not have all of it yet.
         process.index().require_writes().await?;
-        process.index().list_by_key("", after, limit).await
+        process.index().list_logged(after, limit).await
     })?;
     let last = page.last().filter(|_| page.len() == limit).map(|last| last.key.clone());
     let rows = page.into_iter().filter(|keyed| keyed.row.is_live());

@@ -149,6 +149,10 @@ impl Database for Postgres {
         "name COLLATE \"C\""
     }
 
+    fn contains(&self, text: &str) -> String {
+        format!("strpos({}, '{text}') > 0", self.exact_name())
+    }
+
     fn add_beneath(&self, filter: &mut Filter, beneath: &str, _: Option<&str>, _: &str) {
         filter.add(self.exact_name(), "LIKE", Range::beneath(beneath).pattern, " ESCAPE '|'");
     }

@@ -35,9 +35,19 @@ impl Sql {
         self.select(filter, Some("name_hash"), limit)
     }
 
+    /// The same, whatever their names.
+    #[cfg(feature = "cli")]
+    pub(in crate::index) fn list_all_by_key(&self, after: Option<&str>, limit: usize) -> Query {
+        let mut filter = Filter::new(self.database, self.padded_hash);
+        if let Some(after) = after {
+            filter.add_key(">", after);
+        }
+        self.select(filter, Some("name_hash"), limit)
+    }
+
     /// Soft-deleted rows in the order of the primary key.
     pub(in crate::index) fn soft_deleted(&self, after: Option<&str>, limit: usize) -> Query {
-        let mut filter = Filter::new(self.database, self.padded_hash);
+        let mut filter = self.own_rows();
         filter.add_plain("mtime < 0".to_owned());
         if let Some(after) = after {
             filter.add_key(">", after);
@@ -62,8 +72,15 @@ impl Sql {
         after.into_iter().fold(query, |query, after| query.bind(after.to_owned()))
     }
 
-    pub(super) fn beneath(&self, beneath: &str, after: Option<&str>) -> Filter {
+    /// All rows whose names the table has.
+    fn own_rows(&self) -> Filter {
         let mut filter = Filter::new(self.database, self.padded_hash);
+        self.own.iter().for_each(|own| filter.add_plain(own.clone()));
+        filter
+    }
+
+    pub(super) fn beneath(&self, beneath: &str, after: Option<&str>) -> Filter {
+        let mut filter = self.own_rows();
         if !beneath.is_empty() {
             self.database.add_beneath(&mut filter, beneath, after, &self.charset);
         }

@@ -23,7 +23,7 @@ pub(super) fn a_row_is_found_with_its_key(db: &TestDb) {
     let found = |expected: Option<&str>| {
         let key_of = |found: Option<Keyed>| found.map(|keyed| keyed.key);
         assert_eq!(key_of(run(index.find_keyed(&asked))).as_deref(), expected);
-        let (mut locked, row) = run(index.lock(&asked));
+        let (mut locked, row) = run(index.lock(&name));
         assert_eq!(row.is_some(), expected.is_some());
         assert_eq!(key_of(run(locked.find_keyed(&asked))).as_deref(), expected);
         run(locked.roll_back());

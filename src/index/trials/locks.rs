@@ -36,7 +36,7 @@ pub(super) fn deletes_go_by_key(db: &TestDb) {
                 let text = format!("EXPLAIN {}", statement(sql).text);
                 bind_all(Query::new(text), &names)
             };
-            let plan = run(index.fetch("explain", what, explain));
+            let plan = run(index.fetch(&index.main, "explain", what, explain));
             let used: Option<String> = plan[0].try_get("key").unwrap();
             let way: String = plan[0].try_get("type").unwrap();
             let found = (used.as_deref(), way.as_str());

@@ -4,11 +4,12 @@ use super::support::db::{Backend, TestDb};
 use super::{OLD_POSTGRES, run};
 use crate::error::{ErrorKind, Result};
 use crate::index::{Index, PendingWrite, Record};
+use crate::name::FileName;
 use crate::runtime;
 
-async fn records(index: &Index, keys: &[String]) -> Result<Vec<Record>> {
-    let (mut pending, _) = index.begin().await?;
-    let records = pending.records(index, keys).await?;
+async fn records(index: &Index, names: &[FileName]) -> Result<Vec<Record>> {
+    let mut pending = index.begin_for(names).await?;
+    let records = pending.records(index, names).await?;
     pending.roll_back().await?;
     Ok(records)
 }
@@ -62,18 +63,19 @@ pub(super) fn a_deleted_row_comes_back_whole(db: &TestDb) {
 }
 
 fn assert_comes_back_whole(db: &TestDb, index: &Index, kept: &[Record]) {
-    let raw = || db.sql(&format!("SELECT * FROM {} ORDER BY name_hash", index.table));
+    let raw = || db.sql(&format!("SELECT * FROM {} ORDER BY name_hash", index.main.name));
     for record in kept {
         let restored = run(index.begin_restore(record)).expect("a place");
         run(restored.commit());
     }
     let rows = raw();
-    let keys: Vec<_> = kept.iter().map(|record| record.name_hash.clone()).collect();
-    let mut found = run(records(index, &keys));
-    found.sort_by_key(|record| keys.iter().position(|key| *key == record.name_hash));
+    let name = |record: &Record| FileName::of_row(&record.name, &record.name_hash);
+    let names: Vec<_> = kept.iter().map(name).collect();
+    let mut found = run(records(index, &names));
+    found.sort_by_key(|record| names.iter().position(|name| name.hash() == record.name_hash));
     assert_eq!(found, kept);
     let journal = serde_json::to_string(&found).unwrap();
-    db.sql(&format!("DELETE FROM {}", index.table));
+    db.sql(&format!("DELETE FROM {}", index.main.name));
 
     let read: Vec<Record> = serde_json::from_str(&journal).unwrap();
     for record in &read {
@@ -91,8 +93,8 @@ fn assert_comes_back_whole(db: &TestDb, index: &Index, kept: &[Record]) {
     }
     // Dropped, it is rolled back.
     let last = &read[read.len() - 1];
-    db.sql(&format!("DELETE FROM {} WHERE name = '{}'", index.table, last.name));
+    db.sql(&format!("DELETE FROM {} WHERE name = '{}'", index.main.name, last.name));
     let pending: Option<PendingWrite> = run(index.begin_restore(last));
     drop(pending.expect("a place"));
-    assert_eq!(run(records(index, &keys)).len(), kept.len() - 1);
+    assert_eq!(run(records(index, &names)).len(), kept.len() - 1);
 }

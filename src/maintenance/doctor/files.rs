@@ -57,7 +57,9 @@ async fn survey(examination: &Examination<'_>, rows: &Rows) -> Result<Vec<Survey
         .iter()
         .filter_map(|keyed| Some((prefix.id(&keyed.row.name)?, keyed.row.size)))
         // Legacy's caches have rows, too, and no business here.
-        .filter(|(id, _)| Area::of(id, prefix).is_ok_and(|area| area != Area::Other))
+        .filter(|(id, _)| {
+            Area::of(id, prefix).is_ok_and(|area| !matches!(area, Area::Caches | Area::Other))
+        })
         .collect();
     if known.is_empty() {
         for check in ["root-fits", "readable", "owner", "mode"] {

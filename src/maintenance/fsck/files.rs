@@ -203,8 +203,8 @@ impl Repairs<'_> {
         &self,
         name: &FileName,
     ) -> Result<(crate::index::PendingWrite, Option<crate::metadata::Row>)> {
-        let (index, key) = (self.process.index(), name.hash());
-        let (locked, row) = index.attempts().repeat(|| index.lock(&key)).await?;
+        let index = self.process.index();
+        let (locked, row) = index.attempts().repeat(|| index.lock(name)).await?;
         Ok((locked.into_pending(), row))
     }
 }

@@ -64,12 +64,14 @@ impl Repairs<'_> {
 
     async fn repair_row(&self, fault: Fault, key: &str) -> Result<Option<Verdict>> {
         let process = &self.process;
-        let (mut locked, row) = process.index().lock(key).await?;
+        // Under the key that it really has.
+        let Some(found) = process.index().find_keyed(key).await? else { return Ok(None) };
+        let (mut locked, row) = process.index().lock(&found.name()).await?;
         let Some(row) = row else {
             locked.roll_back().await?;
             return Ok(None);
         };
-        let key = locked.find_keyed(key).await?.map_or_else(|| key.to_owned(), |it| it.key);
+        let key = found.key;
         let other = match other_key(fault, &key, &row) {
             Some(other) => locked.find_keyed(&other).await?,
             None => None,

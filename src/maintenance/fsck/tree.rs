@@ -234,10 +234,10 @@ impl Level {
     }
 }
 
-/// `var/site2/`, `var/site2/storage/`: areas may lie below.
+/// `var/site2/`, `var/site2/storage/`, `var/site2/cache/`: areas may lie below.
 fn is_above_areas(path: &str, prefix: &NamePrefix) -> bool {
     let is_above = |below: &str| area_end(&format!("{path}{below}"), prefix).is_some();
-    is_above("images/x") || is_above("storage/images/x")
+    ["images/x", "storage/images/x", "public/x"].into_iter().any(is_above)
 }
 
 fn too_many(live: u64, missing: u64, other_size: u64) -> String {
