@@ -166,6 +166,10 @@ fn tell(copied: &Copied, json: bool, dry_run: bool) -> Result<()> {
     if removed > 0 {
         output::line(&format!("{removed} files {would}moved into the trash of the target"))?;
     }
+    if foreign > 0 {
+        let what = "are nobody's stored files, or rows that no id leads to";
+        output::line(&format!("{foreign} of the source {what}: not copied"))?;
+    }
     let left = extra - removed.min(extra);
     if left > 0 {
         output::line(&format!("{left} files that only the target has stay there"))?;

@@ -69,19 +69,23 @@ impl Process {
                 Err(error) => pending.roll_back().await.and(Err(error)),
             }
         });
+        let mut lasting = None;
         let stored = publishing.into_iter().map(|(id, row, published)| {
-            let outcome = self.end_new(&id, row, (published, ended.clone()));
+            let outcome = self.end_new(&id, row, (published, ended.clone()), &mut lasting);
             (id, outcome)
         });
         stored.collect()
     }
 
-    /// Ends one of several whose transaction has ended.
+    /// Ends one of several whose transaction has ended. Where it failed and was undone, that may
+    /// have been for another of them, or for a moment: each is tried by itself, unless `lasting`
+    /// says that this is of no use.
     fn end_new(
         self: &Arc<Self>,
         id: &FileId,
         row: Row,
         (published, ended): Publishing,
+        lasting: &mut Option<Error>,
     ) -> Result<()> {
         let name = FileName::stored(&row.name);
         let ending = Ending {
@@ -99,9 +103,14 @@ impl Process {
         });
         self.forget([&name]);
         match ended? {
-            (Err(error), Some(staged)) if !is_of_all(&error) => {
-                self.store_over(Incoming { id: id.clone(), row, staged })
-            }
+            (Err(_), Some(staged)) => match lasting {
+                Some(lasting) => Err(lasting.clone()),
+                None => {
+                    let stored = self.store_over(Incoming { id: id.clone(), row, staged });
+                    *lasting = stored.as_ref().err().filter(|error| is_of_all(error)).cloned();
+                    stored
+                }
+            },
             (outcome, _) => self.counted(row.size, outcome),
         }
     }

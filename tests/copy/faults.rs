@@ -28,6 +28,7 @@ pub(super) fn register(group: &mut Group<'_>) {
     group.add_needing("an_unreadable_file_is_told", Need::NfsClient, unreadable);
     group.add_needing("a_full_target_ends_it", Need::NfsClient, full);
     group.add("a_target_that_goes_ends_it", gone);
+    group.add_needing("what_reads_back_otherwise_is_not_stored", Need::NfsClient, read_back);
     group.add_needing("databases_may_be_restarted", Need::MARIADB, restarted);
     group.add("what_is_pointed_wrongly_is_refused", refused);
     group.add("a_row_without_its_file_is_told", mismatch);
@@ -81,6 +82,30 @@ fn full() -> Result {
     assert_eq!(check(&one.file(), &other.file()), json!({}));
     assert_eq!(staged(server.path()), 0);
     injected("the target of a copy is full", "it ends, and goes on when there is room");
+    is_whole(&one, FILES)
+}
+
+/// The server says of what was written that it is there, and has less of it.
+fn read_back() -> Result {
+    let (server, dir) = (scratch(), scratch());
+    let mut client = NfsClient::mount(server.path())?;
+    let one = Place::on(TestDb::on_sqlite()?, "ezdfsfile")?;
+    let root = client.at().to_owned();
+    let other = Place::at(TestDb::on_sqlite()?, "ezdfsfile", dir, root)?;
+    messy::fill(&one, FILES)?;
+    client.behave(|behaviour| behaviour.short_reads = Some(200_000))?;
+    let large = messy::files(FILES).filter(|file| file.bytes.len() > 200_000).count();
+    let output = run("copy", &one.file(), &other.file(), &["--json"]);
+    assert_eq!(output.status.code(), Some(5), "{}", stderr(&output));
+    assert!(stderr(&output).contains("reads back otherwise"), "{}", stderr(&output));
+    assert_eq!(summary(&output)["failed"], json!(large));
+    assert_eq!(other.rows().len(), FILES - large);
+    client.heal()?;
+    client.behave(|behaviour| behaviour.short_reads = None)?;
+    copy(&one.file(), &other.file(), &[]);
+    assert_eq!(check(&one.file(), &other.file()), json!({}));
+    assert_eq!(staged(server.path()), 0);
+    injected("what a copy has written reads back otherwise", "it is told, and not stored");
     is_whole(&one, FILES)
 }
 
@@ -170,6 +195,9 @@ fn refused(servers: &Servers) -> Result {
     nothing_is_written(output, 3, "have a file of their size")?;
     let output = run("copy", &one.file(), &other.file(), &["--from-dsn", "mysql://u:hunter2@"]);
     assert!(!stderr(&output).contains("hunter2"), "{}", stderr(&output));
+    let link = one.dir().join("link");
+    std::os::unix::fs::symlink(one.root(), &link)?;
+    nothing_is_written(run("copy", &link, &one.file(), &[]), 2, "one directory")?;
     // The target knows another site.
     let known = Place::new(servers, Backend::Sqlite)?;
     messy::fill(&known, 24)?;

@@ -179,6 +179,12 @@ fn deletions(servers: &Servers) -> Result {
     assert!(restore.output()?.status.success());
     assert_eq!(fs::read(other.root().join(&gone.name))?, gone.bytes);
     assert!(other.rows().contains_key(&gone.name), "it lives again");
+    // A source that has nothing is the wrong one.
+    let nothing = Place::new(servers, Backend::Sqlite)?;
+    let refused = run("copy", &nothing.file(), &other.file(), &["--delete"]);
+    assert_eq!(refused.status.code(), Some(2), "{}", stderr(&refused));
+    assert!(stderr(&refused).contains("no file at all"), "{}", stderr(&refused));
+    assert_eq!(other.rows().len(), 24);
     // A tree has a trash as well.
     let tree = scratch();
     copy(&other.file(), tree.path(), &[]);

@@ -1,13 +1,13 @@
 //! Bringing one file's bytes beside its place on the other side.
 
 use std::fs::File;
-use std::io::{Read, Seek};
+use std::io::Read;
 use std::os::unix::fs::MetadataExt;
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use md5::{Digest, Md5};
+use twox_hash::XxHash3_128;
 
 use super::side::{Listed, Side};
 use crate::error::{Error, ErrorKind, Result};
@@ -137,21 +137,21 @@ fn bring_once(
         return Err(Failed::Unsteady(mismatch(id, row.size, before.size)));
     }
     let mut staged = to.mount().stage(id, |bare| lacks_share(to, bare))?;
-    let mut hash = Md5::new();
+    let mut hash = XxHash3_128::new();
     let mut head = Vec::new();
     let mut chunk = vec![0; CHUNK.min(usize::try_from(before.size).unwrap_or(CHUNK) + 1)];
     loop {
-        pace.wait(chunk.len());
         let length = file.read(&mut chunk).map_err(|error| unreadable(id, error))?;
         if length == 0 {
             break;
         }
+        pace.wait(length);
         let bytes = &chunk[..length];
         if head.is_empty() {
             head.extend_from_slice(&bytes[..length.min(mime::SNIFF_LEN)]);
         }
         if verify == Verify::Hash {
-            hash.update(bytes);
+            hash.write(bytes);
         }
         staged.append(bytes)?;
     }
@@ -159,7 +159,7 @@ fn bring_once(
         return Err(Failed::Unsteady(changing(id)));
     }
     staged.finish()?;
-    if verify == Verify::Hash && hash_of(staged.read_back()?, id)? != hash.finalize()[..] {
+    if verify == Verify::Hash && hash_of(staged.read_back()?, id)? != hash.finish_128() {
         let reason = "what was written reads back otherwise than it was read";
         return Err(Error::new(ErrorKind::Storage, "copy", id.as_str(), reason).into());
     }
@@ -202,16 +202,14 @@ fn lacks_share(side: &Side, bare: &Bare) -> Result<bool> {
 }
 
 /// Of what the file server has, not of what this machine remembers of it.
-fn hash_of(mut file: File, id: &FileId) -> Result<Vec<u8>> {
+fn hash_of(mut file: File, id: &FileId) -> Result<u128> {
     let _ = rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed);
-    let failed = |error| unreadable(id, error);
-    file.rewind().map_err(failed)?;
-    let mut hash = Md5::new();
+    let mut hash = XxHash3_128::new();
     let mut chunk = vec![0; CHUNK];
     loop {
-        match file.read(&mut chunk).map_err(failed)? {
-            0 => return Ok(hash.finalize().to_vec()),
-            length => hash.update(&chunk[..length]),
+        match file.read(&mut chunk).map_err(|error| unreadable(id, error))? {
+            0 => return Ok(hash.finish_128()),
+            length => hash.write(&chunk[..length]),
         }
     }
 }

@@ -97,13 +97,15 @@ pub(super) fn compare(
         let is_extra = pair.to.as_ref().is_some_and(|it| it.is_live() && is_own(it));
         return Ok(is_extra.then_some(Difference::Extra));
     };
+    let copy = pair.to.as_ref().filter(is_live);
+    if copy.is_none() && !comparison.source_file {
+        return Ok(Some(Difference::Missing));
+    }
     let Some(version) = from.version(source)? else { return Ok(None) };
     if comparison.source_file && !has_file(from, &pair.id, version.size)? {
         return Ok(Some(Difference::SourceNoFile));
     }
-    let Some(copy) = pair.to.as_ref().filter(is_live) else {
-        return Ok(Some(Difference::Missing));
-    };
+    let Some(copy) = copy else { return Ok(Some(Difference::Missing)) };
     let Some(there) = to.version(copy)? else { return Ok(Some(Difference::Missing)) };
     if version.size != there.size {
         return Ok(Some(Difference::Size));

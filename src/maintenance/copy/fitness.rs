@@ -48,12 +48,13 @@ pub(super) fn require(
     }
     let sample = sample(from, selection)?;
     let Some(first) = sample.first() else { return Ok(()) };
-    let mut storages = BTreeSet::new();
+    let (mut had_any, mut storages) = (false, BTreeSet::new());
     for id in &sample {
-        let name = to.prefix().name(id)?;
+        let (before, name) = (from.prefix().name(id)?, to.prefix().name(id)?);
+        had_any |= storage_of(before.as_str(), from.prefix()).is_some();
         storages.extend(storage_of(name.as_str(), to.prefix()).map(str::to_owned));
     }
-    if storages.is_empty() {
+    if storages.is_empty() && had_any {
         let reason = format!(
             "{:?} would be named {:?}, which lies in no storage directory: do root and name_prefix \
              fit on both sides? Nothing was changed",

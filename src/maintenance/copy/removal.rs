@@ -2,7 +2,7 @@
 
 use super::side::Removal;
 use super::{Copy, Pass, Run};
-use crate::error::{ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::maintenance::limit;
 use crate::name::FileId;
 use crate::store::is_of_all;
@@ -13,7 +13,10 @@ impl Copy {
         let rows = pass.unchanged + pass.copied + pass.extra;
         let most = limit::most(self.options.max_remove, rows);
         limit::require("copy", self.to.shown(), pass.extra, most)?;
-        // An empty source is the site of nobody.
+        if pass.extra > 0 && pass.unchanged + pass.copied == 0 {
+            let reason = "the source has no file at all: is it the right one? Nothing was removed";
+            return Err(Error::new(ErrorKind::InvalidInput, "copy", self.from.shown(), reason));
+        }
         self.from.require_alive()?;
         self.remove_each(&std::mem::take(&mut pass.extras), run)
     }
