@@ -42,7 +42,7 @@ impl Progress {
                 self.bar.reset();
             }
             self.bar.set_length(total);
-            self.bar.set_style(style(total));
+            self.bar.set_style(style(phase, total));
             self.bar.set_message(phase.name());
             (self.phase, self.total) = (Some(phase), total);
         }
@@ -59,12 +59,17 @@ impl Progress {
     }
 }
 
-fn style(total: u64) -> ProgressStyle {
+fn style(phase: Phase, total: u64) -> ProgressStyle {
     let is_wide = tcgetwinsize(io::stderr()).is_ok_and(|size| size.ws_col >= WIDE);
-    let template = match (total, is_wide) {
-        (0, _) => "{spinner} {wide_msg} {pos} {rate} {elapsed}",
-        (_, true) => "{spinner} {wide_msg} {pos}/{len} {percent}% {rate} {eta} to go",
-        (_, false) => "{spinner} {wide_msg} {percent}% {rate} {eta}",
+    let template = match (phase.is_of_bytes(), total, is_wide) {
+        (false, 0, _) => "{spinner} {wide_msg} {pos} {rate} {elapsed}",
+        (false, _, true) => "{spinner} {wide_msg} {pos}/{len} {percent}% {rate} {eta} to go",
+        (false, _, false) => "{spinner} {wide_msg} {percent}% {rate} {eta}",
+        (true, 0, _) => "{spinner} {wide_msg} {bytes} {bytes_per_sec} {elapsed}",
+        (true, _, true) => {
+            "{spinner} {wide_msg} {bytes}/{total_bytes} {percent}% {bytes_per_sec} {eta} to go"
+        }
+        (true, _, false) => "{spinner} {wide_msg} {percent}% {bytes_per_sec} {eta}",
     };
     let style = ProgressStyle::with_template(template);
     style.unwrap_or_else(|_| ProgressStyle::default_spinner()).with_key("rate", rate)

@@ -46,6 +46,13 @@ impl Phase {
     }
 }
 
+impl Phase {
+    /// Whether what is done, and its total, are bytes.
+    pub const fn is_of_bytes(self) -> bool {
+        matches!(self, Phase::Copying)
+    }
+}
+
 /// Where a command tells how far it has come, and asks whether to go on.
 pub trait Progress {
     /// Called now and then. `total` is 0 where it is not known.

@@ -14,6 +14,7 @@ use crate::support::Group;
 pub(super) fn register(group: &mut Group<'_>) {
     group.add("progress_is_one_line_of_any_terminal", |_| one_line());
     group.add("progress_tells_each_phase", |_| phases());
+    group.add("progress_of_a_copy_is_in_bytes", |_| bytes());
 }
 
 /// What a command shows on a terminal of so many columns.
@@ -70,6 +71,23 @@ fn one_line() {
     for quiet in [&["--quiet"][..], &["--log-format", "json"]] {
         assert_eq!(shown(&cli, 80, &[&import, quiet].concat()), "", "{quiet:?}");
     }
+}
+
+fn bytes() {
+    let cli = Cli::new(None);
+    let (source, tree) = (cli.dir.path().join("source"), cli.dir.path().join("tree"));
+    fs::write(&source, vec![1; 200_000]).unwrap();
+    fs::create_dir(&tree).unwrap();
+    for number in 0..3 {
+        let id = format!("images/{number}.jpg");
+        cli.text(&["put", &id, source.to_str().unwrap()]);
+    }
+    let copy = ["copy", "-", tree.to_str().unwrap(), "--max-rate", "300k", "--jobs", "1"];
+    let lines = lines(&shown(&cli, 80, &copy));
+    let tells = |line: &String| {
+        line.contains(" copying") && line.contains("/585.94 KiB ") && line.ends_with(" to go")
+    };
+    assert!(lines.iter().any(tells), "{lines:#?}");
 }
 
 /// Rows are many enough to be counted while they are read.
