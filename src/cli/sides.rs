@@ -45,7 +45,7 @@ pub(super) fn arguments() -> impl Iterator<Item = Arg> {
             .value_name("NUMBER")
             .default_value("8")
             .value_parser(value_parser!(u16).range(1..=256))
-            .help("So many files at a time"),
+            .help("So many files at a time, and connections to each database"),
     ];
     let of_source = VOCABULARY.iter().map(|spec| {
         Arg::new(format!("from_{}", spec.key))
@@ -102,7 +102,10 @@ pub(super) fn both(matches: &ArgMatches) -> Result<(Side, Side)> {
 
 fn side(matches: &ArgMatches, word: &str, is_source: bool, prefix: &str) -> Result<Side> {
     if !Path::new(word).is_dir() {
-        return Side::store(&Store::new(options(matches, word, is_source)?.build()?));
+        let mut options = options(matches, word, is_source)?.build()?;
+        // Nobody is to wait for a connection longer than for an answer.
+        options.max_connections = options.max_connections.max(jobs(matches) + 1);
+        return Side::store(&Store::new(options));
     }
     let root = std::path::absolute(word)
         .map_err(|error| Error::io("copy", word, "cannot be found", error))?;
