@@ -216,7 +216,7 @@ impl Index {
     pub(crate) async fn delete_many(&self, names: &[FileName]) -> Result<u64> {
         debug_assert!(names.len() <= BATCH);
         let mut deleted = 0;
-        for (table, names) in self.by_table(names).into_iter().filter(|it| !it.1.is_empty()) {
+        for (table, names) in self.by_table(names) {
             let delete = |sql: &Sql| bind_all(sql.delete_many(names.len()), &names);
             deleted += self.execute(table, "delete", &table.name, delete).await?;
         }

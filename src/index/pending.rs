@@ -118,7 +118,7 @@ impl PendingWrite {
 
     /// Deletes rows within the transaction.
     pub(crate) async fn delete(&mut self, index: &Index, names: &[FileName]) -> Result<()> {
-        for (table, names) in index.by_table(names).into_iter().filter(|it| !it.1.is_empty()) {
+        for (table, names) in index.by_table(names) {
             let query = bind_all(index.sql(table).await?.delete_many(names.len()), &names);
             self.connection.execute("delete", &table.name, query).await?;
         }

@@ -82,11 +82,12 @@ impl Index {
         iter::once(&self.main).chain(caches)
     }
 
-    /// These names by their tables. Of none the first has none.
+    /// These names by their tables, without those that have none of them.
     pub(super) fn by_table<'n>(&self, names: &'n [FileName]) -> Vec<Group<'_, 'n>> {
         let is_cached = |name: &FileName| self.caches.is_some() && is_of_caches(name.as_str());
         let Some(caches) = self.caches.as_ref().filter(|_| names.iter().any(is_cached)) else {
-            return vec![(&self.main, Cow::Borrowed(names))];
+            let all = (!names.is_empty()).then_some((&self.main, Cow::Borrowed(names)));
+            return all.into_iter().collect();
         };
         let (of_caches, others): (Vec<_>, Vec<_>) = names.iter().cloned().partition(is_cached);
         let groups = [(&self.main, others), (caches, of_caches)].into_iter();
