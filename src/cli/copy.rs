@@ -44,6 +44,7 @@ pub(super) fn command() -> Command {
             flag_value("verify", "WHAT", "hash", "What is looked at once a file is written")
                 .value_parser(["size", "hash"]),
         )
+        .arg(flag("checksum", "Compare bytes even where size, time and type are equal"))
         .arg(flag("deleted", "Copy soft-deleted rows too, and what is left of their files"))
         .arg(flag("delete", "Move what FROM has not, or not any more, into the trash of TO"))
         .arg(max_remove().requires("delete"))
@@ -124,6 +125,7 @@ fn options(matches: &ArgMatches) -> Result<CopyOptions> {
         jobs: sides::jobs(matches),
         max_rate: matches.get_one("max-rate").copied(),
         verify: sides::verify(matches),
+        checksum: matches.get_flag("checksum"),
         with_deleted: matches.get_flag("deleted"),
         delete: matches.get_flag("delete"),
         max_remove: matches.get_one("max-remove").copied(),
@@ -191,6 +193,10 @@ pub(super) fn run_check(matches: &ArgMatches) -> Result<ExitCode> {
     let compared = check.run(&mut printer);
     printer.progress.finish();
     let Compared { files, differing, failed, is_interrupted } = compared?;
+    if files + failed == 0 && !is_interrupted {
+        // Nothing was found to be the same.
+        return Err(Error::not_found("check", "any file on either side"));
+    }
     let all: u64 = differing.values().sum();
     if json {
         output::json(&json!({

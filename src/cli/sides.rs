@@ -126,6 +126,10 @@ fn options(
 ) -> Result<crate::config::OptionsBuilder> {
     let mut options = match word {
         "-" => settings::options(matches)?,
+        file if !Path::new(file).exists() => {
+            let reason = "is neither a file of options nor a directory; make that first";
+            return Err(Error::new(ErrorKind::InvalidInput, "copy", file, reason));
+        }
         file => settings::of_file(Path::new(file))?,
     };
     if is_source {

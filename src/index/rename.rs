@@ -49,7 +49,12 @@ impl Index {
         let Some(statements) = database.rename(self.table(), to, false) else {
             return Err(self.cannot_be_written_as_view(to));
         };
-        match self.relations(to).await? {
+        let relations = self.relations(to).await?;
+        if relations.0 == Relation::Table {
+            // Of another table it is nobody's wish.
+            self.writable_shape(&self.main).await?;
+        }
+        match relations {
             (Relation::Table, Relation::Nothing) => {
                 self.require_no_feed(to).await?;
                 self.change_names(&statements).await?;

@@ -17,8 +17,11 @@ mod state;
 mod work;
 
 use std::path::PathBuf;
-use std::sync::{Mutex, mpsc};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread;
+use std::time::Duration;
 
 use super::{Phase, Progress, limit};
 use crate::error::{Error, ErrorKind, Result};
@@ -41,6 +44,9 @@ pub use side::Side;
 /// So many pairs are worked on before it is noted how far the copy has come.
 const CHUNK: usize = 2048;
 
+/// How often it is asked whether to go on.
+const LOOK_AGAIN: Duration = Duration::from_millis(200);
+
 /// A version whose row is no older than this before the last pass began, in seconds, may be another
 /// by now under the same size and time: kernels give one second to several, and clocks differ.
 const RECENT: i64 = 60;
@@ -58,6 +64,8 @@ pub struct CopyOptions {
     pub max_rate: Option<u64>,
     /// What is looked at again once a file is written.
     pub verify: Verify,
+    /// Bytes are compared even where size, time and type are equal.
+    pub checksum: bool,
     /// Rows that are soft-deleted, and what is left of their files, are copied as well.
     pub with_deleted: bool,
     /// What the source has not goes from the target, into the trash.
@@ -80,6 +88,7 @@ impl Default for CopyOptions {
             jobs: 8,
             max_rate: None,
             verify: Verify::default(),
+            checksum: false,
             with_deleted: false,
             delete: false,
             max_remove: None,
@@ -208,7 +217,7 @@ impl Copy {
     /// Goes on where a first pass was ended.
     fn first_pass(&self, run: &mut Run<'_>) -> Result<Pass> {
         let after = run.state.now.after.clone();
-        let pass = self.pass(run, after.as_deref(), None)?;
+        let pass = self.pass(run, after.as_deref(), run.state.now.passed_at)?;
         if !run.outcome.is_interrupted && after.is_some() {
             // What came before that may have changed since.
             return self.pass(run, None, run.state.now.passed_at);
@@ -235,10 +244,11 @@ impl Copy {
                 Some(pair) if after.is_some_and(|after| pair.id.as_str() <= after) => {
                     done += size_of(&pair);
                 }
-                Some(pair) => {
-                    let bytes = is_recent(&pair, recent);
+                Some(pair) if self.is_of_interest(&pair) => {
+                    let bytes = self.options.checksum || is_recent(&pair, recent);
                     chunk.push((pair, bytes));
                 }
+                Some(_) => {}
                 None => {}
             }
             if chunk.len() == CHUNK || is_last {
@@ -248,11 +258,10 @@ impl Copy {
                     report.progress(Phase::Copying, done, total);
                 })?;
                 chunk.clear();
-                self.note_progress(run, last)?;
-                if run.report.is_interrupted() {
-                    run.outcome.is_interrupted = true;
+                if run.outcome.is_interrupted {
                     break;
                 }
+                self.note_progress(run, last)?;
             }
             if is_last {
                 break;
@@ -265,6 +274,10 @@ impl Copy {
         }
         self.end_pass(run, &mut pass)?;
         Ok(pass)
+    }
+
+    fn is_of_interest(&self, pair: &Pair) -> bool {
+        pair.is_live() || (self.options.with_deleted && pair.from.is_some())
     }
 
     fn note_progress(&self, run: &mut Run<'_>, last: Option<FileId>) -> Result<()> {
@@ -284,7 +297,7 @@ impl Copy {
         if outcome.is_interrupted {
             return Ok(());
         }
-        if self.options.delete {
+        if self.options.delete && pass.extra > 0 {
             self.remove(run, pass)?;
         }
         if !self.options.dry_run {
@@ -312,6 +325,7 @@ impl Copy {
             with_deleted: self.options.with_deleted,
             dry_run: self.options.dry_run,
             pace: &self.pace,
+            stop: AtomicBool::new(false),
         };
         let queue = Mutex::new(chunk.chunks(BATCH));
         let (sender, receiver) = mpsc::channel();
@@ -322,11 +336,20 @@ impl Copy {
             }
             drop(sender);
             let mut ended = Ok(());
-            for done in receiver {
-                let told = self.take_in(done, run, pass, progress);
-                ended = ended.and(told);
+            loop {
+                match receiver.recv_timeout(LOOK_AGAIN) {
+                    Ok(done) => {
+                        let told = self.take_in(done, run, pass, progress);
+                        ended = ended.and(told);
+                    }
+                    Err(RecvTimeoutError::Timeout) => {}
+                    Err(RecvTimeoutError::Disconnected) => return ended,
+                }
+                if run.report.is_interrupted() {
+                    run.outcome.is_interrupted = true;
+                    work.stop.store(true, Ordering::Relaxed);
+                }
             }
-            ended
         })
     }
 

@@ -32,6 +32,7 @@ pub(super) fn register(group: &mut Group<'_>) {
     group.add_needing("databases_may_be_restarted", Need::MARIADB, restarted);
     group.add("what_is_pointed_wrongly_is_refused", refused);
     group.add("a_row_without_its_file_is_told", mismatch);
+    group.add("what_is_left_out_is_told", left_out);
     group.add("a_state_goes_on_where_it_was", resumed);
 }
 
@@ -229,6 +230,58 @@ fn mismatch(servers: &Servers) -> Result {
         assert!(stderr(&output).contains(&**name), "{name}: {}", stderr(&output));
         assert!(!other.rows().contains_key(name));
     }
+    Ok(())
+}
+
+/// Links, rows that no id leads to, and what was selected by mistake.
+fn left_out(servers: &Servers) -> Result {
+    let (one, other) =
+        (Place::new(servers, Backend::Sqlite)?, Place::new(servers, Backend::Sqlite)?);
+    messy::fill(&one, 24)?;
+    let double = messy::Stored {
+        name: "var/site/storage/images//1/double.jpg".into(),
+        datatype: "image/jpeg",
+        scope: "image",
+        mtime: 1_400_000_000,
+        bytes: b"bytes".to_vec(),
+    };
+    messy::write(&one.root().join(&double.name), &double.bytes, double.mtime)?;
+    messy::insert(&one, &[double])?;
+    for name in ["copy", "check"] {
+        let output = run(name, &one.file(), &other.file(), &["--json"]);
+        assert_eq!(output.status.code(), Some(5), "{name}: {}", stderr(&output));
+        assert!(stderr(&output).contains("double.jpg"), "{name}: {}", stderr(&output));
+        assert_eq!(summary(&output)["failed"], json!(1));
+    }
+    // Where something is not known, nothing is removed.
+    one.db.sql("DELETE FROM ezdfsfile WHERE name LIKE '%.pdf'");
+    let output = run("copy", &one.file(), &other.file(), &["--delete", "--json"]);
+    assert_eq!((output.status.code(), &summary(&output)["removed"]), (Some(5), &json!(0)));
+    let tree = scratch();
+    let (storage, elsewhere) = (tree.path().join("var/site/storage"), scratch());
+    messy::write(&storage.join("original/pdf/a"), b"bytes", 1_400_000_000)?;
+    messy::write(&elsewhere.path().join("1/a.png"), b"bytes", 1_400_000_000)?;
+    std::os::unix::fs::symlink(elsewhere.path(), storage.join("images"))?;
+    let flags = ["--new-storage"];
+    let output = run("copy", tree.path(), &other.file(), &flags);
+    assert_eq!(output.status.code(), Some(5), "{}", stderr(&output));
+    assert!(stderr(&output).contains("symbolic link"), "{}", stderr(&output));
+    // What is compared with nothing is not the same.
+    one.db.sql("DELETE FROM ezdfsfile WHERE name LIKE '%double.jpg'");
+    let output = run("check", &one.file(), &other.file(), &["--prefix", "imags"]);
+    assert_eq!(output.status.code(), Some(1), "{}", stderr(&output));
+    let prefix = ["--from-name-prefix", "var/nosuch/storage"];
+    let output = run("copy", &one.file(), &other.file(), &prefix);
+    assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+    // One table, two roots: rows of both sides would be changed.
+    let root = scratch();
+    let root = root.path().to_string_lossy().into_owned();
+    let output = run("copy", &one.file(), &one.file(), &["--from-root", &root]);
+    assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+    assert!(stderr(&output).contains("plain tree"), "{}", stderr(&output));
+    let state = one.root().join("state").to_string_lossy().into_owned();
+    let output = run("copy", &one.file(), &other.file(), &["--state", &state]);
+    assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
     Ok(())
 }
 

@@ -36,6 +36,12 @@ pub(super) fn files(count: usize) -> impl Iterator<Item = Stored> {
     })
 }
 
+/// Those of the file of this name.
+pub(super) fn bytes_of(name: &str, count: usize) -> Result<Vec<u8>> {
+    let file = files(count).find(|file| file.name == name).ok_or("no such file")?;
+    Ok(file.bytes)
+}
+
 /// Of very different lengths; a few are empty, a few are large.
 fn bytes(number: usize) -> Vec<u8> {
     let length = match number % 97 {

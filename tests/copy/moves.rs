@@ -146,11 +146,18 @@ fn differences(servers: &Servers) -> Result {
         "size": 1, "bytes": 1,
     });
     assert_eq!(check(&one.file(), &other.file()), expected);
+    let bytes = || check(&one.file(), &other.file())["bytes"].clone();
     let listed = run("check", &one.file(), &other.file(), &["--verify", "size"]);
     assert_eq!(listed.status.code(), Some(7));
     let text = String::from_utf8(listed.stdout)?;
     assert!(text.contains(&format!("{:<14}  {}\n", "no-file", names[5])), "{text}");
     assert!(!text.contains(&format!("  {}\n", names[8])), "sizes alone were asked for: {text}");
+    // Only bytes tell them apart, and only who compares bytes makes them the same.
+    fs::write(one.root().join(&names[6]), &messy::bytes_of(&names[6], 24)?)?;
+    copy(&one.file(), &other.file(), &[]);
+    assert_eq!(bytes(), json!(1));
+    copy(&one.file(), &other.file(), &["--checksum"]);
+    assert_eq!(bytes(), json!(null));
     Ok(())
 }
 

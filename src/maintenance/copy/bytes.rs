@@ -127,7 +127,9 @@ fn bring_once(
     let mut file = match opened {
         Ok(opened) => opened.file,
         // Its row comes first, or its file.
-        Err(error) if error.kind() == ErrorKind::NotFound => return Err(Failed::Unsteady(error)),
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            return Err(Failed::Unsteady(error.but(ErrorKind::Storage)));
+        }
         Err(error) => return Err(error.into()),
     };
     let before = Look::at(&file, id)?;

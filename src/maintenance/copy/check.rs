@@ -95,7 +95,9 @@ impl Check {
             while chunk.len() < CHUNK
                 && let Some(pair) = pairs.next(&mut failed)?
             {
-                chunk.push(pair);
+                if pair.is_live() {
+                    chunk.push(pair);
+                }
             }
             self.chunk(&chunk, &mut compared, report)?;
             report.progress(Phase::Comparing, compared.files, total);

@@ -18,7 +18,8 @@ pub(super) fn require_apart(from: &Side, to: &Side) -> Result<bool> {
     let refused =
         |reason: &'static str| Err(Error::new(ErrorKind::InvalidInput, "copy", to.shown(), reason));
     let (one, other) = (from.real_root()?, to.real_root()?);
-    if one == other {
+    // A directory may be mounted at several places.
+    if one == other || from.mount().identity()? == to.mount().identity()? {
         return match (from.process(), to.process()) {
             _ if from.shown() == to.shown() => refused("source and target are the same store"),
             (Some(_), Some(_)) => Ok(true),
@@ -27,6 +28,15 @@ pub(super) fn require_apart(from: &Side, to: &Side) -> Result<bool> {
     }
     if is_within(&one, &other) || is_within(&other, &one) {
         return refused("one of the roots lies within the other");
+    }
+    if let (Some(one), Some(other)) = (from.process(), to.process())
+        && from.database() == to.database()
+        && one.index().table() == other.index().table()
+    {
+        return refused(
+            "both have one table: where only the root changes, copy to the new directory as a \
+             plain tree, and change the root then",
+        );
     }
     Ok(false)
 }
@@ -44,6 +54,16 @@ pub(super) fn require(
         if let Some(process) = side.process() {
             runtime::block_on(async { process.index().check_schema().await })?;
             fit::require(process, "copy")?;
+        }
+    }
+    if let Some(process) = from.process() {
+        let (has_none, all) = runtime::block_on(async {
+            Ok((process.has_no_rows().await?, process.index().count("").await?))
+        })?;
+        if has_none && all > 0 {
+            let reason = "the source's table has rows, and none whose name begins with its \
+                          name_prefix: is that right? Nothing was changed";
+            return Err(Error::new(ErrorKind::InvalidConfig, "copy", from.shown(), reason));
         }
     }
     let sample = sample(from, selection)?;

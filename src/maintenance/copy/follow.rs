@@ -112,6 +112,8 @@ impl Copy {
                     log::warn!("ezdfs: everything is gone through again: {loss}");
                     run.state.now.has_passed = false;
                     run.state.now.feed = None;
+                    // What the log did not tell of may have kept its size and time.
+                    run.state.now.passed_at = Some(0);
                     return Ok(false);
                 }
             };

@@ -15,6 +15,13 @@ pub(super) struct Pair {
     pub(super) to: Option<Listed>,
 }
 
+impl Pair {
+    /// Whether either side would serve it.
+    pub(super) fn is_live(&self) -> bool {
+        [&self.from, &self.to].into_iter().flatten().any(Listed::is_live)
+    }
+}
+
 /// In the byte order of the ids.
 pub(super) struct Pairs<'s> {
     from: Half,

@@ -13,9 +13,25 @@ impl Copy {
         let rows = pass.unchanged + pass.copied + pass.extra;
         let most = limit::most(self.options.max_remove, rows);
         limit::require("copy", self.to.shown(), pass.extra, most)?;
-        if pass.extra > 0 && pass.unchanged + pass.copied == 0 {
+        let refused = |reason: String| {
+            Err(Error::new(ErrorKind::InvalidInput, "copy", self.from.shown(), reason))
+        };
+        let both = pass.unchanged + pass.copied;
+        if pass.failed > 0 {
+            // What could not be read may be what seems to be gone.
+            log::warn!("ezdfs: nothing is removed from the target: not all of the source is known");
+            return Ok(());
+        }
+        if both == 0 {
             let reason = "the source has no file at all: is it the right one? Nothing was removed";
-            return Err(Error::new(ErrorKind::InvalidInput, "copy", self.from.shown(), reason));
+            return refused(reason.to_owned());
+        }
+        if pass.extra > both && self.options.max_remove.is_none() {
+            return refused(format!(
+                "{} files would go from the target, more than stay: is the source the right one? \
+                 If it is, say --max-remove {}; nothing was removed",
+                pass.extra, pass.extra
+            ));
         }
         self.from.require_alive()?;
         self.remove_each(&std::mem::take(&mut pass.extras), run)

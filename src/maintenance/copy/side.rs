@@ -93,6 +93,11 @@ impl Side {
         &self.prefix
     }
 
+    /// Where its table is, without a password.
+    pub(super) fn database(&self) -> Option<String> {
+        self.store.as_ref().map(|(store, _)| store.dsn().to_string())
+    }
+
     /// What tells it from others; without a password.
     pub(super) fn shown(&self) -> &str {
         &self.shown
@@ -210,6 +215,12 @@ impl Listing {
                 let has_its_key = keyed.key == FileName::stored(&keyed.row.name).hash();
                 Ok(Some(match prefix.id(&keyed.row.name).filter(|_| has_its_key) {
                     Some(id) => Next::Listed(Listed { id, row: Some(keyed.row) }),
+                    None if has_its_key && keyed.row.is_live() => {
+                        let reason = "no id leads to this row, though kernels may find it: see \
+                                      `ezdfs fsck`; not copied";
+                        let name = keyed.row.name;
+                        Next::Failed(Error::new(ErrorKind::Storage, "copy", name, reason))
+                    }
                     None => Next::Foreign,
                 }))
             }
@@ -222,6 +233,14 @@ impl Listing {
                     Some(Walked::Unreadable { error, .. }) => return Ok(Some(Next::Failed(error))),
                     Some(Walked::Elsewhere { path }) => {
                         let reason = "lies on another file system than the root, and is not copied";
+                        let error = Error::new(ErrorKind::Storage, "copy", shown(&path), reason);
+                        return Ok(Some(Next::Failed(error)));
+                    }
+                    Some(Walked::Other { path })
+                        if *role == Role::From && is_in_way(&shown(&path), prefix) =>
+                    {
+                        let reason = "is a symbolic link or no regular file: not copied, nor what \
+                                      it leads to";
                         let error = Error::new(ErrorKind::Storage, "copy", shown(&path), reason);
                         return Ok(Some(Next::Failed(error)));
                     }
@@ -247,6 +266,14 @@ fn of_file(path: &[u8], prefix: &NamePrefix, role: Role) -> Next {
         Err(_) if role == Role::To => Next::Foreign,
         Err(error) => Next::Failed(error),
     }
+}
+
+/// Whether stored files may lie at a path, or below it.
+fn is_in_way(path: &str, prefix: &NamePrefix) -> bool {
+    let below = ["", "/x", "/images/x", "/storage/images/x"];
+    let is_one =
+        |end: &str| FileId::parse(&format!("{path}{end}")).is_ok_and(|id| is_stored(&id, prefix));
+    below.into_iter().any(is_one)
 }
 
 fn is_stored(id: &FileId, prefix: &NamePrefix) -> bool {

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::side::Side;
 use crate::error::{Error, ErrorKind, Result};
 use crate::feed::Position;
+use crate::files::real_path;
 
 const VERSION: u32 = 1;
 
@@ -53,6 +54,15 @@ impl State {
             feed: None,
         };
         let Some(path) = path else { return Ok(State { path: None, now: new }) };
+        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        let folder = real_path(folder.unwrap_or(Path::new(".")));
+        let folder = folder.map_err(|error| failed(path, "cannot be written", error))?;
+        for side in [from, to] {
+            if folder.starts_with(side.real_root()?) {
+                let reason = "lies in a root, where stored files are".to_owned();
+                return Err(refused(path, reason));
+            }
+        }
         let now = match fs::read(path) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => new,
             Err(error) => return Err(failed(path, "cannot be read", error)),

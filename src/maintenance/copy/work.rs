@@ -1,7 +1,9 @@
 //! What is done with pairs, by several threads at once.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Sender;
 use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use super::bytes::{self, Brought, Pace, Verify};
 use super::difference::{Comparison, Difference, compare};
@@ -42,6 +44,41 @@ pub(super) struct Work<'c> {
     pub(super) with_deleted: bool,
     pub(super) dry_run: bool,
     pub(super) pace: &'c Pace,
+    /// It is to end, once what is begun is done.
+    pub(super) stop: AtomicBool,
+}
+
+/// New files, staged, that will share a transaction.
+struct Ready {
+    incoming: Vec<Incoming>,
+    differences: Vec<(u64, Difference)>,
+    bytes: u64,
+    since: Instant,
+}
+
+impl Default for Ready {
+    fn default() -> Self {
+        let (incoming, differences) = (Vec::new(), Vec::new());
+        Ready { incoming, differences, bytes: 0, since: Instant::now() }
+    }
+}
+
+impl Ready {
+    fn add(&mut self, incoming: Incoming, difference: Difference) {
+        if self.incoming.is_empty() {
+            self.since = Instant::now();
+        }
+        self.bytes += incoming.row.size;
+        self.differences.push((incoming.row.size, difference));
+        self.incoming.push(incoming);
+    }
+
+    /// What is not stored is lost where the copy is killed.
+    fn is_due(&self) -> bool {
+        const MOST_BYTES: u64 = 16 << 20;
+        const LONGEST: Duration = Duration::from_secs(1);
+        self.bytes >= MOST_BYTES || self.since.elapsed() >= LONGEST
+    }
 }
 
 /// Pairs that are to be gone through, and which of them are to be compared byte for byte.
@@ -52,7 +89,7 @@ impl Work<'_> {
     pub(super) fn run(&self, queue: &Queue<'_>, done: &Sender<Done>) {
         let queue = || queue.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
-            let next = queue().next();
+            let next = queue().next().filter(|_| !self.stop.load(Ordering::Relaxed));
             let Some(batch) = next else { return };
             if self.batch(batch, done).is_none() {
                 // The others would wait for what is gone as well.
@@ -64,26 +101,37 @@ impl Work<'_> {
 
     /// `None` where nobody listens, or the next files would meet the same error.
     fn batch(&self, batch: &[(Pair, bool)], done: &Sender<Done>) -> Option<()> {
-        let mut new = Vec::with_capacity(batch.len());
-        let mut differences = Vec::with_capacity(batch.len());
+        let mut ready = Ready::default();
         for (pair, bytes) in batch {
+            if self.stop.load(Ordering::Relaxed) {
+                break;
+            }
             let outcome = match self.one(pair, *bytes) {
                 Ok(Step::Done(outcome)) => outcome,
                 Ok(Step::New(incoming, difference)) => {
-                    differences.push((incoming.row.size, difference));
-                    new.push(*incoming);
+                    ready.add(*incoming, difference);
+                    if ready.is_due() {
+                        self.store(&mut ready, done)?;
+                    }
                     continue;
                 }
                 Err(error) => failed(error),
             };
-            let is_end = matches!(outcome, Done::Ended(_));
-            done.send(outcome).ok()?;
-            if is_end {
+            if let Done::Ended(_) = outcome {
+                // What is complete is stored all the same: started again, there is less to do.
+                let _ = self.store(&mut ready, done);
+                done.send(outcome).ok()?;
                 return None;
             }
+            done.send(outcome).ok()?;
         }
-        let stored = self.to.process().filter(|_| !new.is_empty());
-        let stored = stored.map(|process| process.store_new(new)).unwrap_or_default();
+        self.store(&mut ready, done)
+    }
+
+    fn store(&self, ready: &mut Ready, done: &Sender<Done>) -> Option<()> {
+        let Ready { incoming, differences, .. } = std::mem::take(ready);
+        let process = self.to.process().filter(|_| !incoming.is_empty());
+        let stored = process.map(|process| process.store_new(incoming)).unwrap_or_default();
         for ((id, outcome), (size, difference)) in stored.into_iter().zip(differences) {
             let outcome = match outcome {
                 Ok(()) => Done::Copied { id, size, difference },
