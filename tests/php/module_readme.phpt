@@ -33,7 +33,7 @@ image/jpeg, 11 bytes, /var/site/storage/images/1/a.jpg
 images/1/a.jpg
 gone
 bool(true)
-int(22)
+int(23)
 array(0) {
 }
 array(0) {

@@ -33,7 +33,7 @@ array(0) {
 }
 array(0) {
 }
-int(22)
+int(23)
 array(0) {
 }
 array(0) {
