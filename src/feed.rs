@@ -12,8 +12,17 @@ pub(crate) mod replica;
 mod tests;
 
 #[cfg(feature = "cli")]
+use std::time::Duration;
+
+#[cfg(feature = "cli")]
 pub(crate) use follower::{
     Answer, Entry, Fingerprint, Follower, Heard, Loss, MODULUS, Position, Question,
 };
 #[cfg(feature = "cli")]
 pub(crate) use gaps::{KEPT, Range};
+
+/// What followers of the log measure the age of gaps by.
+#[cfg(feature = "cli")]
+pub(crate) fn clock() -> Duration {
+    Duration::from_nanos(replica::now())
+}

@@ -1,5 +1,6 @@
 //! What operators do to a whole store.
 
+mod beside;
 #[cfg(feature = "cli")]
 mod copy;
 #[cfg(feature = "cli")]

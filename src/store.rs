@@ -48,6 +48,8 @@ pub use crate::serving::{Description, OpenFile, SharedFile};
 pub(crate) use copied::{Incoming, is_of_all};
 pub use delete::Deleted;
 pub(crate) use delete::Removal;
+#[cfg(feature = "cli")]
+pub(crate) use halves::put_without_row;
 pub use list::List;
 pub(crate) use register::{Candidate, Registered};
 pub(crate) use removal::REMOVAL_BATCH;
@@ -59,6 +61,8 @@ pub(crate) use serve::Trial;
 pub(crate) use trash::{Disposal, Line, Removed, Restored, Trash};
 pub(crate) use twins::{Noted, PAIRS, Pair, Said, Stage, Verdict, decide};
 pub use write::CreateOptions;
+#[cfg(feature = "cli")]
+pub(crate) use write::LATEST;
 #[cfg(feature = "cli")]
 pub(crate) use write::now as unix_time;
 

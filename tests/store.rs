@@ -31,6 +31,19 @@ pub(crate) fn register(trials: &mut Trials) {
     beneath::register(trials);
 }
 
+/// The bytes that a reader gets; `None` where it is told that there is no such file.
+pub(crate) fn read_if_there(store: &Store, id: &str) -> crate::support::Result<Option<Vec<u8>>> {
+    match store.open(&self::id(id)) {
+        Ok(mut opened) => {
+            let mut bytes = Vec::new();
+            std::io::Read::read_to_end(&mut opened.file, &mut bytes)?;
+            Ok(Some(bytes))
+        }
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
 /// A store on a database and a root of its own.
 pub(crate) struct Site {
     pub(crate) store: Store,

@@ -6,7 +6,7 @@ use clap::{Arg, ArgMatches, value_parser};
 
 use super::arguments::exclude;
 use super::settings;
-use crate::config::{Options, VOCABULARY};
+use crate::config::{Options, OptionsBuilder, VOCABULARY};
 use crate::error::{Error, ErrorKind, Result};
 use crate::maintenance::{Exclude, Selection, Side, Verify};
 use crate::metadata::Area;
@@ -82,31 +82,27 @@ pub(super) fn verify(matches: &ArgMatches) -> Verify {
 pub(super) fn both(matches: &ArgMatches) -> Result<(Side, Side)> {
     let word = |id: &str| matches.get_one::<String>(id).cloned().unwrap_or_default();
     let (from, to) = (word("from"), word("to"));
+    let (source, target) = (options(matches, &from, true)?, options(matches, &to, false)?);
     // A tree has the prefix of the store on the other side.
-    let prefix_of = |word: &str, is_source: bool| -> Result<Option<String>> {
-        if Path::new(word).is_dir() {
-            return Ok(None);
-        }
-        let options = options(matches, word, is_source)?.build()?;
-        Ok(Some(options.name_prefix.as_str().to_owned()))
+    let Some(store) = source.as_ref().or(target.as_ref()) else {
+        let reason = "source and target are plain trees; neither has a table";
+        return Err(Error::new(ErrorKind::InvalidInput, "copy", to, reason));
     };
-    let prefix = match (prefix_of(&from, true)?, prefix_of(&to, false)?) {
-        (Some(prefix), _) | (None, Some(prefix)) => prefix,
-        (None, None) => {
-            let reason = "source and target are plain trees; neither has a table";
-            return Err(Error::new(ErrorKind::InvalidInput, "copy", to, reason));
-        }
+    let prefix = store.name_prefix.as_str().to_owned();
+    let side = |options, word: &str, is_source| match options {
+        Some(options) => store_side(matches, options),
+        None => tree_side(matches, word, is_source, &prefix),
     };
-    Ok((side(matches, &from, true, &prefix)?, side(matches, &to, false, &prefix)?))
+    Ok((side(source, &from, true)?, side(target, &to, false)?))
 }
 
-fn side(matches: &ArgMatches, word: &str, is_source: bool, prefix: &str) -> Result<Side> {
-    if !Path::new(word).is_dir() {
-        let mut options = options(matches, word, is_source)?.build()?;
-        // Nobody is to wait for a connection longer than for an answer.
-        options.max_connections = options.max_connections.max(jobs(matches) + 1);
-        return Side::store(&Store::new(options));
-    }
+fn store_side(matches: &ArgMatches, mut options: Options) -> Result<Side> {
+    // Nobody is to wait for a connection longer than for an answer.
+    options.max_connections = options.max_connections.max(jobs(matches) + 1);
+    Side::store(&Store::new(options))
+}
+
+fn tree_side(matches: &ArgMatches, word: &str, is_source: bool, prefix: &str) -> Result<Side> {
     let root = std::path::absolute(word)
         .map_err(|error| Error::io("copy", word, "cannot be found", error))?;
     let mut options = Options::builder();
@@ -119,12 +115,10 @@ fn side(matches: &ArgMatches, word: &str, is_source: bool, prefix: &str) -> Resu
     Ok(Side::tree(&options.build()?))
 }
 
-fn options(
-    matches: &ArgMatches,
-    word: &str,
-    is_source: bool,
-) -> Result<crate::config::OptionsBuilder> {
+/// Those of a store; `None` of a tree.
+fn options(matches: &ArgMatches, word: &str, is_source: bool) -> Result<Option<Options>> {
     let mut options = match word {
+        tree if Path::new(tree).is_dir() => return Ok(None),
         "-" => settings::options(matches)?,
         file if !Path::new(file).exists() => {
             let reason = "is neither a file of options nor a directory; make that first";
@@ -135,10 +129,10 @@ fn options(
     if is_source {
         set_for_source(matches, &mut options)?;
     }
-    Ok(options)
+    options.build().map(Some)
 }
 
-fn set_for_source(matches: &ArgMatches, options: &mut crate::config::OptionsBuilder) -> Result<()> {
+fn set_for_source(matches: &ArgMatches, options: &mut OptionsBuilder) -> Result<()> {
     for spec in VOCABULARY {
         if let Some(value) = matches.get_one::<String>(&format!("from_{}", spec.key)) {
             options.set(spec.key, value)?;

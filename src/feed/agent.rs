@@ -17,7 +17,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::feed::replica::{
     Batch, Buckets, Identity, Part, State, Writer, guessed_rows, key_of, now,
 };
-use crate::feed::{Follower, Position};
+use crate::feed::{Follower, Position, clock};
 use crate::index::{Change, FeedState, Index, MOST_GAPS, PAGE, Polled};
 use crate::name::Key;
 use crate::random;
@@ -413,9 +413,4 @@ impl<'a> Agent<'a> {
         report.say(&format!("repaired {} rows that no change had told of", repairs.len()));
         Ok(())
     }
-}
-
-/// What follows the log measures the age of gaps by.
-fn clock() -> Duration {
-    Duration::from_nanos(now())
 }

@@ -73,9 +73,7 @@ impl PendingWrite {
         }
         Ok(records)
     }
-}
 
-impl PendingWrite {
     /// Inserts a row as it is; false where its key has a row already, after which the transaction is
     /// of no more use.
     pub(crate) async fn insert_record(&mut self, index: &Index, record: &Record) -> Result<bool> {

@@ -42,6 +42,9 @@ pub(super) struct Sql {
     /// What rows meet whose names the table has, where it has not all.
     own: Option<String>,
     find: Arc<str>,
+    /// An INSERT without its verb and its values.
+    #[cfg(feature = "cli")]
+    into: String,
     insert: Arc<str>,
     reserve: Arc<str>,
     upsert: Arc<str>,
@@ -62,7 +65,9 @@ impl Sql {
     pub(super) fn new(database: &'static dyn Database, table: &str, shape: &Shape) -> Self {
         let columns = columns(database, shape);
         let hash = hash_parameter(database, shape.hash_is_padded, 1);
-        let (names, into) = inserted(database, table, shape);
+        let (names, into) = inserted(table, shape);
+        let (expired, status) = (shape.expired_is_boolean, shape.status_is_boolean);
+        let one = format!("{into} {}", values(database, expired, status, 0));
         let overwritten: Vec<_> = names.into_iter().filter(|name| *name != "name_hash").collect();
         Sql {
             database,
@@ -70,9 +75,11 @@ impl Sql {
             find: Arc::from(format!("SELECT {columns} FROM {table} WHERE name_hash = {hash}")),
             columns,
             own: None,
-            insert: Arc::from(database.insert(&into)),
-            reserve: Arc::from(database.reserve(&into)),
-            upsert: Arc::from(database.upsert(&into, &overwritten)),
+            #[cfg(feature = "cli")]
+            into,
+            insert: Arc::from(database.insert(&one)),
+            reserve: Arc::from(database.reserve(&one)),
+            upsert: Arc::from(database.upsert(&one, &overwritten)),
             delete: Arc::from(format!("DELETE FROM {table} WHERE name_hash = {hash}")),
             expired_is_boolean: shape.expired_is_boolean,
             status_is_boolean: shape.status_is_boolean,
@@ -148,23 +155,11 @@ impl Sql {
     /// The same of several; of one that is there already, it affects fewer rows than there are.
     #[cfg(feature = "cli")]
     pub(super) fn insert_many(&self, rows: &[Row]) -> Query {
-        let values = |number| {
-            let first = number * COLUMNS.len();
-            let columns = (1..=COLUMNS.len()).map(|at| self.database.parameter(first + at));
-            let (expired, status) = self.literals();
-            let columns: Vec<_> = columns.chain([expired]).chain(status).collect();
-            format!("({})", columns.join(", "))
-        };
-        let all = (0..rows.len()).map(values).collect::<Vec<_>>().join(", ");
-        let query = prepared(self.insert.replacen(&values(0), &all, 1));
+        let Sql { database, into, expired_is_boolean, status_is_boolean, .. } = self;
+        let of_row = |number| values(*database, *expired_is_boolean, *status_is_boolean, number);
+        let all = (0..rows.len()).map(of_row).collect::<Vec<_>>().join(", ");
+        let query = prepared(database.insert(&format!("{into} {all}")));
         rows.iter().fold(query, |query, row| bind_row(query, &FileName::stored(&row.name), row))
-    }
-
-    /// What every writer inserts as it stands.
-    #[cfg(feature = "cli")]
-    fn literals(&self) -> (String, Option<String>) {
-        let expired = literal(self.expired_is_boolean, false).to_owned();
-        (expired, self.status_is_boolean.map(|boolean| literal(boolean, false).to_owned()))
     }
 
     /// Overwrites a row in full.
@@ -333,18 +328,27 @@ fn hash_parameter(database: &dyn Database, padded: bool, number: usize) -> Strin
 const COLUMNS: [&str; 7] =
     ["name", "name_trunk", "name_hash", "datatype", "scope", "size", "mtime"];
 
-/// The columns that every writer inserts, and an INSERT of them without its verb.
+/// The columns that every writer inserts, and an INSERT of them without its verb and its values.
 /// `expired`, too: the kernels leave it, so that a file that legacy had deleted stays
 /// invisible when stored again.
-fn inserted(database: &dyn Database, table: &str, shape: &Shape) -> (Vec<&'static str>, String) {
+fn inserted(table: &str, shape: &Shape) -> (Vec<&'static str>, String) {
     let mut names = COLUMNS.to_vec();
-    let mut values: Vec<_> = (1..=COLUMNS.len()).map(|number| database.parameter(number)).collect();
     names.push("expired");
-    values.push(literal(shape.expired_is_boolean, false).to_owned());
-    if let Some(boolean) = shape.status_is_boolean {
-        names.push("status");
-        values.push(literal(boolean, false).to_owned());
-    }
-    let (columns, values) = (names.join(", "), values.join(", "));
-    (names, format!("INTO {table} ({columns}) VALUES ({values})"))
+    names.extend(shape.status_is_boolean.map(|_| "status"));
+    let into = format!("INTO {table} ({}) VALUES", names.join(", "));
+    (names, into)
+}
+
+/// The values of the row of this number, from 0, in the same order.
+fn values(
+    database: &dyn Database,
+    expired_is_boolean: bool,
+    status_is_boolean: Option<bool>,
+    number: usize,
+) -> String {
+    let first = number * COLUMNS.len();
+    let parameters = (1..=COLUMNS.len()).map(|at| database.parameter(first + at));
+    let flags = [Some(expired_is_boolean), status_is_boolean].into_iter().flatten();
+    let flags = flags.map(|is_boolean| literal(is_boolean, false).to_owned());
+    format!("({})", parameters.chain(flags).collect::<Vec<_>>().join(", "))
 }

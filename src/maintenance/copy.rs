@@ -10,6 +10,7 @@ mod difference;
 mod fitness;
 mod follow;
 mod pairs;
+mod parallel;
 mod removal;
 mod selection;
 mod side;
@@ -17,11 +18,7 @@ mod state;
 mod work;
 
 use std::path::PathBuf;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{self, RecvTimeoutError};
-use std::thread;
-use std::time::Duration;
 
 use super::{Phase, Progress, limit};
 use crate::error::{Error, ErrorKind, Result};
@@ -30,9 +27,10 @@ use crate::store::unix_time;
 
 use bytes::Pace;
 use pairs::{Pair, Pairs};
+use parallel::each_batch;
 use side::Role;
 use state::State;
-use work::{BATCH, Done, Work};
+use work::{Done, Work};
 
 pub use bytes::Verify;
 pub use check::{Check, CheckOptions, CheckReport, Compared};
@@ -43,9 +41,6 @@ pub use side::Side;
 
 /// So many pairs are worked on before it is noted how far the copy has come.
 const CHUNK: usize = 2048;
-
-/// How often it is asked whether to go on.
-const LOOK_AGAIN: Duration = Duration::from_millis(200);
 
 /// A version whose row is no older than this before the last pass began, in seconds, may be another
 /// by now under the same size and time: kernels give one second to several, and clocks differ.
@@ -248,8 +243,7 @@ impl Copy {
                     let bytes = self.options.checksum || is_recent(&pair, recent);
                     chunk.push((pair, bytes));
                 }
-                Some(_) => {}
-                None => {}
+                _ => {}
             }
             if chunk.len() == CHUNK || is_last {
                 let last = chunk.last().map(|(pair, _)| pair.id.clone());
@@ -327,30 +321,19 @@ impl Copy {
             pace: &self.pace,
             stop: AtomicBool::new(false),
         };
-        let queue = Mutex::new(chunk.chunks(BATCH));
-        let (sender, receiver) = mpsc::channel();
-        thread::scope(|scope| {
-            for _ in 0..self.options.jobs.clamp(1, chunk.len().div_ceil(BATCH).max(1)) {
-                let (work, queue, sender) = (&work, &queue, sender.clone());
-                scope.spawn(move || work.run(queue, &sender));
+        let mut ended = Ok(());
+        let hear = |done: Option<Done>| {
+            if let Some(done) = done {
+                let told = self.take_in(done, run, pass, progress);
+                ended = std::mem::replace(&mut ended, Ok(())).and(told);
             }
-            drop(sender);
-            let mut ended = Ok(());
-            loop {
-                match receiver.recv_timeout(LOOK_AGAIN) {
-                    Ok(done) => {
-                        let told = self.take_in(done, run, pass, progress);
-                        ended = ended.and(told);
-                    }
-                    Err(RecvTimeoutError::Timeout) => {}
-                    Err(RecvTimeoutError::Disconnected) => return ended,
-                }
-                if run.report.is_interrupted() {
-                    run.outcome.is_interrupted = true;
-                    work.stop.store(true, Ordering::Relaxed);
-                }
+            if run.report.is_interrupted() {
+                run.outcome.is_interrupted = true;
+                work.stop.store(true, Ordering::Relaxed);
             }
-        })
+        };
+        each_batch(chunk, self.options.jobs, |batch, done| work.batch(batch, done), hear);
+        ended
     }
 
     fn take_in(

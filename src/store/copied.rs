@@ -9,7 +9,7 @@ use super::ending::{Ending, Publishing};
 use super::write::Write;
 use super::writing::Written;
 use crate::error::{Error, ErrorKind, Result};
-use crate::files::{Mount, Staged};
+use crate::files::Staged;
 use crate::metadata::{Identity, Mtime, Row};
 use crate::name::{FileId, FileName};
 use crate::runtime;
@@ -156,20 +156,4 @@ impl Process {
 pub(crate) fn is_of_all(error: &Error) -> bool {
     use ErrorKind::{InvalidConfig, NoSpace, Schema, Unavailable};
     matches!(error.kind(), Unavailable | NoSpace | Schema | InvalidConfig)
-}
-
-impl Mount {
-    /// Gives a file that was staged its name and time, in a tree that no table speaks of.
-    pub(crate) fn put_without_row(&self, staged: Staged, version: Identity) -> Result<()> {
-        let unknown = Identity::default();
-        let (mut published, placed) = staged.publish(unknown, version, false);
-        match placed {
-            Ok(()) => published.confirm().map(drop),
-            Err(error) => {
-                published.settle(None, false)?;
-                drop(published.give_up());
-                Err(error)
-            }
-        }
-    }
 }

@@ -15,7 +15,7 @@ use super::writing::{EmptyRoot, Source};
 use super::{Process, Store};
 use crate::debris::{self, Debris};
 use crate::error::{Error, Result};
-use crate::files::{Mount, Remover, modified};
+use crate::files::{Mount, Remover, Staged, modified};
 use crate::index::{BATCH, Keyed, Locks};
 use crate::metadata::{DEFAULT_MIME, FileInfo, Identity, Mtime, Row, check_mtime};
 use crate::mime;
@@ -171,23 +171,7 @@ impl Process {
         let mut written = self.write(id, source, declared, EmptyRoot::AskTableOrMount)?;
         let staged = written.take()?;
         let path = id.clone();
-        let publish = move |_: &Mount| {
-            // No row is known, so none is this write's.
-            let unknown = Identity::default();
-            let (mut published, placed) = staged.publish(unknown, unknown, false);
-            match placed {
-                Ok(()) => published.confirm().map(drop),
-                Err(error) => match published.settle(None, false) {
-                    Ok(_) => {
-                        drop(published.give_up());
-                        Err(error)
-                    }
-                    Err(_) => {
-                        Err(outcome_unknown(path.as_str(), error.detail()).with_source(error))
-                    }
-                },
-            }
-        };
+        let publish = move |_: &Mount| put_without_row(&path, staged, Identity::default());
         runtime::block_on(self.gate.run("store", publish))?;
         Ok(written.size)
     }
@@ -253,6 +237,22 @@ impl Process {
         };
         runtime::block_on(self.gate.run_long("delete_directory", remove))?;
         self.prune_data(dir)
+    }
+}
+
+/// Gives a file that was staged its name, and the time of a version that somebody knows of;
+/// no row is known, so none is this write's.
+pub(crate) fn put_without_row(id: &FileId, staged: Staged, version: Identity) -> Result<()> {
+    let (mut published, placed) = staged.publish(Identity::default(), version, false);
+    match placed {
+        Ok(()) => published.confirm().map(drop),
+        Err(error) => match published.settle(None, false) {
+            Ok(_) => {
+                drop(published.give_up());
+                Err(error)
+            }
+            Err(_) => Err(outcome_unknown(id.as_str(), error.detail()).with_source(error)),
+        },
     }
 }
 

@@ -76,14 +76,7 @@ pub(crate) fn take_rowless(
     }
     let taken = match disposal {
         Disposal::Unlink | Disposal::UnlinkOwn => remover.unlink(path)?,
-        Disposal::Trash(trash) => match trash.plan(mount, &mut remover, why, Some(path), None)? {
-            Some(planned) => {
-                // What the journal does not have after a power cut, nobody puts back.
-                trash.sync()?;
-                trash.take(mount, &mut remover, &planned)?
-            }
-            None => Taken::NoFile,
-        },
+        Disposal::Trash(trash) => trash.move_here(mount, &mut remover, why, path, None)?,
     };
     Ok(if taken == Taken::Yes { Rowless::Taken } else { Rowless::Gone })
 }

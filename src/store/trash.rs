@@ -98,26 +98,34 @@ impl Planned {
 
 impl Process {
     pub(crate) fn trash(&self, command: &'static str, now: SystemTime) -> Arc<Trash> {
-        let (table, database) = (self.index.table().to_owned(), self.index.database().to_owned());
-        let folder = OnceCell::new();
-        Arc::new(Trash { folder, command, table, database, now, were_live: false })
+        let (table, database) = (self.index.table(), self.index.database());
+        Arc::new(Trash::new(command, table, database, now))
     }
 
     /// The same for rows that are live.
     #[cfg(feature = "cli")]
     pub(crate) fn trash_of_live_rows(&self, command: &'static str, now: SystemTime) -> Arc<Trash> {
-        let (table, database) = (self.index.table().to_owned(), self.index.database().to_owned());
-        let folder = OnceCell::new();
-        Arc::new(Trash { folder, command, table, database, now, were_live: true })
+        let (table, database) = (self.index.table(), self.index.database());
+        Arc::new(Trash { were_live: true, ..Trash::new(command, table, database, now) })
     }
 }
 
 impl Trash {
+    fn new(command: &'static str, table: &str, database: &str, now: SystemTime) -> Self {
+        Trash {
+            folder: OnceCell::new(),
+            command,
+            table: table.to_owned(),
+            database: database.to_owned(),
+            now,
+            were_live: false,
+        }
+    }
+
     /// Of a tree that no table speaks of.
     #[cfg(feature = "cli")]
     pub(crate) fn of_tree(command: &'static str, now: SystemTime) -> Arc<Self> {
-        let (table, database, folder) = (String::new(), String::new(), OnceCell::new());
-        Arc::new(Trash { folder, command, table, database, now, were_live: false })
+        Arc::new(Trash::new(command, "", "", now))
     }
 
     fn folder(&self, mount: &Mount) -> Result<&TrashFolder> {
@@ -181,6 +189,23 @@ impl Trash {
     /// Makes sure that the server has what is noted: before rows are deleted.
     pub(super) fn sync(&self) -> Result<()> {
         self.folder.get().map_or(Ok(()), TrashFolder::sync)
+    }
+
+    /// Notes a file, and the row that goes with it, and moves it.
+    pub(super) fn move_here(
+        &self,
+        mount: &Mount,
+        remover: &mut Remover,
+        why: &str,
+        path: &str,
+        row: Option<Record>,
+    ) -> Result<Taken> {
+        let Some(planned) = self.plan(mount, remover, why, Some(path), row)? else {
+            return Ok(Taken::NoFile);
+        };
+        // What the journal does not have after a power cut, nobody puts back.
+        self.sync()?;
+        self.take(mount, remover, &planned)
     }
 
     /// Moves a file that is noted.

@@ -22,7 +22,7 @@ use crate::stats::Counter;
 
 /// How many seconds later than it was written a version may be at most, because others
 /// are being written with those times.
-const LATEST: i64 = 64;
+pub(crate) const LATEST: i64 = 64;
 
 /// What the creator of a file knows of it.
 #[derive(Debug, Clone, Default)]

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use nix::errno::Errno;
 use serde_json::json;
+use tempfile::TempDir;
 
 use super::messy;
 use super::place::{Place, check, command, copy, run, summary};
@@ -46,11 +47,17 @@ fn is_whole(place: &Place, count: usize) -> Result {
     Ok(())
 }
 
-fn unreadable() -> Result {
+/// A place whose root is mounted, and the tree of the server.
+fn mounted() -> Result<(TempDir, NfsClient, Place)> {
     let (server, dir) = (scratch(), scratch());
-    let mut client = NfsClient::mount(server.path())?;
+    let client = NfsClient::mount(server.path())?;
     let root = client.at().to_owned();
-    let one = Place::at(TestDb::on_sqlite()?, "ezdfsfile", dir, root)?;
+    let place = Place::at(TestDb::on_sqlite()?, "ezdfsfile", dir, root)?;
+    Ok((server, client, place))
+}
+
+fn unreadable() -> Result {
+    let (_server, mut client, one) = mounted()?;
     let other = Place::on(TestDb::on_sqlite()?, "ezdfsfile")?;
     messy::fill(&one, FILES)?;
     client.fail([Fault::new(Call::Read, Errno::EIO).name("draft.png")])?;
@@ -69,11 +76,8 @@ fn unreadable() -> Result {
 }
 
 fn full() -> Result {
-    let (server, dir) = (scratch(), scratch());
-    let mut client = NfsClient::mount(server.path())?;
     let one = Place::on(TestDb::on_sqlite()?, "ezdfsfile")?;
-    let root = client.at().to_owned();
-    let other = Place::at(TestDb::on_sqlite()?, "ezdfsfile", dir, root)?;
+    let (server, mut client, other) = mounted()?;
     messy::fill(&one, FILES)?;
     client.fail([Fault::new(Call::Write, Errno::ENOSPC).beyond(200_000)])?;
     let output = run("copy", &one.file(), &other.file(), &[]);
@@ -88,11 +92,8 @@ fn full() -> Result {
 
 /// The server says of what was written that it is there, and has less of it.
 fn read_back() -> Result {
-    let (server, dir) = (scratch(), scratch());
-    let mut client = NfsClient::mount(server.path())?;
     let one = Place::on(TestDb::on_sqlite()?, "ezdfsfile")?;
-    let root = client.at().to_owned();
-    let other = Place::at(TestDb::on_sqlite()?, "ezdfsfile", dir, root)?;
+    let (server, mut client, other) = mounted()?;
     messy::fill(&one, FILES)?;
     client.behave(|behaviour| behaviour.short_reads = Some(200_000))?;
     let large = messy::files(FILES).filter(|file| file.bytes.len() > 200_000).count();

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, SystemTime};
 
-use ezdfs::{CreateOptions, ErrorKind, FileId, Store};
+use ezdfs::{CreateOptions, FileId, Store};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::json;
@@ -18,7 +18,7 @@ use super::place::{Place, check, command};
 use crate::command::stderr;
 use crate::kill::content::Random;
 use crate::kill::{Finished, number, seed};
-use crate::store::md5;
+use crate::store::{md5, read_if_there};
 use crate::support::db::{self, Backend};
 use crate::support::faults::injected;
 use crate::support::{Group, Result, Servers};
@@ -73,27 +73,15 @@ fn moves(servers: &Servers, from: Backend, to: Backend, files: usize, has_log: b
     assert_eq!(check(&one.file(), &other.file()), json!({}), "{}", stderr(&output));
     let store = other.store(&[])?;
     for (name, bytes) in &acknowledged {
-        assert_eq!(read(&store, name)?.as_ref(), bytes.as_ref(), "{name}");
+        assert_eq!(read_if_there(&store, name)?.as_ref(), bytes.as_ref(), "{name}");
     }
     // At the source nothing was lost.
     let source = one.store(&[])?;
     for file in messy::files(files) {
-        assert_eq!(read(&source, &file.name)?, Some(file.bytes), "{}", file.name);
+        assert_eq!(read_if_there(&source, &file.name)?, Some(file.bytes), "{}", file.name);
     }
     injected("a copy is killed 50 times while others write", "all is there once it has ended");
     Ok(())
-}
-
-fn read(store: &Store, name: &str) -> Result<Option<Vec<u8>>> {
-    match store.open(&FileId::parse(name)?) {
-        Ok(mut opened) => {
-            let mut bytes = Vec::new();
-            std::io::Read::read_to_end(&mut opened.file, &mut bytes)?;
-            Ok(Some(bytes))
-        }
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error.into()),
-    }
 }
 
 fn follow(one: &Place, other: &Place, flags: &[&str]) -> std::process::Command {

@@ -18,7 +18,8 @@ use ezdfs::{Error, ErrorKind, Store};
 use serde_json::json;
 
 use crate::command::{Cli, stderr};
-use crate::store::{Site, id, md5, refused};
+pub(super) use crate::store::read_if_there as read;
+use crate::store::{Site, md5, refused};
 use crate::support::db::{Backend, Rows, TestDb};
 use crate::support::process::wait_for;
 use crate::support::{Group, Result};
@@ -113,19 +114,6 @@ pub(super) fn both(store: &Store) -> Outcome<RenamedPrefix> {
 
 pub(super) fn finish(store: &Store) -> Outcome<RenamedPrefix> {
     rename(store, OLD, NEW, FINISH)
-}
-
-/// What a reader gets; `None` where it is told that there is no such file.
-pub(super) fn read(store: &Store, name: &str) -> Result<Option<Vec<u8>>> {
-    match store.open(&id(name)) {
-        Ok(mut opened) => {
-            let mut bytes = Vec::new();
-            std::io::Read::read_to_end(&mut opened.file, &mut bytes)?;
-            Ok(Some(bytes))
-        }
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error.into()),
-    }
 }
 
 /// All rows, and all files with their inodes, but for what ezdfs keeps for itself.

@@ -1,20 +1,22 @@
 //! Comparing two stores, or a store and a tree, without changing either.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, mpsc};
-use std::thread;
+use std::sync::mpsc::Sender;
 
 use super::bytes::Verify;
 use super::difference::{Comparison, Difference, compare};
 use super::fitness;
 use super::pairs::{Pair, Pairs};
+use super::parallel::each_batch;
 use super::selection::Selection;
 use super::side::{Role, Side};
-use super::work::BATCH;
 use crate::error::{Error, Result};
 use crate::maintenance::{Phase, Progress};
 use crate::name::FileId;
 use crate::store::is_of_all;
+
+/// What comparing a pair came to.
+type Outcome = Result<Option<Difference>>;
 
 /// So many pairs are compared before it is asked whether to go on.
 const CHUNK: usize = 2048;
@@ -121,43 +123,36 @@ impl Check {
     ) -> Result<()> {
         let bytes = self.options.verify == Verify::Hash;
         let comparison = Comparison { bytes, source_file: true, same_files: self.same_files };
-        let queue = Mutex::new(chunk.chunks(BATCH));
-        let (sender, receiver) = mpsc::channel();
-        thread::scope(|scope| {
-            for _ in 0..self.options.jobs.clamp(1, chunk.len().div_ceil(BATCH).max(1)) {
-                let (queue, sender) = (&queue, sender.clone());
-                scope.spawn(move || {
-                    let next =
-                        || queue.lock().unwrap_or_else(std::sync::PoisonError::into_inner).next();
-                    while let Some(batch) = next() {
-                        for pair in batch {
-                            let outcome = compare(&self.from, &self.to, pair, comparison);
-                            let is_end = outcome.as_ref().is_err_and(is_of_all);
-                            if sender.send((pair, outcome)).is_err() || is_end {
-                                return;
-                            }
-                        }
-                    }
-                });
-            }
-            drop(sender);
-            let mut ended = Ok(());
-            for (pair, outcome) in receiver {
-                compared.files += 1;
-                match outcome {
-                    Ok(None) => {}
-                    Ok(Some(difference)) => {
-                        *compared.differing.entry(difference.name()).or_default() += 1;
-                        ended = ended.and(report.differs(&pair.id, difference));
-                    }
-                    Err(error) if is_of_all(&error) => ended = ended.and(Err(error)),
-                    Err(error) => {
-                        compared.failed += 1;
-                        report.failure(error);
-                    }
+        let work = |batch: &[Pair], done: &Sender<(FileId, Outcome)>| {
+            for pair in batch {
+                let outcome = compare(&self.from, &self.to, pair, comparison);
+                let is_end = outcome.as_ref().is_err_and(is_of_all);
+                done.send((pair.id.clone(), outcome)).ok()?;
+                if is_end {
+                    return None;
                 }
             }
-            ended
-        })
+            Some(())
+        };
+        let mut ended = Ok(());
+        each_batch(chunk, self.options.jobs, work, |heard| {
+            let Some((id, outcome)) = heard else { return };
+            compared.files += 1;
+            let told = match outcome {
+                Ok(None) => Ok(()),
+                Ok(Some(difference)) => {
+                    *compared.differing.entry(difference.name()).or_default() += 1;
+                    report.differs(&id, difference)
+                }
+                Err(error) if is_of_all(&error) => Err(error),
+                Err(error) => {
+                    compared.failed += 1;
+                    report.failure(error);
+                    Ok(())
+                }
+            };
+            ended = std::mem::replace(&mut ended, Ok(())).and(told);
+        });
+        ended
     }
 }

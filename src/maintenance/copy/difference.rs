@@ -2,13 +2,10 @@
 
 use super::pairs::Pair;
 use super::side::{Listed, Side};
-use crate::error::{ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::files::{Ahead, have_same_bytes};
 use crate::name::FileId;
-
-/// How much later than its original a version may be that had to get another time, because
-/// another of its size had that.
-const LATER: i64 = 64;
+use crate::store::LATEST;
 
 /// In what a file differs, or why it is not copied.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -119,7 +116,8 @@ pub(super) fn compare(
         return Ok(Some(Difference::Type));
     }
     let delay = there.mtime - version.mtime;
-    if !(0..=LATER).contains(&delay) {
+    // What had to get another time, because another version of its size had that.
+    if !(0..=LATEST).contains(&delay) {
         return Ok(Some(Difference::Mtime));
     }
     if comparison.same_files || (delay == 0 && !comparison.bytes) {
@@ -154,5 +152,5 @@ fn same_bytes(from: &Side, to: &Side, id: &FileId) -> Result<bool> {
     };
     let (Some(one), Some(other)) = (open(from)?, open(to)?) else { return Ok(false) };
     have_same_bytes(one, other)
-        .map_err(|error| crate::error::Error::io("copy", id.as_str(), "cannot read it", error))
+        .map_err(|error| Error::io("copy", id.as_str(), "cannot read it", error))
 }

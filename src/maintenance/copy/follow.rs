@@ -9,7 +9,7 @@ use super::pairs::Pair;
 use super::side::Listed;
 use super::{Copy, Pass, Run};
 use crate::error::{ErrorKind, Result};
-use crate::feed::Follower;
+use crate::feed::{Follower, clock};
 use crate::index::{Change, MOST_GAPS, Polled};
 use crate::maintenance::{Phase, limit};
 use crate::name::FileName;
@@ -193,10 +193,4 @@ impl Copy {
             thread::sleep(REST);
         }
     }
-}
-
-/// Time that goes on, from any beginning.
-fn clock() -> Duration {
-    static START: once_cell::sync::Lazy<Instant> = once_cell::sync::Lazy::new(Instant::now);
-    START.elapsed()
 }

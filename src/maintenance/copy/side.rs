@@ -8,7 +8,7 @@ use crate::config::Options;
 use crate::debris;
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::{Mount, Walk, Walked, shown};
-use crate::index::Sorted;
+use crate::index::{Keyed, Sorted};
 use crate::metadata::{Identity, Row};
 use crate::name::{FileId, FileName, NamePrefix};
 use crate::runtime;
@@ -103,21 +103,17 @@ impl Side {
         &self.shown
     }
 
-    /// How much there is, and all of it in the byte order of the ids.
+    /// All that there is, in the byte order of the ids; `observe` hears the size of each row.
     pub(super) fn list(&self, role: Role, observe: &mut dyn FnMut(u64)) -> Result<Listing> {
         let Some(process) = self.process() else {
             let walk = self.mount.walk("")?;
             return Ok(Listing::Files { walk, prefix: self.prefix.clone(), role });
         };
         let beneath = self.prefix.beneath(None)?;
-        let mut read = 0;
-        let rows = runtime::block_on(async {
-            let mut each = |keyed: &crate::index::Keyed| {
-                read += 1;
-                observe(if keyed.row.is_live() { keyed.row.size } else { 0 });
-            };
-            process.index().sorted(&beneath, &mut each).await
-        })?;
+        let mut each =
+            |keyed: &Keyed| observe(if keyed.row.is_live() { keyed.row.size } else { 0 });
+        let sorted = async { process.index().sorted(&beneath, &mut each).await };
+        let rows = runtime::block_on(sorted)?;
         Ok(Listing::Rows { rows, prefix: self.prefix.clone() })
     }
 
@@ -153,8 +149,7 @@ impl Side {
     pub(super) fn require_alive(&self) -> Result<()> {
         match self.process() {
             Some(process) if runtime::block_on(process.has_no_rows())? => Ok(()),
-            Some(_) => self.mount.require_alive(),
-            None => self.mount.require_alive(),
+            _ => self.mount.require_alive(),
         }
     }
 

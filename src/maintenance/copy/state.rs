@@ -1,7 +1,7 @@
 //! How far a copy has come, for one that goes on after it was ended: a small file that is there
 //! whole at any moment.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -11,6 +11,7 @@ use super::side::Side;
 use crate::error::{Error, ErrorKind, Result};
 use crate::feed::Position;
 use crate::files::real_path;
+use crate::maintenance::beside;
 
 const VERSION: u32 = 1;
 
@@ -54,9 +55,8 @@ impl State {
             feed: None,
         };
         let Some(path) = path else { return Ok(State { path: None, now: new }) };
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-        let folder = real_path(folder.unwrap_or(Path::new(".")));
-        let folder = folder.map_err(|error| failed(path, "cannot be written", error))?;
+        let folder = real_path(beside::folder(path))
+            .map_err(|error| failed(path, "cannot be written", error))?;
         for side in [from, to] {
             if folder.starts_with(side.real_root()?) {
                 let reason = "lies in a root, where stored files are".to_owned();
@@ -84,15 +84,10 @@ impl State {
     /// Writes it anew, beside itself first.
     pub(super) fn save(&self) -> Result<()> {
         let Some(path) = &self.path else { return Ok(()) };
-        let mut beside = path.clone().into_os_string();
-        beside.push(".new");
-        let write = || -> std::io::Result<()> {
-            let mut file = File::create(&beside)?;
+        let write = || {
+            let mut file = beside::new(path)?;
             file.write_all(serde_json::to_string(&self.now)?.as_bytes())?;
-            file.sync_all()?;
-            fs::rename(&beside, path)?;
-            let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-            File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
+            beside::replace(file, path)
         };
         write().map_err(|error| failed(path, "cannot be written", error))
     }

@@ -2,7 +2,6 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::Sender;
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::bytes::{self, Brought, Pace, Verify};
@@ -10,13 +9,10 @@ use super::difference::{Comparison, Difference, compare};
 use super::pairs::Pair;
 use super::side::{Listed, Side};
 use crate::error::{Error, ErrorKind, Result};
-use crate::metadata::Row;
+use crate::metadata::{Identity, Row};
 use crate::name::FileId;
 use crate::runtime;
-use crate::store::{Incoming, is_of_all};
-
-/// So many files share a transaction.
-pub(super) const BATCH: usize = 64;
+use crate::store::{Incoming, is_of_all, put_without_row};
 
 /// What became of a pair.
 pub(super) enum Done {
@@ -81,30 +77,15 @@ impl Ready {
     }
 }
 
-/// Pairs that are to be gone through, and which of them are to be compared byte for byte.
-pub(super) type Queue<'q> = Mutex<std::slice::Chunks<'q, (Pair, bool)>>;
-
 impl Work<'_> {
-    /// Until there are no more, or no more can be done.
-    pub(super) fn run(&self, queue: &Queue<'_>, done: &Sender<Done>) {
-        let queue = || queue.lock().unwrap_or_else(PoisonError::into_inner);
-        loop {
-            let next = queue().next().filter(|_| !self.stop.load(Ordering::Relaxed));
-            let Some(batch) = next else { return };
-            if self.batch(batch, done).is_none() {
-                // The others would wait for what is gone as well.
-                *queue() = [].chunks(BATCH);
-                return;
-            }
-        }
-    }
-
-    /// `None` where nobody listens, or the next files would meet the same error.
-    fn batch(&self, batch: &[(Pair, bool)], done: &Sender<Done>) -> Option<()> {
+    /// Which pairs are to be compared byte for byte stands beside each. `None` where nobody
+    /// listens, the next files would meet the same error, or it is to end.
+    pub(super) fn batch(&self, batch: &[(Pair, bool)], done: &Sender<Done>) -> Option<()> {
         let mut ready = Ready::default();
         for (pair, bytes) in batch {
             if self.stop.load(Ordering::Relaxed) {
-                break;
+                let _ = self.store(&mut ready, done);
+                return None;
             }
             let outcome = match self.one(pair, *bytes) {
                 Ok(Step::Done(outcome)) => outcome,
@@ -174,7 +155,7 @@ impl Work<'_> {
         };
         let size = row.size;
         match self.to.process() {
-            None => self.to.mount().put_without_row(staged, row.identity())?,
+            None => put_without_row(&id, staged, row.identity())?,
             Some(_) if pair.to.is_none() => {
                 return Ok(Step::New(Box::new(Incoming { id, row, staged }), difference));
             }
@@ -240,8 +221,8 @@ impl Work<'_> {
         let listed = Listed { id: id.clone(), row: None };
         let Brought { staged, .. } =
             bytes::bring_as_it_is(self.from, self.to, &listed, self.verify, self.pace)?;
-        let version = crate::metadata::Identity { size: staged.written(), mtime: row.mtime.abs() };
-        self.to.mount().put_without_row(staged, version)
+        let version = Identity { size: staged.written(), mtime: row.mtime.abs() };
+        put_without_row(id, staged, version)
     }
 }
 

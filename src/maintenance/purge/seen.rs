@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use tempfile::NamedTempFile;
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::maintenance::beside;
 
 /// The year 2025, in which there was no purge yet. An earlier first sight is that of a
 /// clock that was never set, and would make all rows due that it saw.
@@ -76,9 +77,7 @@ pub(super) struct Remembered {
 
 impl Remembered {
     pub(super) fn beside(path: &Path) -> Result<Self> {
-        let directory = path.parent().filter(|dir| !dir.as_os_str().is_empty());
-        let file = NamedTempFile::new_in(directory.unwrap_or(Path::new(".")))
-            .map_err(|error| failed(path, "cannot be written", error))?;
+        let file = beside::new(path).map_err(|error| failed(path, "cannot be written", error))?;
         Ok(Remembered { file: BufWriter::new(file), path: path.to_owned() })
     }
 
@@ -88,12 +87,9 @@ impl Remembered {
     }
 
     pub(super) fn replace(self, path: &Path) -> Result<()> {
-        let file = self
-            .file
-            .into_inner()
-            .map_err(|error| failed(path, "cannot be written", error.into_error()))?;
-        file.as_file().sync_all().map_err(|error| failed(path, "cannot be written", error))?;
-        file.persist(path).map(drop).map_err(|error| failed(path, "cannot be written", error.error))
+        let written = self.file.into_inner().map_err(|error| error.into_error());
+        let replaced = written.and_then(|file| beside::replace(file, path));
+        replaced.map_err(|error| failed(path, "cannot be written", error))
     }
 }
 

@@ -108,10 +108,5 @@ fn move_to_trash(
     let Some(trash) = trash else { return Ok(()) };
     let mut remover = Remover::new(mount, None)?;
     let row = row.map(|row| *row);
-    if let Some(planned) = trash.plan(mount, &mut remover, "renamed", Some(path.as_str()), row)? {
-        // What the journal does not have after a power cut, nobody puts back.
-        trash.sync()?;
-        trash.take(mount, &mut remover, &planned)?;
-    }
-    Ok(())
+    trash.move_here(mount, &mut remover, "renamed", path.as_str(), row).map(drop)
 }
