@@ -120,6 +120,10 @@ impl Copy {
             if !changes.is_empty() {
                 quiet_since = Instant::now();
                 self.take_changes(&changes, run)?;
+                if run.outcome.is_interrupted {
+                    // Not all of them are taken in: who goes on asks for them again.
+                    return Ok(true);
+                }
                 run.state.now.feed = Some(follower.position());
                 run.state.save()?;
             } else if follow.is_over(quiet_since) && is_whole {
