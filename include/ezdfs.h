@@ -296,6 +296,15 @@ typedef struct ezdfs_completion {
 } ezdfs_completion;
 
 /**
+ * Called by `ezdfs_store_list` for each file. `id` is borrowed for the call
+ * and has no NUL. Return false to end the listing.
+ */
+typedef bool (*ezdfs_list_callback)(void *context,
+                                    const char *id,
+                                    size_t id_len,
+                                    const struct ezdfs_info *info);
+
+/**
  * A path that a client asked for. The texts are borrowed for the call.
  */
 typedef struct ezdfs_request {
@@ -321,15 +330,6 @@ typedef struct ezdfs_request {
    */
   uint32_t flags;
 } ezdfs_request;
-
-/**
- * Called by `ezdfs_store_list` for each file. `id` is borrowed for the call
- * and has no NUL. Return false to end the listing.
- */
-typedef bool (*ezdfs_list_callback)(void *context,
-                                    const char *id,
-                                    size_t id_len,
-                                    const struct ezdfs_info *info);
 
 /**
  * A store, and the value of the label `store` of what it has counted. Both are borrowed.
@@ -601,29 +601,6 @@ ezdfs_result ezdfs_store_open_start(const struct ezdfs_store *store,
                                     struct ezdfs_error *err);
 
 /**
- * Starts to open what a web client asked for, if it may have it: finds the
- * file by the decoded path, and where there is none by the raw one. Never
- * blocks, but as EZDFS_SERVE_BLOCKING says.
- *
- * On success either `*ticket_out` is 0 and `*completion_out` holds the outcome
- * already, or `*ticket_out` is the look-up's ticket, `*completion_out` is
- * untouched, and the outcome comes through `queue`, within the store's
- * deadlines, with `data` as it was given. It fails only where the look-up
- * could not be started.
- *
- * Safety:
- *
- * The pointers are valid; `err` may be NULL.
- */
-ezdfs_result ezdfs_store_serve_start(const struct ezdfs_store *store,
-                                     struct ezdfs_queue *queue,
-                                     const struct ezdfs_request *request,
-                                     void *data,
-                                     uint64_t *ticket_out,
-                                     struct ezdfs_completion *completion_out,
-                                     struct ezdfs_error *err);
-
-/**
  * Looks a file up in the table. Blocks on the database: do not call it from an
  * event loop. Does not touch the mount.
  *
@@ -716,6 +693,49 @@ uint32_t ezdfs_result_http_status(uint32_t result);
  * header does not belong.
  */
 uint32_t ezdfs_result_retry_after(uint32_t result);
+
+/**
+ * Opens what a web client asked for, if it may have it: finds the file by the decoded
+ * path, and where there is none by the raw one. Blocks on the database and the mount,
+ * within the store's deadlines, unless it is known at once; for servers with a thread for
+ * each request. An event loop calls `ezdfs_store_serve_start`.
+ *
+ * On success `*file_out` is a new handle; release it with `ezdfs_file_free`. `source_out`
+ * may be NULL; else `*source_out` is, also on failure, where the answer was found, as in
+ * `ezdfs_completion`.
+ *
+ * Safety:
+ *
+ * The pointers are valid; `err` may be NULL.
+ */
+ezdfs_result ezdfs_store_serve(const struct ezdfs_store *store,
+                               const struct ezdfs_request *request,
+                               struct ezdfs_file **file_out,
+                               const char **source_out,
+                               struct ezdfs_error *err);
+
+/**
+ * Starts to open what a web client asked for, if it may have it: finds the
+ * file by the decoded path, and where there is none by the raw one. Never
+ * blocks, but as EZDFS_SERVE_BLOCKING says.
+ *
+ * On success either `*ticket_out` is 0 and `*completion_out` holds the outcome
+ * already, or `*ticket_out` is the look-up's ticket, `*completion_out` is
+ * untouched, and the outcome comes through `queue`, within the store's
+ * deadlines, with `data` as it was given. It fails only where the look-up
+ * could not be started.
+ *
+ * Safety:
+ *
+ * The pointers are valid; `err` may be NULL.
+ */
+ezdfs_result ezdfs_store_serve_start(const struct ezdfs_store *store,
+                                     struct ezdfs_queue *queue,
+                                     const struct ezdfs_request *request,
+                                     void *data,
+                                     uint64_t *ticket_out,
+                                     struct ezdfs_completion *completion_out,
+                                     struct ezdfs_error *err);
 
 /**
  * How many bytes `ezdfs_store_share_stats` takes. Does not block.

@@ -18,39 +18,7 @@ use super::result::{ezdfs_error, ezdfs_result, guard, guard_or};
 use super::store::{self, borrow, ezdfs_store};
 use crate::error::{Error, ErrorKind, Result};
 use crate::runtime;
-use crate::serve::{Allow, Request};
-use crate::store::{OpenFile, SharedFile, Trial};
-
-/// Drafts (`images-versioned/`) may be served.
-pub const EZDFS_SERVE_DRAFTS: u32 = 1;
-/// `original/` may be served: the request came by an internal redirect that an
-/// application has authorised.
-pub const EZDFS_SERVE_ORIGINALS: u32 = 2;
-/// The descriptor must not be shared: its flags or its offset will be changed.
-pub const EZDFS_SERVE_ALONE: u32 = 4;
-/// The file will be read: unless it is in memory its first byte is read before
-/// it is given, so that a stale handle is noticed before anything has been sent.
-pub const EZDFS_SERVE_READ: u32 = 8;
-/// With EZDFS_SERVE_READ: the calling thread will read the file itself, so that
-/// byte may be read on it, too. On a mount that hangs this hangs as that reading
-/// would; without this flag it never blocks.
-pub const EZDFS_SERVE_BLOCKING: u32 = 16;
-
-/// A path that a client asked for. The texts are borrowed for the call.
-#[repr(C)]
-pub struct ezdfs_request {
-    /// Percent-decoded, with its leading slash, without the query.
-    pub path: *const c_char,
-    /// The length of `path`.
-    pub path_len: usize,
-    /// The path as it stood on the wire, without the query; NULL where the
-    /// server has rewritten it since.
-    pub raw_path: *const c_char,
-    /// The length of `raw_path`.
-    pub raw_path_len: usize,
-    /// Of EZDFS_SERVE_DRAFTS and the others, or 0.
-    pub flags: u32,
-}
+use crate::store::{OpenFile, SharedFile};
 
 /// The outcome of a look-up.
 #[repr(C)]
@@ -70,9 +38,9 @@ pub struct ezdfs_completion {
 
 /// Where the outcomes of look-ups wait. One for each event loop, used by that
 /// thread only; never across fork().
-pub struct ezdfs_queue(Arc<Queue>);
+pub struct ezdfs_queue(pub(super) Arc<Queue>);
 
-struct Queue {
+pub(super) struct Queue {
     /// Readable as long as outcomes wait.
     signal: EventFd,
     state: Mutex<State>,
@@ -98,7 +66,7 @@ struct Outcome {
 }
 
 /// The caller's pointer: carried, never looked into.
-struct Data(*mut c_void);
+pub(super) struct Data(pub(super) *mut c_void);
 
 // SAFETY: no thread but the queue's owner gets the pointer back.
 unsafe impl Send for Data {}
@@ -142,7 +110,7 @@ impl Queue {
 
     /// Runs a look-up in the background. Its outcome comes through the queue,
     /// also when it panics.
-    fn start<F>(self: &Arc<Self>, data: Data, look_up: F) -> Result<u64>
+    pub(super) fn start<F>(self: &Arc<Self>, data: Data, look_up: F) -> Result<u64>
     where
         F: Future<Output = Result<SharedFile>> + Send + 'static,
     {
@@ -302,76 +270,13 @@ pub unsafe extern "C" fn ezdfs_store_open_start(
     }
 }
 
-/// Starts to open what a web client asked for, if it may have it: finds the
-/// file by the decoded path, and where there is none by the raw one. Never
-/// blocks, but as EZDFS_SERVE_BLOCKING says.
-///
-/// On success either `*ticket_out` is 0 and `*completion_out` holds the outcome
-/// already, or `*ticket_out` is the look-up's ticket, `*completion_out` is
-/// untouched, and the outcome comes through `queue`, within the store's
-/// deadlines, with `data` as it was given. It fails only where the look-up
-/// could not be started.
-///
-/// # Safety
-///
-/// The pointers are valid; `err` may be NULL.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn ezdfs_store_serve_start(
-    store: *const ezdfs_store,
-    queue: *mut ezdfs_queue,
-    request: *const ezdfs_request,
-    data: *mut c_void,
-    ticket_out: *mut u64,
-    completion_out: *mut ezdfs_completion,
-    err: *mut ezdfs_error,
-) -> ezdfs_result {
-    // SAFETY: promised by the caller.
-    unsafe {
-        guard(err, || {
-            let store = borrow(store)?;
-            let queue = queue.as_ref().ok_or_else(|| store::null("queue"))?;
-            let request = request.as_ref().ok_or_else(|| store::null("request"))?;
-            let alone = request.flags & EZDFS_SERVE_ALONE != 0;
-            let trial = match request.flags & (EZDFS_SERVE_READ | EZDFS_SERVE_BLOCKING) {
-                EZDFS_SERVE_READ => Trial::Elsewhere,
-                0 | EZDFS_SERVE_BLOCKING => Trial::None,
-                _ => Trial::Here,
-            };
-            let process = store.process()?;
-            let request = Request {
-                path: bytes(request.path, request.path_len),
-                raw_path: (!request.raw_path.is_null())
-                    .then(|| bytes(request.raw_path, request.raw_path_len)),
-                allow: Allow {
-                    drafts: request.flags & EZDFS_SERVE_DRAFTS != 0,
-                    originals: request.flags & EZDFS_SERVE_ORIGINALS != 0,
-                },
-            };
-            let answer = match process.may_serve(store.prefixes(), request) {
-                Err(refused) => Err(refused),
-                Ok(ids) => match process.serve_known(&ids, trial, alone) {
-                    Some(known) => known,
-                    None => {
-                        let look_up = async move { process.serve(ids, alone).await };
-                        ticket_out.write(queue.0.start(Data(data), look_up)?);
-                        return Ok(());
-                    }
-                },
-            };
-            complete(completion_out, data, 0, answer);
-            ticket_out.write(0);
-            Ok(())
-        })
-    }
-}
-
 /// Writes an outcome, field by field: this is done for each request, and the
 /// text of an error that there is not is half a kilobyte.
 ///
 /// # Safety
 ///
 /// `out` is valid.
-unsafe fn complete(
+pub(super) unsafe fn complete(
     out: *mut ezdfs_completion,
     data: *mut c_void,
     ticket: u64,

@@ -1,0 +1,57 @@
+/*
+ * SPDX-License-Identifier: MIT OR Apache-2.0
+ */
+
+#include "mod_ezdfs.h"
+
+/* What may be counted between asking for the length and writing. */
+#define SLACK 4096
+
+int mod_ezdfs_metrics_handler(request_rec *r)
+{
+    const mod_ezdfs_store *store;
+    ezdfs_named_store *named;
+    const char *accept;
+    apr_size_t size, len;
+    uint32_t format;
+    char *text;
+    int n = 0, refused;
+
+    if (!r->handler || strcmp(r->handler, MOD_EZDFS_METRICS_HANDLER) != 0) {
+        return DECLINED;
+    }
+    ap_allow_standard_methods(r, REPLACE_ALLOW, M_GET, -1);
+    if (r->method_number != M_GET) {
+        return HTTP_METHOD_NOT_ALLOWED;
+    }
+    refused = ap_discard_request_body(r);
+    if (refused != OK) {
+        return refused;
+    }
+
+    for (store = mod_ezdfs_first_store(); store; store = store->next) {
+        n++;
+    }
+    named = apr_pcalloc(r->pool, (n + 1) * sizeof(*named));
+    n = 0;
+    for (store = mod_ezdfs_first_store(); store; store = store->next) {
+        if (store->store) {
+            named[n].name = store->name;
+            named[n].name_len = strlen(store->name);
+            named[n++].store = store->store;
+        }
+    }
+    accept = apr_table_get(r->headers_in, "Accept");
+    format = ezdfs_metrics_format(accept ? accept : "", accept ? strlen(accept) : 0);
+
+    size = ezdfs_metrics_write(named, n, format, NULL, 0) + SLACK;
+    text = apr_palloc(r->pool, size);
+    len = ezdfs_metrics_write(named, n, format, text, size);
+    if (len > size) {
+        return HTTP_INTERNAL_SERVER_ERROR;
+    }
+    ap_set_content_type(r, ezdfs_metrics_content_type(format));
+    ap_set_content_length(r, (apr_off_t)len);
+    ap_rwrite(text, (int)len, r);
+    return OK;
+}

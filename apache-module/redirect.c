@@ -1,0 +1,114 @@
+/*
+ * SPDX-License-Identifier: MIT OR Apache-2.0
+ *
+ * X-Accel-Redirect, as nginx has it: an application that has checked a permission names a file,
+ * which is sent in place of its own body. An internal section has to serve that path.
+ */
+
+#include "mod_ezdfs.h"
+
+APLOG_USE_MODULE(ezdfs);
+
+static const char header_name[] = "X-Accel-Redirect";
+
+void mod_ezdfs_insert_filter(request_rec *r)
+{
+    if (!r->main && mod_ezdfs_section_of(r)->accel_redirect > 0) {
+        ap_add_output_filter("EZDFS_ACCEL_REDIRECT", NULL, r, r->connection);
+    }
+}
+
+/* No answer has it twice, and no client ever sees it. */
+static const char *take_header(request_rec *r)
+{
+    const char *target = apr_table_get(r->headers_out, header_name);
+
+    if (!target) {
+        target = apr_table_get(r->err_headers_out, header_name);
+    }
+    if (target) {
+        apr_table_unset(r->headers_out, header_name);
+        apr_table_unset(r->err_headers_out, header_name);
+    }
+    return target;
+}
+
+/* What the application said of its own body. */
+static void clear_body_headers(request_rec *r)
+{
+    static const char *const names[] = { "Content-Length", "Content-Encoding", "Content-Range",
+                                         "Transfer-Encoding", "ETag", "Last-Modified" };
+    apr_size_t i;
+
+    for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        apr_table_unset(r->headers_out, names[i]);
+    }
+    r->status = HTTP_OK;
+    r->status_line = NULL;
+}
+
+/* Sends the file, or returns the status that takes its place. */
+static int redirect(ap_filter_t *f, const char *target)
+{
+    request_rec *r = f->r, *sub;
+    mod_ezdfs_request asked = { 0 };
+    int status;
+
+    if (target[0] != '/') {
+        ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r, "%s to \"%s\", which is no path", header_name,
+                      target);
+        return HTTP_INTERNAL_SERVER_ERROR;
+    }
+    sub = ap_sub_req_lookup_uri(target, r, NULL);
+    asked.section = mod_ezdfs_section_of(sub);
+    asked.path = sub->uri;
+    status = sub->status;
+    if (status == HTTP_OK && (!asked.section->store || asked.section->internal <= 0)) {
+        ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r,
+                      "%s to \"%s\", where no section has Ezdfs and \"EzdfsInternal On\"",
+                      header_name, target);
+        status = HTTP_INTERNAL_SERVER_ERROR;
+    }
+    status = status == HTTP_OK ? mod_ezdfs_answer(r, &asked, f->next) : status;
+    ap_destroy_sub_req(sub);
+    return status;
+}
+
+/* In place of a body: the error's own page, or, of "not modified", nothing. */
+static apr_status_t send_status(ap_filter_t *f, int status)
+{
+    request_rec *r = f->r;
+    apr_bucket_alloc_t *list = r->connection->bucket_alloc;
+    apr_bucket_brigade *bb = apr_brigade_create(r->pool, list);
+
+    if (status == HTTP_NOT_MODIFIED) {
+        r->status = status;
+    } else {
+        APR_BRIGADE_INSERT_TAIL(bb, ap_bucket_error_create(status, NULL, r->pool, list));
+    }
+    APR_BRIGADE_INSERT_TAIL(bb, apr_bucket_eos_create(list));
+    return ap_pass_brigade(f->next, bb);
+}
+
+apr_status_t mod_ezdfs_redirect_filter(ap_filter_t *f, apr_bucket_brigade *bb)
+{
+    static char replaced;
+    const char *target;
+    int status;
+
+    if (f->ctx == &replaced) {
+        apr_brigade_cleanup(bb);        /* the application's body */
+        return APR_SUCCESS;
+    }
+    target = take_header(f->r);
+    if (!target) {
+        ap_remove_output_filter(f);
+        return ap_pass_brigade(f->next, bb);
+    }
+    f->ctx = &replaced;
+    apr_brigade_cleanup(bb);
+    clear_body_headers(f->r);
+    status = redirect(f, target);
+    return status == OK || ap_is_HTTP_VALID_RESPONSE(status) == 0 ? APR_SUCCESS
+                                                                  : send_status(f, status);
+}
