@@ -122,6 +122,25 @@ static void describe(request_rec *r, const ezdfs_http *http, int is_described)
     ap_set_content_length(r, (apr_off_t)http->content_length);
 }
 
+/* Dates count only without tags (RFC 9110, 13.2.2); httpd's own function asks for both to agree. */
+static int meets_conditions(request_rec *r)
+{
+    static const char *const pairs[][2] = { { "If-Match", "If-Unmodified-Since" },
+                                            { "If-None-Match", "If-Modified-Since" } };
+    apr_table_t *asked = r->headers_in;
+    int i, status;
+
+    for (i = 0; i < 2; i++) {
+        if (apr_table_get(asked, pairs[i][0]) && apr_table_get(asked, pairs[i][1])) {
+            r->headers_in = r->headers_in == asked ? apr_table_copy(r->pool, asked) : r->headers_in;
+            apr_table_unset(r->headers_in, pairs[i][1]);
+        }
+    }
+    status = ap_meets_conditions(r);
+    r->headers_in = asked;      /* as logs and other modules know it */
+    return status;
+}
+
 static apr_status_t free_file(void *file)
 {
     ezdfs_file_free(file);
@@ -202,7 +221,7 @@ int mod_ezdfs_answer(request_rec *r, const mod_ezdfs_request *asked, ap_filter_t
     }
     ezdfs_file_http(file, &http);
     describe(r, &http, asked->section->internal > 0);
-    status = ap_meets_conditions(r);
+    status = meets_conditions(r);
     if (status != OK) {
         ezdfs_file_free(file);
         return status;

@@ -1,25 +1,21 @@
 //! A real nginx with the module, on real stores.
 
 use crate::support::{Need, Trials};
+use crate::web::site;
 
 mod clients;
 mod config;
 mod database;
 mod features;
-mod freshness;
-mod http;
 mod kept;
 mod lifecycle;
 mod metrics;
 mod mount;
-mod paths;
 mod prefixes;
 mod redirects;
 mod renamed;
 mod serving;
-mod site;
 mod threads;
-mod types;
 
 pub(crate) fn register(trials: &mut Trials) {
     let needs = [Need::NGINX, Need::MODULE];
@@ -29,12 +25,9 @@ pub(crate) fn register(trials: &mut Trials) {
     threads::register(&mut trials.group("nginx::threads", &[Need::NGINX]));
     config::register(&mut trials.group("nginx::config", &needs));
     database::register_mariadb(&mut trials.group("nginx::database", &and(Need::MARIADB)));
-    database::register_postgres(&mut trials.group("nginx::database", &and(Need::POSTGRES)));
     features::register(&mut trials.group("nginx::features", &needs));
     let clients = Need::Programs(&["curl", "openssl"]);
     features::register_http2(&mut trials.group("nginx::features", &and(clients)));
-    freshness::register(&mut trials.group("nginx::freshness", &needs));
-    http::register(&mut trials.group("nginx::http", &needs));
     kept::register(&mut trials.group("nginx::kept", &needs));
     lifecycle::register(&mut trials.group("nginx::lifecycle", &needs));
     lifecycle::register_mariadb(&mut trials.group("nginx::lifecycle", &and(Need::MARIADB)));
@@ -42,11 +35,8 @@ pub(crate) fn register(trials: &mut Trials) {
     let promtool = Need::Programs(&["promtool"]);
     metrics::register_promtool(&mut trials.group("nginx::metrics", &and(promtool)));
     mount::register(&mut trials.group("nginx::mount", &needs));
-    mount::register_unreadable(&mut trials.group("nginx::mount", &and(Need::MARIADB)));
-    paths::register(&mut trials.group("nginx::paths", &needs));
     prefixes::register(&mut trials.group("nginx::prefixes", &needs));
     redirects::register(&mut trials.group("nginx::redirects", &needs));
     renamed::register(&mut trials.group("nginx::renamed", &needs));
     serving::register(&mut trials.group("nginx::serving", &and(Need::COMMAND)));
-    types::register(&mut trials.group("nginx::types", &needs));
 }

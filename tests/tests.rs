@@ -43,6 +43,7 @@ mod store;
 #[allow(dead_code, unreachable_pub, reason = "not every trial needs every part")]
 mod support;
 mod units;
+mod web;
 
 use support::{Trials, nfs_client as client, process};
 
@@ -69,6 +70,7 @@ fn main() -> ExitCode {
     model::register(&mut trials);
     moving::register(&mut trials);
     nginx::register(&mut trials);
+    web::register(&mut trials);
     nfs_client::register(&mut trials);
     feed::register(&mut trials);
     fsck::register(&mut trials);

@@ -8,8 +8,8 @@ use crate::support::nginx::Nginx;
 use crate::support::process::wait_for;
 use crate::support::{Group, Result, Servers};
 
-use super::database::{Frozen, mariadb_site, observed, path, under_way};
-use super::site::{Site, dead_store, location, url};
+use super::database::{observed, under_way};
+use super::site::{Frozen, Site, dead_store, location, mariadb_site, path, url};
 
 pub(super) fn register(group: &mut Group) {
     group.add("half_closed_client_gets_its_answer", half_closed);

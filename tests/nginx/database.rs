@@ -1,20 +1,16 @@
 //! A database that is gone, full or silent.
 
-use std::sync::Arc;
-
-use crate::support::db::TestDb;
 use crate::support::faults::injected;
 use crate::support::http::{Connection, Response, get};
 use crate::support::nginx::{Builder, Nginx};
 use crate::support::process::{free_port, wait_for};
 use crate::support::proxy::Proxy;
-use crate::support::{Group, Result, mariadb, postgres};
+use crate::support::{Group, Result, mariadb};
 
-use super::site::{Site, location, url};
+use super::site::{Frozen, location, mariadb_site, path, url};
 
 /// Each trial has a server of its own, for what it does to it.
 pub(super) fn register_mariadb(group: &mut Group) {
-    group.add("stopped_database_is_503::mariadb", |_| stopped_mariadb());
     group.add("refused_connections_are_503", |_| refused_connections());
     group.add("cold_requests_share_one_look_up", |_| one_look_up());
     group.add("cold_requests_for_many_names_share_few_queries", |_| few_queries());
@@ -23,40 +19,6 @@ pub(super) fn register_mariadb(group: &mut Group) {
     group.add("clients_that_leave_leave_nothing_behind", |_| nothing_behind());
     group.add("many_requests_without_a_database_are_no_storm", |_| no_storm());
     group.add("passive_server_is_used", |_| passive_server());
-}
-
-pub(super) fn register_postgres(group: &mut Group) {
-    group.add("stopped_database_is_503::postgres", |_| stopped_postgres());
-}
-
-/// A server that answers nothing until the value goes, also where the trial fails meanwhile.
-pub(super) struct Frozen<'a>(&'a mariadb::Server);
-
-impl<'a> Frozen<'a> {
-    pub(super) fn new(server: &'a mariadb::Server) -> Result<Self> {
-        server.freeze()?;
-        Ok(Self(server))
-    }
-}
-
-impl Drop for Frozen<'_> {
-    fn drop(&mut self) {
-        let _ = self.0.thaw();
-    }
-}
-
-/// A MariaDB server with a site that has `count` files.
-pub(super) fn mariadb_site(count: usize) -> Result<(Arc<mariadb::Server>, Site)> {
-    let server = Arc::new(mariadb::Server::start()?);
-    let site = Site::new(TestDb::on_mariadb(&server, "utf8mb4", "utf8mb4_bin")?)?;
-    for i in 0..count {
-        site.put(&path(i), path(i).as_bytes())?;
-    }
-    Ok((server, site))
-}
-
-pub(super) fn path(i: usize) -> String {
-    format!("images/{i}.png")
 }
 
 /// Adds a location that counts connections and one that needs no database.
@@ -89,54 +51,6 @@ fn assert_unavailable(answer: &Response, what: &str) {
     assert_eq!(answer.status, 503, "{what}");
     assert!(answer.header("Retry-After").is_some(), "{what}: {answer:?}");
     assert_eq!((answer.header("ETag"), answer.header("Expires")), (None, None), "{what}");
-}
-
-fn stopped_mariadb() -> Result {
-    let server = Arc::new(mariadb::Server::start()?);
-    stopped(
-        TestDb::on_mariadb(&server, "utf8mb4", "utf8mb4_bin")?,
-        || server.stop(),
-        || server.restart_on_same_port(),
-    )
-}
-
-fn stopped_postgres() -> Result {
-    let server = Arc::new(postgres::Server::start()?);
-    stopped(TestDb::on_postgres(&server)?, || server.stop(), || server.restart_on_same_port())
-}
-
-fn stopped(db: TestDb, stop: impl Fn(), restart: impl Fn() -> Result) -> Result {
-    let site = Site::new(db)?;
-    for i in 0..3 {
-        site.put(&path(i), path(i).as_bytes())?;
-    }
-    let strict = site.block("strict", "cache_ttl 0;");
-    let nginx = site
-        .builder("cache_ttl 1ms; cache_negative_ttl 1ms; stale_if_error 1h;")
-        .http(&strict)
-        .server(&location("expires 1d;"))
-        .server("location /strict/ { rewrite ^/strict(/.*) $1 break; ezdfs strict; }")
-        .start()?;
-    let ask = |i| get(nginx.port(), &url(&path(i)));
-    let ask_strict = |i| get(nginx.port(), &format!("/strict{}", url(&path(i))));
-    assert_eq!((ask(0).status, ask_strict(0).status, ask(9).status), (200, 200, 404));
-
-    stop();
-    for _ in 0..3 {
-        assert_unavailable(&ask_strict(0), "read before, nothing remembered");
-        assert_unavailable(&ask(1), "never read");
-        assert_unavailable(&ask(9), "known to be missing, too long ago");
-        let answer = ask(0);
-        assert_eq!((answer.status, answer.text()), (200, path(0)), "remembered");
-    }
-
-    restart()?;
-    for i in 0..3 {
-        wait_for("the database's files", || ask(i).status == 200 && ask_strict(i).status == 200)?;
-        assert_eq!((ask(i).text(), ask_strict(i).text()), (path(i), path(i)));
-    }
-    assert_eq!((ask(9).status, ask_strict(9).status), (404, 404));
-    Ok(())
 }
 
 fn counter(server: &mariadb::Server, name: &str) -> Result<u64> {

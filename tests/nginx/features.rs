@@ -9,6 +9,7 @@ use crate::support::{Group, Result, Servers};
 use super::site::{Row, Site, dead_store, location, url};
 
 pub(super) fn register(group: &mut Group) {
+    group.add("if_modified_since_follows_its_directive", if_modified_since_directive);
     group.add("ways_to_read_and_send", ways_to_send);
     group.add("headers_and_rates", headers_and_rates);
     group.add("compression", compression);
@@ -287,5 +288,25 @@ fn http2(servers: &Servers) -> Result {
     }
     let output = curl(&[&format!("{base}/none.png"), "-w", "%{http_code}", "-o", "none"])?;
     assert_eq!(output, "404");
+    Ok(())
+}
+
+fn if_modified_since_directive(servers: &Servers) -> Result {
+    const EARLIER: &str = "Mon, 13 Nov 2023 22:13:20 GMT";
+    const EQUAL: &str = "Tue, 14 Nov 2023 22:13:20 GMT";
+    const LATER: &str = "Wed, 15 Nov 2023 22:13:20 GMT";
+    let site = Site::sqlite(servers)?;
+    site.put_foreign("images/a.png", b"a", Row { mtime: 1_700_000_000, ..Row::new("", 1) })?;
+    for (setting, earlier, equal, later) in
+        [("exact", 200, 304, 304), ("before", 200, 304, 304), ("off", 200, 200, 200)]
+    {
+        let directive = format!("if_modified_since {setting};");
+        let nginx = site.builder("").server(&location(&directive)).start()?;
+        for (date, status) in [(EARLIER, earlier), (EQUAL, equal), (LATER, later)] {
+            let headers = [("If-Modified-Since", date)];
+            let answer = request(nginx.port(), "GET", &url("images/a.png"), &headers);
+            assert_eq!(answer.status, status, "{setting} {date}");
+        }
+    }
     Ok(())
 }

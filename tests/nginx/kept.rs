@@ -17,8 +17,7 @@ use crate::support::nginx::Nginx;
 use crate::support::process::wait_for;
 use crate::support::{Group, Result, Servers};
 
-use super::database::path;
-use super::site::{Row, STORAGE, Site, location, url};
+use super::site::{Row, STORAGE, Site, location, path, url};
 
 /// More than the kernel buffers for a client that does not read.
 const LARGE: usize = 64 << 20;

@@ -13,8 +13,8 @@ use crate::support::nginx::Nginx;
 use crate::support::process::wait_for;
 use crate::support::{Group, Result, Servers};
 
-use super::database::{Frozen, mariadb_site, observed, path, send, under_way};
-use super::site::{Site, location, url};
+use super::database::{observed, send, under_way};
+use super::site::{Frozen, Site, location, mariadb_site, path, url};
 
 pub(super) fn register(group: &mut Group) {
     group.add("reload_under_load_loses_no_request", reload_under_load);

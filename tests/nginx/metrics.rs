@@ -9,8 +9,7 @@ use crate::support::nginx::{Builder, Nginx};
 use crate::support::process::wait_for;
 use crate::support::{Group, Result, Servers};
 
-use super::database::path;
-use super::site::{Site, dead_store, location, url};
+use super::site::{Site, dead_store, location, path, url};
 
 const OPEN_METRICS: &str = "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;q=0.2";
 

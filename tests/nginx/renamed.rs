@@ -11,8 +11,7 @@ use crate::support::nginx::Nginx;
 use crate::support::process::wait_for;
 use crate::support::{Group, Result};
 
-use super::database::path;
-use super::site::{Site, location, url};
+use super::site::{Site, location, path, url};
 
 const OLD: &str = "ezdfsfile";
 const NEW: &str = "ibexa_dfs_file";

@@ -7,6 +7,7 @@ use std::sync::{Arc, OnceLock};
 
 use libtest_mimic::{Failed, Trial};
 
+pub mod apache;
 pub mod db;
 pub mod faults;
 pub mod fpm;
@@ -70,6 +71,8 @@ impl Need {
     pub const MODULE: Self = Self::Built("ngx_http_ezdfs_module.so");
     /// The newest nginx, and the module built for it.
     pub const NEWEST_NGINX: Self = Self::Built("test-nginx/newest.so");
+    pub const APACHE: Self = Self::Programs(apache::PROGRAMS);
+    pub const APACHE_MODULE: Self = Self::Built("mod_ezdfs.so");
     pub const COMMAND: Self = Self::Built("ezdfs");
 
     /// Why the trial cannot run.
@@ -143,8 +146,8 @@ pub struct Trials {
 impl Trials {
     /// Opens the part of the list for one module: its trials' names start with `name::`, and all
     /// of them need `needs`.
-    pub fn group(&mut self, name: &'static str, needs: &[Need]) -> Group<'_> {
-        Group { trials: self, name, needs: needs.to_vec() }
+    pub fn group(&mut self, name: &str, needs: &[Need]) -> Group<'_> {
+        Group { trials: self, name: name.to_owned(), needs: needs.to_vec() }
     }
 
     /// The servers, the trials, and a line for every reason to ignore some.
@@ -176,7 +179,7 @@ impl Trials {
 /// The trials of one module.
 pub struct Group<'a> {
     trials: &'a mut Trials,
-    name: &'static str,
+    name: String,
     needs: Vec<Need>,
 }
 

@@ -4,10 +4,11 @@ use crate::support::db::TestDb;
 use crate::support::http::{get, request};
 use crate::support::{Group, Result};
 
+use super::door::Door;
 use super::site::{Row, Site, url};
 
-pub(super) fn register(group: &mut Group) {
-    group.per_database("stored_datatype_is_sanitised", stored_datatype);
+pub(super) fn register(group: &mut Group, door: Door) {
+    group.per_database("stored_datatype_is_sanitised", move |db| stored_datatype(door, db));
 }
 
 const DOWNLOAD: &str = "application/octet-stream";
@@ -43,20 +44,20 @@ const TYPES: &[(&str, &str, &str)] = &[
     ("png", "é/ü", DOWNLOAD),
 ];
 
-fn stored_datatype(db: TestDb) -> Result {
+fn stored_datatype(door: Door, db: TestDb) -> Result {
     let site = Site::new(db)?;
     let path = |i: usize, extension: &str| format!("images/{i}.{extension}");
     for (i, (extension, datatype, _)) in TYPES.iter().enumerate() {
         let row = Row { datatype, ..Row::new("", 0) };
         site.put_foreign(&path(i, extension), b"<script>alert(1)</script>", row)?;
     }
-    let nginx = site.serve("")?;
+    let server = door.serve(&site, "")?;
     for (i, (extension, datatype, sent)) in TYPES.iter().enumerate() {
         let target = url(&path(i, extension));
         for answer in [
-            get(nginx.port(), &target),
-            request(nginx.port(), "HEAD", &target, &[]),
-            request(nginx.port(), "GET", &target, &[("Range", "bytes=0-3")]),
+            get(server.port(), &target),
+            request(server.port(), "HEAD", &target, &[]),
+            request(server.port(), "GET", &target, &[("Range", "bytes=0-3")]),
         ] {
             let what = format!("{extension} {datatype:?}: {answer:?}");
             assert!(matches!(answer.status, 200 | 206), "{what}");

@@ -10,15 +10,19 @@ use crate::support::db::TestDb;
 use crate::support::http::{Connection, get};
 use crate::support::{Group, Result, Servers};
 
-use super::site::{Row, STORAGE, Site, location, url};
+use super::door::{Also, Door, Place};
+use super::site::{Row, STORAGE, Site, url};
 
-pub(super) fn register(group: &mut Group) {
-    group.per_database("every_name_is_found", every_name);
-    group.add("spelling_of_a_request_is_read_decoded_then_raw", spellings);
-    group.add("query_is_ignored", query_is_ignored);
-    group.add("nothing_outside_the_root_is_answered", nothing_outside);
-    group.add("only_regular_files_are_served", only_regular_files);
-    group.add("over_long_paths_are_404", over_long_paths);
+pub(super) fn register(group: &mut Group, door: Door) {
+    group.per_database("every_name_is_found", move |db| every_name(door, db));
+    group.add("spelling_of_a_request_is_read_decoded_then_raw", move |servers| {
+        spellings(door, servers)
+    });
+    group.add("query_is_ignored", move |servers| query_is_ignored(door, servers));
+    group
+        .add("nothing_outside_the_root_is_answered", move |servers| nothing_outside(door, servers));
+    group.add("only_regular_files_are_served", move |servers| only_regular_files(door, servers));
+    group.add("over_long_paths_are_404", move |servers| over_long_paths(door, servers));
 }
 
 /// Two of them are one name in two Unicode normal forms.
@@ -44,13 +48,13 @@ const NAMES: &[&str] = &[
     "images/upper.jpg",
 ];
 
-fn every_name(db: TestDb) -> Result {
+fn every_name(door: Door, db: TestDb) -> Result {
     let site = Site::new(db)?;
     for name in NAMES {
         site.put(name, name.as_bytes())?;
     }
-    let nginx = site.serve("")?;
-    let mut connection = Connection::open(nginx.port())?;
+    let server = door.serve(&site, "")?;
+    let mut connection = Connection::open(server.port())?;
     for name in NAMES {
         let answer = connection.request("GET", &url(name), &[])?;
         assert_eq!((answer.status, answer.text()), (200, (*name).to_owned()), "{name}");
@@ -58,7 +62,7 @@ fn every_name(db: TestDb) -> Result {
     Ok(())
 }
 
-fn spellings(servers: &Servers) -> Result {
+fn spellings(door: Door, servers: &Servers) -> Result {
     let site = Site::sqlite(servers)?;
     for name in
         ["a b.jpg", "a+b.jpg", "50%25.jpg", "what?.jpg", "both%20.jpg", "both .jpg", "caf%E9.jpg"]
@@ -66,7 +70,7 @@ fn spellings(servers: &Servers) -> Result {
         site.put(&format!("images/{name}"), name.as_bytes())?;
     }
     site.put("images/only space.jpg", b"")?;
-    let nginx = site.serve("")?;
+    let server = door.serve(&site, "")?;
     for (spelling, name) in [
         ("a%20b.jpg", Some("a b.jpg")),
         ("a+b.jpg", Some("a+b.jpg")),
@@ -87,7 +91,7 @@ fn spellings(servers: &Servers) -> Result {
         ("both%2520.jpg", Some("both%20.jpg")),
         ("a%2520b.jpg", None),
     ] {
-        let answer = get(nginx.port(), &format!("/{STORAGE}/images/{spelling}"));
+        let answer = get(server.port(), &format!("/{STORAGE}/images/{spelling}"));
         let found = (answer.status == 200).then(|| answer.text());
         assert_eq!(found.as_deref(), name, "{spelling}");
         assert!(matches!(answer.status, 200 | 404), "{spelling}: {}", answer.status);
@@ -95,12 +99,12 @@ fn spellings(servers: &Servers) -> Result {
     Ok(())
 }
 
-fn query_is_ignored(servers: &Servers) -> Result {
+fn query_is_ignored(door: Door, servers: &Servers) -> Result {
     let site = Site::sqlite(servers)?;
     site.put("images/a.png", b"a")?;
-    let nginx = site.serve("")?;
+    let server = door.serve(&site, "")?;
     for query in ["?", "?v=1", "?../../secret", "?a=%00", "?a?b", "?a/b.png"] {
-        let answer = get(nginx.port(), &format!("{}{query}", url("images/a.png")));
+        let answer = get(server.port(), &format!("{}{query}", url("images/a.png")));
         assert_eq!((answer.status, &*answer.body), (200, &b"a"[..]), "{query}");
     }
     Ok(())
@@ -108,7 +112,7 @@ fn query_is_ignored(servers: &Servers) -> Result {
 
 const SECRET: &[u8] = b"secret outside of the root";
 
-fn nothing_outside(servers: &Servers) -> Result {
+fn nothing_outside(door: Door, servers: &Servers) -> Result {
     let site = Site::sqlite(servers)?;
     site.put("images/a.png", b"picture")?;
     fs::write(site.outside().join("secret.png"), SECRET)?;
@@ -125,8 +129,7 @@ fn nothing_outside(servers: &Servers) -> Result {
             site.row(Row::new(&name, SECRET.len()));
         }
     }
-    let everything = "location / { ezdfs main; ezdfs_drafts on; }";
-    let nginx = site.builder("").server(everything).start()?;
+    let server = door.of(&site, "").section(Place::Everything, "main", &[Also::Drafts]).start()?;
     let back = |step: &str| format!("/{STORAGE}/images/{}secret.png", step.repeat(5));
     let mut targets: Vec<String> = [
         "../",
@@ -166,7 +169,7 @@ fn nothing_outside(servers: &Servers) -> Result {
     );
     targets.push(format!("/{}/secret.png", site.outside().display()));
     for target in targets {
-        let answer = get(nginx.port(), &target);
+        let answer = get(server.port(), &target);
         assert!(matches!(answer.status, 400 | 404), "{target}: {}", answer.status);
         assert!(!answer.text().contains("secret outside"), "{target}");
         assert!(!answer.text().contains("root:"), "{target}");
@@ -175,13 +178,13 @@ fn nothing_outside(servers: &Servers) -> Result {
     // may read them differently.
     for target in ["images/x/../a.png", "images/./a.png", "images%2fa.png", "images/x/%2e%2e/a.png"]
     {
-        assert_eq!(get(nginx.port(), &format!("/{STORAGE}/{target}")).status, 404, "{target}");
+        assert_eq!(get(server.port(), &format!("/{STORAGE}/{target}")).status, 404, "{target}");
     }
-    assert_eq!(get(nginx.port(), &url("images/a.png")).status, 200);
+    assert_eq!(get(server.port(), &url("images/a.png")).status, 200);
     Ok(())
 }
 
-fn only_regular_files(servers: &Servers) -> Result {
+fn only_regular_files(door: Door, servers: &Servers) -> Result {
     let site = Site::sqlite(servers)?;
     site.put("images/dir/a.png", b"picture")?;
     let secret = site.outside().join("secret.png");
@@ -212,30 +215,30 @@ fn only_regular_files(servers: &Servers) -> Result {
     for path in paths {
         site.row(Row::new(&format!("{STORAGE}/images/{path}"), SECRET.len()));
     }
-    let nginx = site.builder("").server(&location("log_not_found off;")).start()?;
+    let server = door.serve(&site, "")?;
     for path in paths.iter().chain(&["dir/"]) {
-        let answer = get(nginx.port(), &url(&format!("images/{path}")));
+        let answer = get(server.port(), &url(&format!("images/{path}")));
         // What has a row and is no file is not missing: a 404 would be cached.
         let is_absent = matches!(*path, "dir/a.png/b.png" | "dir/");
         assert_eq!(answer.status, if is_absent { 404 } else { 503 }, "{path}");
         assert!(!answer.text().contains("secret outside"), "{path}");
     }
-    assert_eq!(get(nginx.port(), &url("images/dir/a.png")).status, 200);
+    assert_eq!(get(server.port(), &url("images/dir/a.png")).status, 200);
     Ok(())
 }
 
-fn over_long_paths(servers: &Servers) -> Result {
+fn over_long_paths(door: Door, servers: &Servers) -> Result {
     let site = Site::sqlite(servers)?;
     let longest = format!("images/{}.png", "x".repeat(251));
     site.put(&longest, b"long")?;
-    let nginx = site.serve("")?;
-    assert_eq!(get(nginx.port(), &url(&longest)).status, 200);
+    let server = door.serve(&site, "")?;
+    assert_eq!(get(server.port(), &url(&longest)).status, 200);
     for path in [
         format!("images/{}.png", "x".repeat(252)),
         format!("images/{}.png", "é".repeat(126)),
         format!("images/{}.png", "x/".repeat(2500)),
     ] {
-        assert_eq!(get(nginx.port(), &url(&path)).status, 404, "{path}");
+        assert_eq!(get(server.port(), &url(&path)).status, 404, "{path}");
     }
     Ok(())
 }

@@ -5,12 +5,13 @@ use crate::support::http::{Response, get};
 use crate::support::process::wait_for;
 use crate::support::{Group, Result, Servers};
 
+use super::door::Door;
 use super::site::{Row, Site, url};
 
-pub(super) fn register(group: &mut Group) {
-    group.per_database("foreign_writes_become_visible", foreign_writes);
-    group.add("rows_are_trusted_for_their_time", rows_are_trusted);
-    group.add("without_a_cache_every_request_asks", without_a_cache);
+pub(super) fn register(group: &mut Group, door: Door) {
+    group.per_database("foreign_writes_become_visible", move |db| foreign_writes(door, db));
+    group.add("rows_are_trusted_for_their_time", move |servers| rows_are_trusted(door, servers));
+    group.add("without_a_cache_every_request_asks", move |servers| without_a_cache(door, servers));
 }
 
 const PATH: &str = "images/a.png";
@@ -23,10 +24,10 @@ fn answers(answer: &Response, bytes: &[u8], etag: &str) -> bool {
     (answer.status, &*answer.body, answer.header("ETag")) == (200, bytes, Some(etag))
 }
 
-fn foreign_writes(db: TestDb) -> Result {
+fn foreign_writes(door: Door, db: TestDb) -> Result {
     let site = Site::new(db)?;
-    let nginx = site.serve("cache_ttl 200ms; cache_negative_ttl 200ms;")?;
-    let ask = || get(nginx.port(), &url(PATH));
+    let server = door.serve(&site, "cache_ttl 200ms; cache_negative_ttl 200ms;")?;
+    let ask = || get(server.port(), &url(PATH));
     assert_eq!(ask().status, 404);
     site.put_foreign(PATH, b"first", row(1_700_000_001))?;
     wait_for("the new file", || answers(&ask(), b"first", "\"1700000001-5\""))?;
@@ -46,11 +47,11 @@ fn foreign_writes(db: TestDb) -> Result {
     Ok(())
 }
 
-fn rows_are_trusted(servers: &Servers) -> Result {
+fn rows_are_trusted(door: Door, servers: &Servers) -> Result {
     let site = Site::sqlite(servers)?;
     site.put_foreign(PATH, b"first", row(1_700_000_001))?;
-    let nginx = site.serve("cache_ttl 1h; cache_negative_ttl 1h;")?;
-    let ask = |path: &str| get(nginx.port(), &url(path));
+    let server = door.serve(&site, "cache_ttl 1h; cache_negative_ttl 1h;")?;
+    let ask = |path: &str| get(server.port(), &url(path));
     assert!(answers(&ask(PATH), b"first", "\"1700000001-5\""));
     assert_eq!(ask("images/b.png").status, 404);
     site.delete_row(PATH);
@@ -60,11 +61,11 @@ fn rows_are_trusted(servers: &Servers) -> Result {
     Ok(())
 }
 
-fn without_a_cache(servers: &Servers) -> Result {
+fn without_a_cache(door: Door, servers: &Servers) -> Result {
     for options in ["cache_ttl 0;", "cache_size 0;"] {
         let site = Site::sqlite(servers)?;
-        let nginx = site.serve(options)?;
-        let ask = || get(nginx.port(), &url(PATH));
+        let server = door.serve(&site, options)?;
+        let ask = || get(server.port(), &url(PATH));
         assert_eq!(ask().status, 404);
         site.put_foreign(PATH, b"first", row(1_700_000_001))?;
         assert!(answers(&ask(), b"first", "\"1700000001-5\""), "{options}");
