@@ -94,6 +94,11 @@ static int refuse(request_rec *r, const ezdfs_error *err)
     return ezdfs_result_http_status(err->code);
 }
 
+static int is_said(const request_rec *r, const char *name)
+{
+    return apr_table_get(r->headers_out, name) || apr_table_get(r->err_headers_out, name);
+}
+
 /* An application that has redirected here may have described what it sends. */
 static void describe(request_rec *r, const ezdfs_http *http, int is_described)
 {
@@ -113,7 +118,7 @@ static void describe(request_rec *r, const ezdfs_http *http, int is_described)
     for (i = 0; i < http->headers_len; i++) {
         const ezdfs_header *header = &http->headers[i];
 
-        if (is_described && apr_table_get(r->headers_out, header->name)) {
+        if (is_described && is_said(r, header->name)) {
             continue;
         }
         apr_table_setn(r->headers_out, header->name, header->value);

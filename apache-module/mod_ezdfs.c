@@ -23,6 +23,7 @@ static void register_hooks(apr_pool_t *p)
     ap_hook_handler(mod_ezdfs_metrics_handler, NULL, NULL, APR_HOOK_MIDDLE);
 
     ap_hook_insert_filter(mod_ezdfs_insert_filter, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_insert_error_filter(mod_ezdfs_insert_error_filter, NULL, NULL, APR_HOOK_MIDDLE);
     ap_register_output_filter("EZDFS_ACCEL_REDIRECT", mod_ezdfs_redirect_filter, NULL,
                               AP_FTYPE_RESOURCE);
 }

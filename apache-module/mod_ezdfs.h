@@ -81,6 +81,7 @@ apr_bucket *mod_ezdfs_bucket_create(ezdfs_file *file, apr_size_t length,
 
 /* X-Accel-Redirect: redirect.c */
 void mod_ezdfs_insert_filter(request_rec *r);
+void mod_ezdfs_insert_error_filter(request_rec *r);
 apr_status_t mod_ezdfs_redirect_filter(ap_filter_t *f, apr_bucket_brigade *bb);
 
 /* what was counted: metrics.c */

@@ -11,13 +11,6 @@ APLOG_USE_MODULE(ezdfs);
 
 static const char header_name[] = "X-Accel-Redirect";
 
-void mod_ezdfs_insert_filter(request_rec *r)
-{
-    if (!r->main && mod_ezdfs_section_of(r)->accel_redirect > 0) {
-        ap_add_output_filter("EZDFS_ACCEL_REDIRECT", NULL, r, r->connection);
-    }
-}
-
 /* No answer has it twice, and no client ever sees it. */
 static const char *take_header(request_rec *r)
 {
@@ -33,18 +26,49 @@ static const char *take_header(request_rec *r)
     return target;
 }
 
+static void clear(request_rec *r, const char *const *names)
+{
+    for (; *names; names++) {
+        apr_table_unset(r->headers_out, *names);
+        apr_table_unset(r->err_headers_out, *names);
+    }
+}
+
 /* What the application said of its own body. */
 static void clear_body_headers(request_rec *r)
 {
     static const char *const names[] = { "Content-Length", "Content-Encoding", "Content-Range",
-                                         "Transfer-Encoding", "ETag", "Last-Modified" };
-    apr_size_t i;
+                                         "Transfer-Encoding", "ETag", "Last-Modified", NULL };
 
-    for (i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-        apr_table_unset(r->headers_out, names[i]);
-    }
+    clear(r, names);
     r->status = HTTP_OK;
     r->status_line = NULL;
+}
+
+/* An error is not the file that it has described, and nobody may keep it as long. */
+static void clear_description(request_rec *r)
+{
+    static const char *const names[] = { "Content-Disposition", "Cache-Control", "Expires", NULL };
+
+    clear(r, names);
+}
+
+void mod_ezdfs_insert_filter(request_rec *r)
+{
+    if (!r->main && mod_ezdfs_section_of(r)->accel_redirect > 0) {
+        ap_add_output_filter("EZDFS_ACCEL_REDIRECT", NULL, r, r->connection);
+    }
+}
+
+/*
+ * httpd itself may have refused the application's answer by the validators that are in it: what the
+ * header says is nobody's business then either.
+ */
+void mod_ezdfs_insert_error_filter(request_rec *r)
+{
+    if (mod_ezdfs_section_of(r)->accel_redirect > 0 && take_header(r)) {
+        clear_description(r);
+    }
 }
 
 /* Sends the file, or returns the status that takes its place. */
@@ -84,6 +108,7 @@ static apr_status_t send_status(ap_filter_t *f, int status)
     if (status == HTTP_NOT_MODIFIED) {
         r->status = status;
     } else {
+        clear_description(r);
         APR_BRIGADE_INSERT_TAIL(bb, ap_bucket_error_create(status, NULL, r->pool, list));
     }
     APR_BRIGADE_INSERT_TAIL(bb, apr_bucket_eos_create(list));

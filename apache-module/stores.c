@@ -132,14 +132,10 @@ static const char *read_options(cmd_parms *cmd, mod_ezdfs_store *store)
 
 const char *mod_ezdfs_store_block(cmd_parms *cmd, void *section, const char *args)
 {
-    const char *refused = ap_check_cmd_context(cmd, GLOBAL_ONLY);
     const char *end = ap_strrchr_c(args, '>');
     const char *name;
     mod_ezdfs_store *store;
 
-    if (refused) {
-        return refused;
-    }
     if (!end || end[1]) {
         return "<EzdfsStore> is not closed by \">\"";
     }

@@ -7,6 +7,7 @@ use std::process::{Command, ExitCode};
 use libtest_mimic::Arguments;
 
 mod agent;
+mod apache;
 mod bundle;
 mod c_programs;
 mod caches;
@@ -63,6 +64,7 @@ fn main() -> ExitCode {
     store::register(&mut trials);
     command::register(&mut trials);
     agent::register(&mut trials);
+    apache::register(&mut trials);
     #[cfg(feature = "failpoints")]
     crash::register(&mut trials);
     database::register(&mut trials);

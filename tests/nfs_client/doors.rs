@@ -9,10 +9,13 @@ use std::process::{Command, Output, Stdio};
 use ezdfs::{CreateOptions, Error, ErrorKind, Store};
 use tempfile::TempDir;
 
+use crate::support::apache::Apache;
 use crate::support::http::Connection;
 use crate::support::nginx::{Builder, Nginx, Release};
 use crate::support::process::{scratch, wait_for};
 use crate::support::{Need, Result, Servers, Trials, built};
+
+use crate::web::door::{Place, Server, Setup};
 
 use super::cluster::{file_id, store_with};
 
@@ -23,12 +26,14 @@ pub(super) enum Door {
     Command,
     Php,
     Nginx,
+    Apache,
     /// nginx as it is elsewhere; plays what depends on how the module was built.
     NewestNginx,
 }
 
 impl Door {
-    pub(super) const ALL: [Self; 4] = [Self::Core, Self::Command, Self::Php, Self::Nginx];
+    pub(super) const ALL: [Self; 5] =
+        [Self::Core, Self::Command, Self::Php, Self::Nginx, Self::Apache];
     /// Those that also write.
     pub(super) const WRITERS: [Self; 3] = [Self::Core, Self::Command, Self::Php];
 
@@ -38,6 +43,7 @@ impl Door {
             Self::Command => "command",
             Self::Php => "php",
             Self::Nginx => "nginx",
+            Self::Apache => "apache",
             Self::NewestNginx => "newest_nginx",
         }
     }
@@ -47,10 +53,14 @@ impl Door {
             Self::Core | Self::Command => &[],
             Self::Php => &[Need::Programs(&["php"]), Need::Built("ezdfs.so")],
             Self::Nginx => &[Need::NGINX, Need::MODULE],
+            Self::Apache => &[Need::APACHE, Need::APACHE_MODULE],
             Self::NewestNginx => &[Need::NEWEST_NGINX],
         };
         [&[Need::NfsClient], needs].concat()
     }
+
+    /// Web servers say nothing of the reason to their clients.
+    pub(super) const SERVERS: [Self; 3] = [Self::Nginx, Self::Apache, Self::NewestNginx];
 
     /// One of nginx, with the module.
     pub(super) fn server(self) -> Builder {
@@ -150,7 +160,8 @@ pub(super) struct Node {
     root: PathBuf,
     options: Vec<(&'static str, &'static str)>,
     store: Store,
-    pub(super) nginx: Option<Nginx>,
+    /// Where the door is a web server.
+    pub(super) server: Option<Server>,
     scratch: TempDir,
 }
 
@@ -183,17 +194,25 @@ impl Node {
         root: &Path,
         options: &[(&'static str, &'static str)],
     ) -> Result<Self> {
-        let nginx = match door {
-            Door::Nginx | Door::NewestNginx => Some(nginx(door, dsn, root, options)?),
+        let mut settings = format!("dsn {dsn}; root {}; ", root.display());
+        settings.extend(options.iter().map(|(key, value)| format!("{key} {value}; ")));
+        let setup = match door {
+            Door::Nginx | Door::NewestNginx => Some(Setup::Nginx(door.server())),
+            Door::Apache => Some(Setup::Apache(Apache::builder())),
             _ => None,
         };
+        let start = |setup: Setup| {
+            let setup = setup.store("main", &settings);
+            setup.section(Place::Everything, "main", &[]).start()
+        };
+        let server = setup.map(start).transpose()?;
         Ok(Node {
             door,
             dsn: dsn.to_owned(),
             root: root.to_owned(),
             options: options.to_vec(),
             store: store_with(dsn, root, options),
-            nginx,
+            server,
             scratch: scratch(),
         })
     }
@@ -202,7 +221,7 @@ impl Node {
         match self.door {
             Door::Core => read_core(&self.store, id),
             Door::Command | Door::Php => self.run(&["get", id]),
-            Door::Nginx | Door::NewestNginx => self.fetch(id),
+            Door::Nginx | Door::NewestNginx | Door::Apache => self.fetch(id),
         }
     }
 
@@ -319,12 +338,12 @@ impl Node {
     }
 
     pub(super) fn port(&self) -> u16 {
-        self.nginx.as_ref().expect("the door is nginx").port()
+        self.server.as_ref().expect("the door is a web server").port()
     }
 
-    /// What nginx logged last.
+    /// What the web server logged last.
     fn reason(&self) -> String {
-        let log = self.nginx.as_ref().map(Nginx::error_log).unwrap_or_default();
+        let log = self.server.as_ref().map(Server::error_log).unwrap_or_default();
         log.lines().rfind(|line| line.contains("ezdfs:")).unwrap_or_default().to_owned()
     }
 
@@ -343,14 +362,6 @@ impl Node {
             Err(error) => Answer::Broken(error.to_string()),
         }
     }
-}
-
-/// An nginx on a node's mount.
-fn nginx(door: Door, dsn: &str, root: &Path, options: &[(&str, &str)]) -> Result<Nginx> {
-    let options: String = options.iter().map(|(key, value)| format!("{key} {value}; ")).collect();
-    let root = root.display();
-    let store = format!("ezdfs_store main {{ dsn {dsn}; root {root}; {options} }}\n");
-    door.server().http(&store).server("location / { ezdfs main; }").start()
 }
 
 pub(super) fn done() -> Answer {

@@ -193,7 +193,7 @@ fn distrusted(servers: &Servers, door: Door) -> Result {
     leaver.send("GET", &format!("/{PICTURE}"), &[])?;
     leaver.reader().read_exact(&mut [0; 8])?;
     drop(leaver);
-    let log = node.nginx.as_ref().ok_or("no nginx")?.dir().join("access.log");
+    let log = node.server.as_ref().ok_or("no server")?.dir().join("access.log");
     let requests = || fs::read_to_string(&log).unwrap_or_default().lines().count();
     wait_for("the end of the request", || requests() == 4)?;
     whole();

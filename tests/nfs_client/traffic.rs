@@ -210,7 +210,7 @@ fn removed(servers: &Servers, door: Door) -> Result {
         Answer::NotFound => {}
         other => panic!("{other:?}"),
     };
-    let worker = *node.nginx.as_ref().ok_or("no nginx")?.worker_pids().first().ok_or("none")?;
+    let worker = node.server.as_ref().and_then(|server| server.pid()).ok_or("no worker")?;
     let descriptors =
         || -> Result<usize> { Ok(fs::read_dir(format!("/proc/{worker}/fd"))?.count()) };
     let mut tags = Vec::new();

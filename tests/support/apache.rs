@@ -1,7 +1,6 @@
 //! A private Apache httpd, with or without the project's module.
 
 use std::fs;
-use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -39,6 +38,8 @@ pub struct Builder {
     dir: TempDir,
     port: u16,
     pub mpm: Mpm,
+    children: usize,
+    module: PathBuf,
     modules: Vec<String>,
     user: Option<&'static str>,
     under: Vec<String>,
@@ -63,6 +64,12 @@ impl Builder {
         self
     }
 
+    /// How many children answer at a time; those that a restart ends are not counted.
+    pub fn children(mut self, children: usize) -> Self {
+        self.children = children;
+        self
+    }
+
     /// Lets the children run as this user where the tests run as root.
     pub fn user(mut self, user: &'static str) -> Self {
         self.user = Some(user);
@@ -77,6 +84,12 @@ impl Builder {
 
     pub fn environment(mut self, name: &str, value: &str) -> Self {
         self.environment.push((name.to_owned(), value.to_owned()));
+        self
+    }
+
+    /// Loads this build of the module under test.
+    pub fn load(mut self, module: &Path) -> Self {
+        self.module = module.to_owned();
         self
     }
 
@@ -119,9 +132,23 @@ impl Builder {
              Listen 127.0.0.1:{port}\nErrorLog {dir}/error.log\nLogLevel info\n\
              LogFormat \"%r %>s %{{ezdfs_status}}n %{{ezdfs_source}}n %{{ezdfs_time}}n\" ezdfs\n\
              CustomLog {dir}/access.log ezdfs\nDocumentRoot {dir}/htdocs\n\
-             StartServers 1\nGracefulShutdownTimeout 30\n{main}\n{server}\n",
-            module = built("mod_ezdfs.so").display(),
+             {}\nGracefulShutdownTimeout 30\n{main}\n{server}\n",
+            self.processes(),
+            module = self.module.display(),
         )
+    }
+
+    fn processes(&self) -> String {
+        let children = self.children;
+        let threads = match self.mpm {
+            Mpm::Prefork => 1,
+            Mpm::Event | Mpm::Worker => 25,
+        };
+        let each = match self.mpm {
+            Mpm::Prefork => String::new(),
+            Mpm::Event | Mpm::Worker => format!("ThreadsPerChild {threads}\n"),
+        };
+        format!("{each}StartServers {children}\nMaxRequestWorkers {}", threads * children)
     }
 
     /// Runs `apachectl configtest`'s command: whether the configuration passes, and what it says.
@@ -135,8 +162,11 @@ impl Builder {
         let command = self.command("httpd.conf")?;
         let log = self.dir.path().join("stderr.log");
         let mut daemon = Daemon::start(&command, None, Signal::SIGTERM, &log)?;
-        let port = self.port;
-        daemon.wait_until_ready(|| TcpStream::connect(("127.0.0.1", port)).is_ok())?;
+        // It opens its port while it reads the configuration for the first time, and closes it again.
+        let said = self.dir.path().join("error.log");
+        daemon.wait_until_ready(|| {
+            fs::read_to_string(&said).is_ok_and(|log| log.contains(RESUMING))
+        })?;
         Ok(Apache { daemon, setup: self })
     }
 
@@ -145,15 +175,15 @@ impl Builder {
         let file = self.dir.path().join(config);
         fs::write(&file, self.config())?;
         let httpd = program("apache2").ok_or("Apache httpd is not installed")?;
-        let mut words: Vec<String> = Vec::new();
+        // When it ends it signals all of its process group, which must not be that of the tests.
+        let mut words = vec!["setsid".to_owned()];
         if is_root() && self.user.is_none() {
             // It refuses to have root for its children, and they have to read what root wrote.
-            words.extend(
-                ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"].map(Into::into),
-            );
-            words.extend(
-                ["--inh-caps=+dac_override", "--ambient-caps=+dac_override"].map(Into::into),
-            );
+            // The death signal is set again: another user has none.
+            let nobody = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"];
+            let rights = ["--inh-caps=+dac_override", "--ambient-caps=+dac_override"];
+            words.extend(nobody.into_iter().chain(rights).map(str::to_owned));
+            words.push("--pdeathsig=TERM".to_owned());
         }
         let variables = self.environment.iter().map(|(name, value)| format!("{name}={value}"));
         words.extend(["env".to_owned()].into_iter().chain(variables));
@@ -165,6 +195,9 @@ impl Builder {
         Ok(command)
     }
 }
+
+/// What it logs when it answers, after a start and after a restart.
+const RESUMING: &str = "resuming normal operations";
 
 /// Where Debian keeps httpd's own modules.
 fn httpd_module(name: &str) -> PathBuf {
@@ -185,6 +218,8 @@ impl Apache {
             dir: scratch(),
             port: free_port(),
             mpm: Mpm::Event,
+            children: 1,
+            module: built("mod_ezdfs.so"),
             modules: Vec::new(),
             user: None,
             under: Vec::new(),
@@ -221,7 +256,7 @@ impl Apache {
     }
 
     fn resumptions(&self) -> usize {
-        self.error_log().matches("resuming normal operations").count()
+        self.error_log().matches(RESUMING).count()
     }
 
     pub fn signal(&self, signal: Signal) -> Result {

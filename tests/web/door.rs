@@ -1,6 +1,6 @@
 //! The web servers that serve a site, for trials that are the same for each.
 
-use std::path::PathBuf;
+use std::path::Path;
 
 use crate::support::apache::{self, Apache};
 use crate::support::nginx::{self, Nginx};
@@ -171,12 +171,19 @@ impl Server {
         }
     }
 
-    /// One of the processes that answer.
-    pub(crate) fn process(&self) -> Option<PathBuf> {
-        let pid = match self {
+    /// Of one of the processes that answer.
+    pub(crate) fn pid(&self) -> Option<u32> {
+        match self {
             Self::Nginx(server) => server.worker_pids().first().copied(),
             Self::Apache(server) => server.child_pids().first().copied(),
-        };
-        pid.map(|pid| PathBuf::from(format!("/proc/{pid}")))
+        }
+    }
+
+    /// Where its logs are, which ends with it.
+    pub(crate) fn dir(&self) -> &Path {
+        match self {
+            Self::Nginx(server) => server.dir(),
+            Self::Apache(server) => server.dir(),
+        }
     }
 }

@@ -123,6 +123,7 @@ fn unreadable(door: Door, servers: &Servers) -> Result {
 }
 
 fn worker_uid(server: &Server) -> Result<u32> {
-    wait_for("a worker", || server.process().is_some())?;
-    Ok(fs::metadata(server.process().ok_or("no worker")?)?.uid())
+    wait_for("a worker", || server.pid().is_some())?;
+    let worker = server.pid().ok_or("no worker")?;
+    Ok(fs::metadata(format!("/proc/{worker}"))?.uid())
 }
