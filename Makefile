@@ -8,6 +8,10 @@ PHP_MODULES   ?= $(shell $(PHP_CONFIG) --extension-dir)
 # Debian's directory for phpenmod, where there is one.
 PHP_INI_DIR   ?= $(firstword $(wildcard $(dir $(shell $(PHP_CONFIG) --ini-path))mods-available) \
                  $(shell $(PHP_CONFIG) --ini-dir))
+APXS          ?= apxs
+APACHE_MODULES ?= $(shell $(APXS) -q LIBEXECDIR)
+# Debian's directory for a2enmod, where there is one.
+APACHE_LOADS  ?= $(wildcard /etc/apache2/mods-available)
 CARGO         ?= cargo
 export CARGO
 
@@ -21,13 +25,13 @@ PHP_ENV  = $(if $(filter-out php-config,$(PHP_CONFIG)),PHP_CONFIG=$(PHP_CONFIG))
 DENY    := build/tools/bin/cargo-deny
 # Says what is missing before anything is fetched or built, and all that the goal will need (NEEDS), not only
 # what this step needs.
-CHECK    = @PHP_CONFIG='$(PHP_CONFIG)' tests/deps.sh --check $(or $(NEEDS),$(1))
+CHECK    = @PHP_CONFIG='$(PHP_CONFIG)' APXS='$(APXS)' tests/deps.sh --check $(or $(NEEDS),$(1))
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 # What is there stays where a check says no; a new one takes its place as a whole.
-.PRECIOUS: build/ezdfs build/libezdfs.so build/libezdfs.a build/ezdfs.so build/ngx_http_ezdfs_module.so build/test-hooks/ezdfs.so
-.PHONY: help build install deb deps demo test faults test-nginx test-mysql test-trixie test-deb test-nfs lint audit header bench bench-quick bench-scale bench-feed bench-fsck bench-writes bench-hot bench-copy clean
+.PRECIOUS: build/ezdfs build/libezdfs.so build/libezdfs.a build/ezdfs.so build/ngx_http_ezdfs_module.so build/mod_ezdfs.so build/test-hooks/ezdfs.so
+.PHONY: help build install apache install-apache deb deps demo test faults test-nginx test-mysql test-trixie test-deb test-nfs lint audit header bench bench-quick bench-scale bench-feed bench-fsck bench-writes bench-hot bench-copy clean
 
 help:
 	@echo 'make demo      show and upload pictures, private nginx and php-fpm; Ctrl-C stops it (DEMO_PORT=8080)'
@@ -39,6 +43,7 @@ help:
 	@echo 'make test-nfs  play scenarios on real NFS clients (EZDFS_NFS_LAB=folder of a lab)'
 	@echo 'make build     the command, the libraries, the nginx module and the PHP extension, into build/'
 	@echo 'make install   copy them into place (DESTDIR, PREFIX, LIBDIR, NGINX_MODULES, PHP_CONFIG)'
+	@echo 'make apache, install-apache   the module for Apache httpd, which `make build` leaves out (APXS, APACHE_MODULES)'
 	@echo 'make deb       packages for this Debian, into build/deb'
 	@echo 'make test-deb  build, install, upgrade and purge them on Debian 12 and 13, in folders (as root; SUITES=trixie)'
 	@echo 'make lint      rustfmt, clippy, licences and sources of dependencies, header'
@@ -79,6 +84,13 @@ build/libezdfs.so build/libezdfs.a &: $(RUST)
 build/ngx_http_ezdfs_module.so: build/libezdfs.a include/ezdfs.h $(wildcard nginx-module/*)
 	$(call CHECK,module)
 	EZDFS_INCLUDE=include EZDFS_LIB=build/libezdfs.a nginx-module/build.sh $@
+
+apache: NEEDS := apache
+apache: build/mod_ezdfs.so
+
+build/mod_ezdfs.so: build/libezdfs.a include/ezdfs.h $(wildcard apache-module/*)
+	$(call CHECK,apache)
+	APXS='$(APXS)' EZDFS_INCLUDE=include EZDFS_LIB=build/libezdfs.a apache-module/build.sh $@
 
 # Both ways of building it leave their result under one name: one after the other.
 build/ezdfs.so: $(PHP_EXT)
@@ -139,6 +151,12 @@ install: build
 	install -D -m 644 php/ezdfs.ini $(DESTDIR)$(PHP_INI_DIR)/ezdfs.ini
 	install -D -m 644 LICENSE-LMDB $(DESTDIR)$(PREFIX)/share/doc/ezdfs/LICENSE-LMDB
 
+install-apache: apache
+	@[ -n '$(APACHE_MODULES)' ] || { echo 'Where httpd has its modules is told by $(APXS), which is missing.' >&2; exit 1; }
+	install -D -m 644 build/mod_ezdfs.so $(DESTDIR)$(APACHE_MODULES)/mod_ezdfs.so
+	if [ -n '$(APACHE_LOADS)' ]; then mkdir -p $(DESTDIR)$(APACHE_LOADS) && \
+	    echo 'LoadModule ezdfs_module $(APACHE_MODULES)/mod_ezdfs.so' > $(DESTDIR)$(APACHE_LOADS)/ezdfs.load; fi
+
 # From a copy: what `make build` has left here was built with other flags, and dpkg puts packages beside the sources.
 DEB := build/deb
 deb:
@@ -160,14 +178,14 @@ demo:
 # One after the other even under `make -j`: the build needs the packages. A person may be offline.
 test:
 	@$(MAKE) --no-print-directory deps
-	@$(MAKE) --no-print-directory build build/test-hooks/ezdfs.so $(firstword $(TEST_NGINX))
+	@$(MAKE) --no-print-directory build apache build/test-hooks/ezdfs.so $(firstword $(TEST_NGINX))
 	@$(MAKE) --no-print-directory $(TEST_NGINX) || [ "$$CI" != true ]
 	$(CARGO) test --locked --all-features
 
 # In CI nothing is skipped and everything is done as often as it should be.
 faults:
 	@$(MAKE) --no-print-directory deps
-	@$(MAKE) --no-print-directory build build/test-hooks/ezdfs.so $(TEST_NGINX)
+	@$(MAKE) --no-print-directory build apache build/test-hooks/ezdfs.so $(TEST_NGINX)
 	CI=true EZDFS_TEST_FAULT_TABLE=docs/consistency.md $(CARGO) test --locked --all-features --test tests
 
 # All trials of the module on the newest nginx; `make test` plays those that hang there.
@@ -181,7 +199,7 @@ MYSQL  := build/tools/mysql/mysqld
 TRIALS ?= ::mysql
 test-mysql:
 	@$(MAKE) --no-print-directory deps
-	@$(MAKE) --no-print-directory $(MYSQL) build build/test-hooks/ezdfs.so
+	@$(MAKE) --no-print-directory $(MYSQL) build apache build/test-hooks/ezdfs.so
 	EZDFS_TEST_MYSQL="$$PWD/$(MYSQL)" $(CARGO) test --locked --all-features --test tests -- $(TRIALS)
 
 $(MYSQL):

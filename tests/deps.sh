@@ -13,13 +13,13 @@ cd "$(dirname "$0")/.."
 build=(gcc libc6-dev make pkg-config libssl-dev nginx nginx-dev php-cli php-dev libclang-dev)
 deb=("${build[@]}" build-essential debhelper dh-php lintian)
 demo=("${build[@]}" php-fpm)
-test=("${build[@]}" g++ mariadb-server galera-4 postgresql pgbouncer valgrind curl openssl git groff-base zsh fish systemd prometheus composer php-cgi php-fpm)
+test=("${build[@]}" apache2 apache2-dev g++ mariadb-server galera-4 postgresql pgbouncer valgrind curl openssl git groff-base zsh fish systemd prometheus composer php-cgi php-fpm)
 test+=(php-{mysql,pgsql,sqlite3} phpunit php-doctrine-dbal php-symfony-{config,dependency-injection,expression-language,filesystem,http-kernel,yaml,framework-bundle,twig-bundle,web-profiler-bundle} php-monolog)
 nfs=("${build[@]}" mariadb-server python3 curl qemu-system-x86 e2fsprogs)
-bench=("${build[@]}" python3 valgrind wrk mariadb-server postgresql php-fpm php-mysql varnish)
+bench=("${build[@]}" apache2 apache2-dev python3 valgrind wrk mariadb-server postgresql php-fpm php-mysql varnish)
 
 usage() {
-    echo "usage: $0 build|deb|demo|test|nfs|bench, or $0 --check build|command|module|extension|lint" >&2
+    echo "usage: $0 build|deb|demo|test|nfs|bench, or $0 --check build|command|module|apache|extension|lint" >&2
     exit 2
 }
 
@@ -69,6 +69,10 @@ find_nginx() {
     [ -d "${NGX_SRC:-/usr/share/nginx/src}" ] || misses "the sources of nginx, in /usr/share/nginx/src" nginx-dev
 }
 
+find_apxs() {
+    command -v "${APXS:-apxs}" > /dev/null || misses "the headers of Apache httpd, and ${APXS:-apxs}" apache2-dev
+}
+
 find_php() {
     local config=${PHP_CONFIG:-php-config} include
     if ! include=$("$config" --include-dir 2> /dev/null) || ! [ -f "$include/main/php.h" ]; then
@@ -94,6 +98,7 @@ check() {
         build) find_rust; find_compiler; find_openssl; find_nginx; find_php; find_libclang ;;
         command) find_rust; find_compiler; find_openssl ;;
         module) find_rust; find_compiler; find_openssl; find_nginx ;;
+        apache) find_rust; find_compiler; find_openssl; find_apxs ;;
         extension) find_rust; find_compiler; find_openssl; find_php; find_libclang ;;
         lint) find_rust; find_rust_tools; find_compiler; find_openssl; find_php; find_libclang ;;
         *) usage ;;

@@ -11,6 +11,7 @@ mod mount;
 mod paths;
 mod serving;
 pub(crate) mod site;
+mod templates;
 mod types;
 
 use door::Door;
@@ -28,6 +29,7 @@ pub(crate) fn register(trials: &mut Trials) {
         mount::register_unreadable(&mut trials.group(&of("mount"), &and(Need::MARIADB)), door);
         paths::register(&mut trials.group(&of("paths"), &needs), door);
         serving::register(&mut trials.group(&of("serving"), &needs), door);
+        templates::register(&mut trials.group(&of("templates"), &needs), door);
         types::register(&mut trials.group(&of("types"), &needs), door);
     }
 }

@@ -93,7 +93,7 @@ fn address_sanitizer(servers: &Servers) -> Result {
     let module = place.path().join("mod_ezdfs.so");
     let mut build = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/apache-module/build.sh"));
     build
-        .env("CFLAGS", "-g -O1 -fsanitize=address -fno-omit-frame-pointer")
+        .env("CFLAGS", "-g -O1 -Werror -fsanitize=address -fno-omit-frame-pointer")
         .env("LDFLAGS", "-fsanitize=address")
         .env("EZDFS_LIB", built("libezdfs.a"))
         .arg(&module);
