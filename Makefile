@@ -31,7 +31,7 @@ CHECK    = @PHP_CONFIG='$(PHP_CONFIG)' APXS='$(APXS)' tests/deps.sh --check $(or
 .DELETE_ON_ERROR:
 # What is there stays where a check says no; a new one takes its place as a whole.
 .PRECIOUS: build/ezdfs build/libezdfs.so build/libezdfs.a build/ezdfs.so build/ngx_http_ezdfs_module.so build/mod_ezdfs.so build/test-hooks/ezdfs.so
-.PHONY: help build install apache install-apache deb deps demo test faults test-nginx test-mysql test-trixie test-deb test-nfs lint audit header bench bench-quick bench-scale bench-feed bench-fsck bench-writes bench-hot bench-copy clean
+.PHONY: help build install apache install-apache deb deps demo test faults test-nginx test-mysql test-trixie test-deb test-nfs lint audit header abi bench bench-quick bench-scale bench-feed bench-fsck bench-writes bench-hot bench-copy bench-apache clean
 
 help:
 	@echo 'make demo      show and upload pictures, private nginx and php-fpm; Ctrl-C stops it (DEMO_PORT=8080)'
@@ -49,12 +49,14 @@ help:
 	@echo 'make lint      rustfmt, clippy, licences and sources of dependencies, header'
 	@echo 'make audit     known vulnerabilities of dependencies (asks the network)'
 	@echo 'make header    regenerate include/ezdfs.h'
+	@echo 'make abi       note in include/ezdfs.abi what has been added to the C interface'
 	@echo 'make bench     measure against nginx, PHP and Varnish, write docs/benchmarks.md; 15 minutes'
 	@echo 'make bench-quick, bench-scale   the targets alone; tables of many rows (SIZES=...)'
 	@echo 'make bench-feed   the agent, and what triggers cost, on tables of many rows (SIZES=...)'
 	@echo 'make bench-fsck   the time and memory of a whole check (BUILDS="new old" in turn)'
 	@echo 'make bench-writes BUILDS="new old"   two builds of the example `writes` in turn, single files'
 	@echo 'make bench-copy   `ezdfs copy` of a tree into MariaDB, against rsync and INSERTs'
+	@echo 'make bench-apache   Apache httpd with the module, against its own static files'
 	@echo 'make bench-hot BUILDS="new.so old.so"   two builds of the nginx module in turn, what a hot request costs'
 	@echo 'make deps      install the Debian packages that the other targets need'
 	@echo 'make clean     remove what was built'
@@ -234,6 +236,7 @@ lint: $(DENY)
 	$(DENY) --locked check --hide-inclusion-graph bans licenses sources
 	$(CARGO) run --quiet --locked --example header -- build/ezdfs.h
 	diff -u include/ezdfs.h build/ezdfs.h
+	tests/lint/abi.sh
 
 # Apart from lint: its answer changes while the tree stays the same.
 audit: $(DENY)
@@ -246,6 +249,10 @@ $(DENY):
 header:
 	$(call CHECK,command)
 	$(CARGO) run --quiet --locked --example header -- include/ezdfs.h
+
+# What programs are built with: `make lint` compares the header with it.
+abi:
+	tests/lint/abi.sh --write
 
 # What the runs leave lies in docs/ and build/bench/. BENCH_FLAGS: see benches/run.py --help.
 bench bench-quick:
@@ -283,6 +290,10 @@ bench-writes:
 bench-copy: build/ezdfs
 	@tests/deps.sh bench
 	benches/copy.py $(BENCH_FLAGS)
+
+bench-apache: build/ezdfs build/mod_ezdfs.so
+	@tests/deps.sh bench
+	benches/apache.py $(BENCH_FLAGS)
 
 bench-hot: build/ezdfs
 	@tests/deps.sh bench

@@ -57,35 +57,6 @@
 #define EZDFS_METRICS_OPENMETRICS 1
 
 /**
- * How much it matters what is told.
- */
-enum ezdfs_log_level
-#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
-  : uint32_t
-#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
- {
-  /**
-   * Something is lost, or somebody has to look after it.
-   */
-  EZDFS_LOG_LEVEL_ERROR = 1,
-  /**
-   * It goes on, but not as it should.
-   */
-  EZDFS_LOG_LEVEL_WARN = 2,
-  /**
-   * It is as it should be again.
-   */
-  EZDFS_LOG_LEVEL_INFO = 3,
-};
-#ifndef __cplusplus
-#if __STDC_VERSION__ >= 202311L
-typedef enum ezdfs_log_level ezdfs_log_level;
-#else
-typedef uint32_t ezdfs_log_level;
-#endif // __STDC_VERSION__ >= 202311L
-#endif // __cplusplus
-
-/**
  * What a call came to. Codes are stable: never renumbered, never reused.
  */
 enum ezdfs_result
@@ -146,6 +117,35 @@ enum ezdfs_result
 typedef enum ezdfs_result ezdfs_result;
 #else
 typedef uint32_t ezdfs_result;
+#endif // __STDC_VERSION__ >= 202311L
+#endif // __cplusplus
+
+/**
+ * How much it matters what is told.
+ */
+enum ezdfs_log_level
+#if defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+  : uint32_t
+#endif // defined(__cplusplus) || __STDC_VERSION__ >= 202311L
+ {
+  /**
+   * Something is lost, or somebody has to look after it.
+   */
+  EZDFS_LOG_LEVEL_ERROR = 1,
+  /**
+   * It goes on, but not as it should.
+   */
+  EZDFS_LOG_LEVEL_WARN = 2,
+  /**
+   * It is as it should be again.
+   */
+  EZDFS_LOG_LEVEL_INFO = 3,
+};
+#ifndef __cplusplus
+#if __STDC_VERSION__ >= 202311L
+typedef enum ezdfs_log_level ezdfs_log_level;
+#else
+typedef uint32_t ezdfs_log_level;
 #endif // __STDC_VERSION__ >= 202311L
 #endif // __cplusplus
 
@@ -240,15 +240,6 @@ typedef struct ezdfs_http {
 } ezdfs_http;
 
 /**
- * Takes what is told: one line, NUL-terminated UTF-8 without control characters,
- * borrowed for the call. It begins with `ezdfs: ` and never holds a password.
- *
- * Called on any thread, on several at a time, and while locks are held: it must not
- * call the library, nor wait.
- */
-typedef void (*ezdfs_log_handler)(ezdfs_log_level level, const char *message);
-
-/**
  * Filled in on failure. Owned by the caller; nothing in it needs freeing, and
  * it may be handed to another thread.
  */
@@ -267,6 +258,21 @@ typedef struct ezdfs_error {
    */
   char message[512];
 } ezdfs_error;
+
+/**
+ * Reads at most `len` bytes into `buffer`. Returns how many, 0 at the end, or
+ * a negative errno.
+ */
+typedef ptrdiff_t (*ezdfs_read_callback)(void *context, void *buffer, size_t len);
+
+/**
+ * Takes what is told: one line, NUL-terminated UTF-8 without control characters,
+ * borrowed for the call. It begins with `ezdfs: ` and never holds a password.
+ *
+ * Called on any thread, on several at a time, and while locks are held: it must not
+ * call the library, nor wait.
+ */
+typedef void (*ezdfs_log_handler)(ezdfs_log_level level, const char *message);
 
 /**
  * The outcome of a look-up.
@@ -348,12 +354,6 @@ typedef struct ezdfs_named_store {
    */
   const struct ezdfs_store *store;
 } ezdfs_named_store;
-
-/**
- * Reads at most `len` bytes into `buffer`. Returns how many, 0 at the end, or
- * a negative errno.
- */
-typedef ptrdiff_t (*ezdfs_read_callback)(void *context, void *buffer, size_t len);
 
 /**
  * What the creator of a file knows of it. All zero: nothing.
@@ -468,6 +468,119 @@ void ezdfs_file_distrust(const struct ezdfs_file *file);
  * `file` is a live handle and is not used again.
  */
 void ezdfs_file_free(struct ezdfs_file *file);
+
+/**
+ * Writes a row, live, replacing what the id had before. Does not touch the mount; blocks on
+ * the database.
+ *
+ * `mtime` is seconds since the epoch, 0: now. `mime_type` may be NULL, and need not be a
+ * MIME type. `info_out` may be NULL; on success it is filled in.
+ *
+ * Safety:
+ *
+ * The pointers are valid for their lengths; `err` may be NULL.
+ */
+ezdfs_result ezdfs_store_put_metadata(const struct ezdfs_store *store,
+                                      const char *id,
+                                      size_t id_len,
+                                      uint64_t size,
+                                      int64_t mtime,
+                                      const char *mime_type,
+                                      size_t mime_type_len,
+                                      struct ezdfs_info *info_out,
+                                      struct ezdfs_error *err);
+
+/**
+ * Deletes a row, live or not; EZDFS_RESULT_NOT_FOUND where there is none. Does not touch the
+ * mount; blocks on the database.
+ *
+ * Safety:
+ *
+ * The pointers are valid; `err` may be NULL.
+ */
+ezdfs_result ezdfs_store_delete_metadata(const struct ezdfs_store *store,
+                                         const char *id,
+                                         size_t id_len,
+                                         struct ezdfs_error *err);
+
+/**
+ * Deletes all rows below a directory, names compared byte for byte. `rows_out` may be NULL;
+ * on success it is the number of rows deleted. Does not touch the mount; blocks on the
+ * database.
+ *
+ * Safety:
+ *
+ * The pointers are valid; `err` may be NULL.
+ */
+ezdfs_result ezdfs_store_delete_metadata_directory(const struct ezdfs_store *store,
+                                                   const char *dir,
+                                                   size_t dir_len,
+                                                   uint64_t *rows_out,
+                                                   struct ezdfs_error *err);
+
+/**
+ * Writes a file, staged and renamed, without a row. Blocks on the mount and `read`.
+ *
+ * `size` is the number of bytes that the source must have, or NULL. `size_out` may be NULL;
+ * on success it is the number of bytes written.
+ *
+ * Safety:
+ *
+ * The pointers are valid; `read` does not unwind and writes no more than it says; `err` may
+ * be NULL.
+ */
+ezdfs_result ezdfs_store_put_data(const struct ezdfs_store *store,
+                                  const char *id,
+                                  size_t id_len,
+                                  ezdfs_read_callback read,
+                                  void *context,
+                                  const uint64_t *size,
+                                  uint64_t *size_out,
+                                  struct ezdfs_error *err);
+
+/**
+ * Opens a file whatever the table says of it; EZDFS_RESULT_NOT_FOUND only where it is missing
+ * from a live mount. Blocks on the mount.
+ *
+ * On success `*fd_out` is a descriptor at offset 0, close-on-exec, which the caller closes,
+ * and `*size_out` the length of the file; `size_out` may be NULL.
+ *
+ * Safety:
+ *
+ * The pointers are valid; `err` may be NULL.
+ */
+ezdfs_result ezdfs_store_open_data(const struct ezdfs_store *store,
+                                   const char *id,
+                                   size_t id_len,
+                                   int32_t *fd_out,
+                                   uint64_t *size_out,
+                                   struct ezdfs_error *err);
+
+/**
+ * Removes a file whatever the table says of it; nothing where it is gone. Blocks on the
+ * mount.
+ *
+ * Safety:
+ *
+ * The pointers are valid; `err` may be NULL.
+ */
+ezdfs_result ezdfs_store_delete_data(const struct ezdfs_store *store,
+                                     const char *id,
+                                     size_t id_len,
+                                     struct ezdfs_error *err);
+
+/**
+ * Removes what lies below a directory whatever the table says of it, but for what ezdfs has
+ * lately begun to write there: its writer may be alive. Blocks on the mount.
+ *
+ * Safety:
+ *
+ * The pointers are valid; `err` may be NULL.
+ */
+ezdfs_result ezdfs_store_delete_data_directory(const struct ezdfs_store *store,
+                                               const char *dir,
+                                               size_t dir_len,
+                                               struct ezdfs_error *err);
 
 /**
  * Has the library tell of what no call returns: a replica that is not used, and used
@@ -940,6 +1053,27 @@ ezdfs_result ezdfs_store_create_from_fd(const struct ezdfs_store *store,
                                         const struct ezdfs_create_options *options,
                                         struct ezdfs_info *info_out,
                                         struct ezdfs_error *err);
+
+/**
+ * Gives a file another id, replacing what that had before; size, time and type stay.
+ * EZDFS_RESULT_NOT_FOUND where there is no live row, or its file is missing. Blocks on the
+ * database and the mount.
+ *
+ * The bytes are under both ids until the row has moved. What somebody else stores under the
+ * old id meanwhile is what gets the new one. `info_out` may be NULL; on success it is filled
+ * in.
+ *
+ * Safety:
+ *
+ * The pointers are valid for their lengths; `err` may be NULL.
+ */
+ezdfs_result ezdfs_store_rename(const struct ezdfs_store *store,
+                                const char *from,
+                                size_t from_len,
+                                const char *to,
+                                size_t to_len,
+                                struct ezdfs_info *info_out,
+                                struct ezdfs_error *err);
 
 /**
  * Deletes a file: its row, then its bytes. EZDFS_RESULT_NOT_FOUND where there

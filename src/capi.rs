@@ -8,6 +8,7 @@
 #![allow(unsafe_code, non_camel_case_types, missing_debug_implementations)]
 
 mod file;
+mod halves;
 mod log;
 mod options;
 mod queue;
@@ -19,6 +20,7 @@ mod store;
 mod write;
 
 pub use file::*;
+pub use halves::*;
 pub use log::*;
 pub use options::*;
 pub use queue::*;

@@ -115,6 +115,41 @@ pub unsafe extern "C" fn ezdfs_store_create_from_fd(
     }
 }
 
+/// Gives a file another id, replacing what that had before; size, time and type stay.
+/// EZDFS_RESULT_NOT_FOUND where there is no live row, or its file is missing. Blocks on the
+/// database and the mount.
+///
+/// The bytes are under both ids until the row has moved. What somebody else stores under the
+/// old id meanwhile is what gets the new one. `info_out` may be NULL; on success it is filled
+/// in.
+///
+/// # Safety
+///
+/// The pointers are valid for their lengths; `err` may be NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ezdfs_store_rename(
+    store: *const ezdfs_store,
+    from: *const c_char,
+    from_len: usize,
+    to: *const c_char,
+    to_len: usize,
+    info_out: *mut ezdfs_info,
+    err: *mut ezdfs_error,
+) -> ezdfs_result {
+    // SAFETY: promised by the caller.
+    unsafe {
+        guard(err, || {
+            let store = borrow(store)?;
+            let from = store.file_id(bytes(from, from_len))?;
+            let info = store.rename(&from, &store.file_id(bytes(to, to_len))?)?;
+            if !info_out.is_null() {
+                info_out.write(ezdfs_info::new(&info, info.size));
+            }
+            Ok(())
+        })
+    }
+}
+
 /// Deletes a file: its row, then its bytes. EZDFS_RESULT_NOT_FOUND where there
 /// is no row: then nothing was touched. Blocks on the database and the mount.
 ///
@@ -181,13 +216,7 @@ unsafe fn create(
         if let Some(options) = options.as_ref() {
             known.size = options.size.as_ref().copied();
             known.mtime = (options.mtime != 0).then_some(options.mtime);
-            if !options.mime_type.is_null() {
-                let mime = bytes(options.mime_type, options.mime_type_len);
-                known.mime_type = Some(std::str::from_utf8(mime).map_err(|_| {
-                    let subject = String::from_utf8_lossy(mime);
-                    Error::new(ErrorKind::InvalidInput, "mime_type", subject, "is not UTF-8")
-                })?);
-            }
+            known.mime_type = mime_of(options.mime_type, options.mime_type_len)?;
         }
         borrow(store)?
     };
@@ -199,9 +228,25 @@ unsafe fn create(
     Ok(())
 }
 
-struct Callback {
-    read: unsafe extern "C" fn(*mut c_void, *mut c_void, usize) -> isize,
-    context: *mut c_void,
+/// # Safety
+///
+/// `text` is NULL or valid for its length, as long as what is returned.
+pub(super) unsafe fn mime_of<'t>(text: *const c_char, len: usize) -> Result<Option<&'t str>> {
+    if text.is_null() {
+        return Ok(None);
+    }
+    // SAFETY: promised by the caller.
+    let mime = unsafe { bytes(text, len) };
+    let valid = std::str::from_utf8(mime).map_err(|_| {
+        let subject = String::from_utf8_lossy(mime);
+        Error::new(ErrorKind::InvalidInput, "mime_type", subject, "is not UTF-8")
+    });
+    valid.map(Some)
+}
+
+pub(super) struct Callback {
+    pub(super) read: unsafe extern "C" fn(*mut c_void, *mut c_void, usize) -> isize,
+    pub(super) context: *mut c_void,
 }
 
 impl Read for Callback {
