@@ -2,8 +2,10 @@
 
 use std::fmt::Display;
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
+use std::time::Instant;
 
 use libtest_mimic::{Failed, Trial};
 
@@ -168,12 +170,25 @@ impl Trials {
             self.unmet.push(reason.clone());
         }
         let servers = Arc::clone(&self.servers);
+        let told = name.clone();
         let trial = Trial::test(name, move || match unmet {
             Some(reason) => Err(Failed::from(reason)),
-            None => run(&servers),
+            None => timed(&told, || run(&servers)),
         });
         self.list.push(trial.with_ignored_flag(ignored));
     }
+}
+
+/// Runs a trial; how long it took goes to the file that `EZDFS_TEST_TIMES` names, in seconds.
+fn timed<T>(name: &str, run: impl FnOnce() -> T) -> T {
+    let start = Instant::now();
+    let outcome = run();
+    if let Some(file) = std::env::var_os("EZDFS_TEST_TIMES") {
+        let line = format!("{:.2} {name}\n", start.elapsed().as_secs_f64());
+        let opened = fs::File::options().create(true).append(true).open(file);
+        let _ = opened.and_then(|mut file| file.write_all(line.as_bytes()));
+    }
+    outcome
 }
 
 /// The trials of one module.
