@@ -46,7 +46,7 @@ help:
 	@echo 'make apache, install-apache   the module for Apache httpd, which `make build` leaves out (APXS, APACHE_MODULES)'
 	@echo 'make deb       packages for this Debian, into build/deb'
 	@echo 'make test-deb  build, install, upgrade and purge them on Debian 12 and 13, in folders (as root; SUITES=trixie)'
-	@echo 'make lint      rustfmt, clippy, licences and sources of dependencies, header'
+	@echo 'make lint      rustfmt, clippy, rustdoc, licences and sources of dependencies, header and C interface'
 	@echo 'make audit     known vulnerabilities of dependencies (asks the network)'
 	@echo 'make header    regenerate include/ezdfs.h'
 	@echo 'make abi       note in include/ezdfs.abi what has been added to the C interface'
@@ -233,6 +233,7 @@ lint: $(DENY)
 	$(CARGO) clippy --locked --all-targets --all-features -- -D warnings
 	$(CARGO) clippy --locked -p native-tls -- -D warnings
 	$(CARGO) clippy --release --locked -p ezdfs-php --all-features -- -D warnings
+	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --quiet --locked --no-deps --all-features
 	$(DENY) --locked check --hide-inclusion-graph bans licenses sources
 	$(CARGO) run --quiet --locked --example header -- build/ezdfs.h
 	diff -u include/ezdfs.h build/ezdfs.h

@@ -2,7 +2,7 @@
 //! comments speak of C.
 //!
 //! One file for each family of C functions. Every function runs under
-//! [`result::guard`], which catches panics and fills the caller's error.
+//! `result::guard`, which catches panics and fills the caller's error.
 
 // The names are those that C sees; the lints speak of Rust's.
 #![allow(unsafe_code, non_camel_case_types, missing_debug_implementations)]

@@ -1,18 +1,40 @@
 //! The DFS storage layer of eZ Platform and Ibexa: metadata in a database
 //! table, bytes on a shared mount.
 //!
-//! ```no_run
-//! use ezdfs::{FileId, Options, Store};
+//! ```
+//! use std::io::Read;
 //!
+//! use ezdfs::serve::{Allow, Request};
+//! use ezdfs::{CreateOptions, FileId, Options, Store};
+//!
+//! # let place = tempfile::tempdir()?;
+//! # let root = place.path().join("mnt");
+//! # std::fs::create_dir(&root)?;
+//! # let (dsn, root) = (format!("sqlite:{}/ezdfs.db", place.path().display()), root.display().to_string());
+//! // mysql://ezdfs:secret@db1,db2/ezdfs and /mnt/nfs/var/site/storage, say.
 //! let options = Options::builder()
-//!     .set("dsn", "sqlite:/var/lib/ezdfs.db")?
-//!     .set("root", "/mnt/nfs/var/site/storage")?
+//!     .set("dsn", &dsn)?
+//!     .set("root", &root)?
 //!     .set("name_prefix", "var/site/storage")?
 //!     .build()?;
 //! let store = Store::new(options);
+//! # store.create_schema()?;
+//!
 //! let id = FileId::parse("images/1/a.jpg")?;
-//! println!("{} bytes", store.stat(&id)?.size);
-//! # Ok::<(), ezdfs::Error>(())
+//! let info = store.create(&id, &mut &b"bytes"[..], &CreateOptions::default())?;
+//! assert_eq!((info.size, store.stat(&id)?.size), (5, 5));
+//!
+//! let mut bytes = String::new();
+//! store.open(&id)?.file.read_to_string(&mut bytes)?;
+//! assert_eq!(bytes, "bytes");
+//!
+//! // What a web server may hand out, by the path of a request.
+//! let path = b"/var/site/storage/images/1/a.jpg";
+//! let served = store.serve(Request { path, raw_path: None, allow: Allow::default() })?;
+//! assert_eq!(served.size, 5);
+//! store.delete(&id)?;
+//! assert!(!store.exists(&id)?);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
 //! The row decides: a file exists where the table has a live row for it. The

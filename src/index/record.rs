@@ -9,7 +9,7 @@ use super::{BATCH, Index, PendingWrite, bind_all, fault};
 use crate::error::Result;
 use crate::name::FileName;
 
-/// A row with all its columns. What [`Row`](crate::metadata::Row) leaves out or
+/// A row with all its columns. What the core's own row leaves out or
 /// makes equal is told apart here; names are those of the columns.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
