@@ -34,7 +34,24 @@ fn for_c(header: &str) -> String {
 
 const NOTICE: &str = "\
 /* The C interface of ezdfs. Generated from src/capi by `make header`: do not edit. */
-/* SPDX-License-Identifier: MIT OR Apache-2.0 */";
+/* SPDX-License-Identifier: MIT OR Apache-2.0 */
+
+/*
+ * What holds for every function, where it says nothing else.
+ *
+ * Threads: any thread may call it, several at a time. Of ezdfs_options and ezdfs_queue one thread at a time.
+ *
+ * fork: a child may use a store that its parent has used, and starts afresh with it. A queue stays with the process
+ * that made it. A file that was open before a fork stays open in both: each frees its own handle, and reads at offsets
+ * of its own, for they share the descriptor's.
+ *
+ * Callbacks of ezdfs_store_create, ezdfs_store_put_data and ezdfs_store_list run on the calling thread and may call the
+ * library, also for the same store. They return; they neither throw nor jump.
+ *
+ * Failure: what a parameter _out would have got is left as it was, and `err`, where it is given, is filled in.
+ *
+ * Signals: nothing may be called in a signal's handler.
+ */";
 
 /// The module's main file first, for its items introduce the others; the rest by name.
 fn sources(dir: &Path) -> Result<Vec<PathBuf>, Box<dyn Error>> {
