@@ -31,7 +31,7 @@ CHECK    = @PHP_CONFIG='$(PHP_CONFIG)' APXS='$(APXS)' tests/deps.sh --check $(or
 .DELETE_ON_ERROR:
 # What is there stays where a check says no; a new one takes its place as a whole.
 .PRECIOUS: build/ezdfs build/libezdfs.so build/libezdfs.a build/ezdfs.so build/ngx_http_ezdfs_module.so build/mod_ezdfs.so build/test-hooks/ezdfs.so
-.PHONY: help build install apache install-apache deb deps demo test faults test-nginx test-mysql test-trixie test-deb test-nfs lint audit header abi bench bench-quick bench-scale bench-feed bench-fsck bench-writes bench-hot bench-copy bench-apache clean
+.PHONY: help build install apache install-apache deb deps demo test faults test-nginx test-mysql test-trixie test-deb test-nfs lint audit header abi bench bench-quick bench-scale bench-feed bench-fsck bench-writes bench-hot bench-copy bench-apache bench-purge clean
 
 help:
 	@echo 'make demo      show and upload pictures, private nginx and php-fpm; Ctrl-C stops it (DEMO_PORT=8080)'
@@ -295,6 +295,11 @@ bench-copy: build/ezdfs
 bench-apache: build/ezdfs build/mod_ezdfs.so
 	@tests/deps.sh bench
 	benches/apache.py $(BENCH_FLAGS)
+
+# From a change in the table to the answer of Varnish with it. BENCH_FLAGS: see benches/purge.py --help.
+bench-purge: build/ezdfs build/ngx_http_ezdfs_module.so
+	@tests/deps.sh bench
+	benches/purge.py $(BENCH_FLAGS)
 
 bench-hot: build/ezdfs
 	@tests/deps.sh bench

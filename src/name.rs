@@ -310,6 +310,18 @@ impl UrlPrefix {
         format!("{}{}", self.path, id.as_str())
     }
 
+    /// How the paths of all files begin; begins and ends with a slash.
+    #[cfg(feature = "cli")]
+    pub(crate) fn beginning(&self) -> &str {
+        &self.path
+    }
+
+    /// The host, with its port, where the prefix names one.
+    #[cfg(feature = "cli")]
+    pub(crate) fn host(&self) -> Option<&str> {
+        self.origin.split_once("//").map(|(_, host)| host)
+    }
+
     /// The id in a URI that [`UrlPrefix::uri`] made.
     ///
     /// # Errors

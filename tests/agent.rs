@@ -6,6 +6,7 @@ mod changes;
 mod conversation;
 mod failover;
 mod faults;
+mod http_caches;
 mod logs;
 mod metrics;
 mod nginx;
@@ -60,6 +61,7 @@ pub(crate) fn register(trials: &mut Trials) {
     accounts::register_pooler(&mut group);
     c::register(trials);
     changes::register(trials);
+    http_caches::register(trials);
     metrics::register_prometheus(trials);
     nginx::register(trials);
     outage::register(trials);

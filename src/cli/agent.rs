@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use clap::{Arg, ArgMatches, Command, value_parser};
+use hyper::header::HeaderValue;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::flag;
 
@@ -13,6 +14,7 @@ use super::arguments::flag_value;
 use super::diagnostics::tell;
 use super::{metrics, settings};
 use crate::error::{Error, ErrorKind, Result};
+use crate::feed::agent::http_caches::{self, Address};
 use crate::feed::agent::{Agent, End, Report, Settings, Wishes};
 use crate::feed::replica;
 use crate::store::Store;
@@ -20,7 +22,8 @@ use crate::store::Store;
 const ABOUT: &str = "\
 Keeps the replica that the option replica names, for all processes of this node: reads the table
 once and follows its change log (schema --create-feed). Runs in the foreground; SIGTERM ends it,
-SIGHUP has it read its configuration again. With systemd: Type=notify, WatchdogSec=10s.";
+SIGHUP has it read its configuration again. HTTP caches that --purge names are told of each change
+when the replica has it, and with a BAN of all files where that cannot be known. With systemd: Type=notify, WatchdogSec=10s.";
 
 /// Before what failed in the replica's file system is tried again; doubled with each time that it
 /// fails soon, since the whole table may be read for that.
@@ -58,11 +61,44 @@ pub(super) fn command() -> Command {
             flag_value("keep", "TIME", "1d", "Leave entries in the change log for so long")
                 .value_parser(time),
         )
+        .args(caches(time))
+}
+
+fn caches(time: fn(&str) -> Result<Duration, humantime::DurationError>) -> [Arg; 5] {
+    let of_purge = |argument: Arg| argument.requires("purge");
+    [
+        Arg::new("purge")
+            .long("purge")
+            .value_name("URL")
+            .value_delimiter(',')
+            .action(clap::ArgAction::Append)
+            .value_parser(value_parser!(Address))
+            .help("Tell this HTTP cache what changes, http://varnish:6081; several by commas"),
+        of_purge(
+            Arg::new("purge-host")
+                .long("purge-host")
+                .value_name("HOST")
+                .value_delimiter(',')
+                .action(clap::ArgAction::Append)
+                .value_parser(|text: &str| HeaderValue::from_str(text))
+                .help("The host that clients ask; several by commas [default: the url_prefix's]"),
+        ),
+        of_purge(
+            Arg::new("purge-token")
+                .long("purge-token")
+                .value_name("WHERE")
+                .help("The secret that caches ask for, as env:NAME or file:/path that holds it"),
+        ),
+        flag_value("purge-again", "TIME", "5s", "Tell caches once more after so long; 0s: never")
+            .value_parser(time),
+        flag_value("purge-queue", "NUMBER", "10000", "Where more waits, tell a cache of all files")
+            .value_parser(value_parser!(u64).range(1..)),
+    ]
 }
 
 /// `options`: the whole command line, which is read again with the configuration.
 pub(super) fn run(store: &Store, options: &ArgMatches, matches: &ArgMatches) -> Result<ExitCode> {
-    let settings = settings_of(matches);
+    let settings = settings_of(matches)?;
     let wishes = Wishes::default();
     catch_signals(&wishes)?;
     let mut report = Report::new(tell);
@@ -119,15 +155,48 @@ fn make_room(store: &Store, report: &mut Report) {
     }
 }
 
-fn settings_of(matches: &ArgMatches) -> Settings {
+fn settings_of(matches: &ArgMatches) -> Result<Settings> {
     let time = |name: &str| matches.get_one::<Duration>(name).copied().unwrap_or_default();
     let rate = |name: &str| matches.get_one::<u64>(name).copied();
-    Settings {
+    Ok(Settings {
         poll_interval: time("poll-interval"),
         scan_rate: rate("scan-rate"),
         compare_rate: rate("compare-rate").unwrap_or_default(),
         keep: time("keep"),
+        http_caches: http_caches_of(matches)?,
+    })
+}
+
+fn http_caches_of(matches: &ArgMatches) -> Result<Option<http_caches::Settings>> {
+    let Some(caches) = matches.get_many::<Address>("purge") else { return Ok(None) };
+    let hosts = matches.get_many::<HeaderValue>("purge-host");
+    let token = matches.get_one::<String>("purge-token").map(|place| token(place)).transpose()?;
+    Ok(Some(http_caches::Settings {
+        caches: caches.cloned().collect(),
+        hosts: hosts.map(|hosts| hosts.cloned().collect()).unwrap_or_default(),
+        token,
+        again: matches.get_one("purge-again").copied().unwrap_or_default(),
+        queue: matches.get_one::<u64>("purge-queue").map_or(1, |queue| *queue as usize),
+        tell,
+    }))
+}
+
+/// Never given itself: everybody sees the arguments of a process.
+fn token(place: &str) -> Result<HeaderValue> {
+    let refused =
+        |reason: String| Error::new(ErrorKind::InvalidConfig, "option", "purge-token", reason);
+    let held = match place.split_once(':') {
+        Some(("env", name)) => std::env::var(name).map_err(|error| error.to_string()),
+        Some(("file", path)) => std::fs::read_to_string(path).map_err(|error| error.to_string()),
+        _ => return Err(refused("is neither env:NAME nor file:/path".to_owned())),
+    };
+    let held = held.map_err(|error| refused(format!("cannot read {place}: {error}")))?;
+    let bad = || refused(format!("what {place} holds is empty or cannot be in a header"));
+    let token = held.trim();
+    if token.is_empty() {
+        return Err(bad());
     }
+    HeaderValue::from_str(token).map_err(|_| bad())
 }
 
 fn catch_signals(wishes: &Wishes) -> Result<()> {

@@ -1,16 +1,18 @@
 //! Keeps this node's replica true: reads the table once, follows the change log from then on,
-//! and compares both slowly, for what no change tells.
+//! and compares both slowly, for what no change tells. HTTP caches are told of each change when
+//! the replica has it.
 //!
 //! Nothing depends on it. Where it stops, the news of the replica grows old, and readers ask
 //! the database.
 
 mod compare;
+pub(crate) mod http_caches;
 mod pace;
 mod report;
+mod wishes;
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use crate::error::{Error, ErrorKind, Result};
@@ -26,8 +28,10 @@ use crate::stats::{Counter, Gauge};
 use crate::store::{Process, Store, unix_time};
 
 use compare::Comparison;
+use http_caches::HttpCaches;
 use pace::Pace;
 pub(crate) use report::Report;
+pub(crate) use wishes::{End, Wishes};
 
 /// How often it is looked for readers that are no more.
 const LOOK_AFTER_READERS: Duration = Duration::from_secs(5);
@@ -49,47 +53,8 @@ pub(crate) struct Settings {
     pub(crate) compare_rate: u64,
     /// How long entries stay in the change log.
     pub(crate) keep: Duration,
-}
-
-/// What others want of the agent.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Wishes {
-    pub(crate) stop: Arc<AtomicBool>,
-    pub(crate) reload: Arc<AtomicBool>,
-}
-
-/// Why the agent returns.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum End {
-    Stop,
-    Reload,
-    MakeAnew,
-}
-
-impl Wishes {
-    pub(crate) fn end(&self) -> Option<End> {
-        if self.is_to_stop() {
-            return Some(End::Stop);
-        }
-        self.reload.swap(false, Ordering::Relaxed).then_some(End::Reload)
-    }
-
-    pub(crate) fn is_to_stop(&self) -> bool {
-        self.stop.load(Ordering::Relaxed)
-    }
-
-    /// Sleeps, but not long after there is a wish.
-    pub(crate) fn sleep(&self, time: Duration) {
-        const PIECE: Duration = Duration::from_millis(50);
-        let end = Instant::now() + time;
-        loop {
-            let left = end.saturating_duration_since(Instant::now());
-            if left.is_zero() || self.is_to_stop() || self.reload.load(Ordering::Relaxed) {
-                return;
-            }
-            std::thread::sleep(left.min(PIECE));
-        }
-    }
+    /// Those that are told of changes.
+    pub(crate) http_caches: Option<http_caches::Settings>,
 }
 
 pub(crate) struct Agent<'a> {
@@ -107,6 +72,7 @@ pub(crate) struct Agent<'a> {
     readers: Pace,
     trim: Pace,
     feed: Pace,
+    http_caches: Option<HttpCaches>,
     heard: Instant,
     /// Whether the database was heard since the table was read.
     is_current: bool,
@@ -123,7 +89,8 @@ struct Scan {
 impl<'a> Agent<'a> {
     /// # Errors
     ///
-    /// [`ErrorKind::InvalidConfig`] where the store has no replica or another agent has it.
+    /// [`ErrorKind::InvalidConfig`] where the store has no replica or another agent has it, and
+    /// where no host is known under which HTTP caches have its files.
     pub(crate) fn open(store: &Store, settings: &'a Settings) -> Result<Self> {
         let options = store.options();
         let path: &Path = options.replica.as_deref().ok_or_else(|| {
@@ -133,8 +100,11 @@ impl<'a> Agent<'a> {
         let writer = Writer::open(path, &identity)?;
         let state = writer.state()?;
         let position = if state.is_complete { writer.position()? } else { None };
+        let process = store.process()?;
+        let http_caches = settings.http_caches.as_ref();
+        let http_caches = http_caches.map(|it| HttpCaches::start(it, options, &process));
         Ok(Agent {
-            process: store.process()?,
+            process,
             settings,
             max_lag: options.replica_max_lag,
             stored: position.clone(),
@@ -144,6 +114,7 @@ impl<'a> Agent<'a> {
             readers: Pace::every(LOOK_AFTER_READERS),
             trim: Pace::every(TRIM),
             feed: Pace::every(LOOK_AT_FEED),
+            http_caches: http_caches.transpose()?,
             heard: Instant::now(),
             is_current: false,
             writer,
@@ -244,6 +215,9 @@ impl<'a> Agent<'a> {
             Ok(Polled::Changes { changes, is_whole }) => {
                 self.follower = Some(follower);
                 self.apply(&changes, is_whole.then_some(heard_at))?;
+                if let Some(caches) = &self.http_caches {
+                    caches.changed(changes.iter().map(|change| &*change.name));
+                }
                 self.count(changes.len(), is_whole);
                 if is_whole {
                     self.heard = asked;
@@ -292,6 +266,9 @@ impl<'a> Agent<'a> {
             *state = State { is_complete: false, feed, scan, ..state.clone() };
             Ok(())
         })?;
+        if let Some(caches) = &self.http_caches {
+            caches.all_changed();
+        }
         self.is_current = false;
         self.comparison = Comparison::new(self.settings.compare_rate);
         self.scan = Some(Scan {
@@ -410,6 +387,13 @@ impl<'a> Agent<'a> {
             }
             Ok(())
         })?;
+        if let Some(caches) = &self.http_caches {
+            // The replica does not know the name of a row that is gone.
+            match repairs.iter().map(|(_, row)| row.as_ref()).collect::<Option<Vec<_>>>() {
+                Some(rows) => caches.changed(rows.iter().map(|row| &*row.name)),
+                None => caches.all_changed(),
+            }
+        }
         report.say(&format!("repaired {} rows that no change had told of", repairs.len()));
         Ok(())
     }

@@ -42,6 +42,8 @@ const MOST_QUESTIONS: usize = 4;
 pub(crate) struct Change {
     /// The key as it is logged; of no row at the beginning of a log.
     pub(crate) key: String,
+    /// The name as it is logged, which is all that is left of that of a row that is gone.
+    pub(crate) name: String,
     /// The row that has this key, live or not, at the moment when the log was read.
     pub(crate) row: Option<Row>,
 }
@@ -191,9 +193,9 @@ impl Index {
         };
         let session = format!("{connection:?} {incarnation}");
         for (read, row) in self.decoded(rows, read)?.into_iter().zip(rows) {
-            let Read { part, entry, entries } = read;
+            let Read { part, entry, name, entries } = read;
             match part {
-                Part::Entry => found.push(Joined { entry, row: self.joined(row)? }),
+                Part::Entry => found.push(Joined { entry, name, row: self.joined(row)? }),
                 Part::Count => count = entries,
                 Part::Compared => {
                     compared = Fingerprint { count: entries, sum: entry.changed_at };
@@ -238,6 +240,7 @@ impl Index {
 struct Read {
     part: Part,
     entry: Entry,
+    name: String,
     entries: u64,
 }
 
@@ -245,7 +248,7 @@ fn read(row: &AnyRow) -> Result<Read, sqlx::Error> {
     let part = Part::of(row.try_get(7)?).ok_or(sqlx::Error::RowNotFound)?;
     let key: String = row.try_get(9)?;
     let entry = Entry { number: number(row, 8)?, key, changed_at: row.try_get(10)? };
-    Ok(Read { part, entry, entries: number(row, 11)? })
+    Ok(Read { part, entry, name: row.try_get(14)?, entries: number(row, 11)? })
 }
 
 fn number(row: &AnyRow, column: usize) -> Result<u64, sqlx::Error> {
@@ -255,6 +258,7 @@ fn number(row: &AnyRow, column: usize) -> Result<u64, sqlx::Error> {
 /// An entry, and the row of its key.
 struct Joined {
     entry: Entry,
+    name: String,
     row: Option<Row>,
 }
 
@@ -265,6 +269,6 @@ fn changes(joined: Vec<Joined>, numbers: &[u64]) -> Vec<Change> {
     new.sort_unstable_by_key(|it| Reverse(it.entry.number));
     let mut keys = HashSet::new();
     new.retain(|it| keys.insert(it.entry.key.clone()));
-    let change = |it: Joined| Change { key: it.entry.key, row: it.row };
+    let change = |it: Joined| Change { key: it.entry.key, name: it.name, row: it.row };
     new.into_iter().rev().map(change).collect()
 }

@@ -103,6 +103,12 @@ families! {
     "ezdfs_agent_scans" by "", "Times that the agent has begun to read the whole table." {
         Scans = "",
     }
+    "ezdfs_agent_cache_purges" by "outcome", "PURGE requests of the agent to HTTP caches; what failed is tried again." {
+        CachePurgesDone = "done", CachePurgesFailed = "failed",
+    }
+    "ezdfs_agent_cache_bans" by "outcome", "BAN requests of the agent to HTTP caches, each of all files of the store." {
+        CacheBansDone = "done", CacheBansFailed = "failed",
+    }
     "ezdfs_interrupted_overwrites" by "", "Overwrites that failed when they had begun to put the new file in place." {
         InterruptedOverwrites = "",
     }
@@ -137,6 +143,9 @@ families! {
     }
     "ezdfs_agent_replica_rows" by "", "Rows of the replica." {
         ReplicaRows = "",
+    }
+    "ezdfs_agent_cache_purges_queued" by "", "What HTTP caches are yet to be told, for the first or the second time." {
+        CachePurgesQueued = "",
     }
 }
 

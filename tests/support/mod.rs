@@ -24,6 +24,7 @@ pub mod postgres;
 pub mod process;
 pub mod prometheus;
 pub mod proxy;
+pub mod varnish;
 
 use db::{Backend, TestDb};
 use process::program;
@@ -75,6 +76,7 @@ impl Need {
     pub const NEWEST_NGINX: Self = Self::Built("test-nginx/newest.so");
     pub const APACHE: Self = Self::Programs(apache::PROGRAMS);
     pub const APACHE_MODULE: Self = Self::Built("mod_ezdfs.so");
+    pub const VARNISH: Self = Self::Programs(varnish::PROGRAMS);
     pub const COMMAND: Self = Self::Built("ezdfs");
 
     /// Why the trial cannot run.

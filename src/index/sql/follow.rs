@@ -35,14 +35,15 @@ impl Sql {
     /// All that is asked at one moment, in one statement, with the rows of the entries as they
     /// are at that moment: a row that is newer than its entry may be one that a failover takes
     /// back, and nobody would know. The columns of a row, those of [`Part`] (which, number,
-    /// key or text, time or sum, and how many), and what the server says of itself.
+    /// key or text, time or sum, and how many), what the server says of itself, and the name
+    /// that was logged: of a row that is gone there is no other.
     pub(in crate::index) fn poll(&self, question: &Question, limit: usize) -> String {
         let (integer, log) = (self.database.integer(), &self.log());
         let entries = |after: &str| {
             let part = Part::Entry.number();
             format!(
-                "SELECT {part} AS part, number, name_hash AS logged, changed_at, 0 AS entries \
-                 FROM {log} WHERE {after}"
+                "SELECT {part} AS part, number, name_hash AS logged, changed_at, 0 AS entries, \
+                 name AS logged_name FROM {log} WHERE {after}"
             )
         };
         let from = question.from;
@@ -54,7 +55,7 @@ impl Sql {
         let counted = |part: Part, ranges: &[Range]| {
             format!(
                 "SELECT {}, 0, '', CAST(COALESCE(SUM(changed_at % {MODULUS}), 0) AS {integer}), \
-                 COUNT(*) FROM {log} WHERE {}",
+                 COUNT(*), '' FROM {log} WHERE {}",
                 part.number(),
                 within(ranges)
             )
@@ -63,7 +64,7 @@ impl Sql {
         let compared = question.compared.as_ref().filter(|ranges| !ranges.is_empty());
         parts.extend(compared.map(|ranges| counted(Part::Compared, ranges)));
         // So that there is an answer, whatever there is.
-        parts.push(format!("SELECT {}, 0, '', 0, 0", Part::Nothing.number()));
+        parts.push(format!("SELECT {}, 0, '', 0, 0, ''", Part::Nothing.number()));
         self.with_rows("part", "entries", &format!("({}) asked", parts.join(" UNION ALL ")))
     }
 
@@ -73,8 +74,10 @@ impl Sql {
         let Question { from, ranges, .. } = question;
         let passed_over: u64 = ranges.iter().map(|range| range.width()).sum();
         let (part, most) = (Part::Entry.number().to_string(), limit as u64 + passed_over);
-        let asked =
-            format!("(SELECT number, name_hash AS logged, changed_at FROM {}) asked", self.log());
+        let asked = format!(
+            "(SELECT number, name_hash AS logged, changed_at, name AS logged_name FROM {}) asked",
+            self.log()
+        );
         let entries = self.with_rows(&part, "0", &asked);
         let passed_over = match ranges.is_empty() {
             true => String::new(),
@@ -92,7 +95,7 @@ impl Sql {
         format!(
             "SELECT {columns}, CAST({part} AS {integer}), CAST(number AS {integer}), \
              CAST(logged AS {text}), CAST(changed_at AS {integer}), CAST({entries} AS {integer}), \
-             {incarnation}, {read_only} FROM {asked} {}",
+             {incarnation}, {read_only}, CAST(COALESCE(logged_name, '') AS {text}) FROM {asked} {}",
             database.beside(table, &key)
         )
     }
