@@ -123,6 +123,10 @@ static void describe(request_rec *r, const ezdfs_http *http, int is_described)
         }
         apr_table_setn(r->headers_out, header->name, header->value);
     }
+    /* What a permission was asked for is not for caches that others share. */
+    if (is_described && !is_said(r, "Cache-Control") && !is_said(r, "Expires")) {
+        apr_table_setn(r->headers_out, "Cache-Control", "private");
+    }
     ap_set_accept_ranges(r);
     ap_set_content_length(r, (apr_off_t)http->content_length);
 }
@@ -190,7 +194,9 @@ static int send_file(request_rec *r, ezdfs_file *file, const ezdfs_http *http, i
     if (status == APR_SUCCESS || r->status != HTTP_OK || c->aborted) {
         return OK;
     }
-    ap_log_rerror(APLOG_MARK, APLOG_DEBUG, status, r, "cannot send");
+    ap_log_rerror(APLOG_MARK, APLOG_ERR, status, r, "the file could not be read to its end");
+    /* What was sent is not whole: nothing may follow it that could be taken for its rest. */
+    c->keepalive = AP_CONN_CLOSE;
     return AP_FILTER_ERROR;
 }
 
@@ -226,7 +232,8 @@ int mod_ezdfs_answer(request_rec *r, const mod_ezdfs_request *asked, ap_filter_t
     }
     ezdfs_file_http(file, &http);
     describe(r, &http, asked->section->internal > 0);
-    status = meets_conditions(r);
+    /* An application that was sent something has done it, whatever the conditions. */
+    status = r->method_number == M_GET ? meets_conditions(r) : OK;
     if (status != OK) {
         ezdfs_file_free(file);
         return status;

@@ -16,10 +16,16 @@ int mod_ezdfs_is_ours(const request_rec *r)
     return ap_get_module_config(r->request_config, &ezdfs_module) == &ours;
 }
 
+/* By a rule of a directory, which may be anybody's and lead wherever a client says. */
+static int was_rewritten(const request_rec *prev)
+{
+    return prev->handler && strcmp(prev->handler, "redirect-handler") == 0;
+}
+
 /* A section that is internal does not exist for clients. */
 static int is_out_of_reach(const request_rec *r, const mod_ezdfs_section *section)
 {
-    return section->internal > 0 && !r->main && !r->prev;
+    return section->internal > 0 && !r->main && (!r->prev || was_rewritten(r->prev));
 }
 
 int mod_ezdfs_translate(request_rec *r)
@@ -59,6 +65,12 @@ int mod_ezdfs_fixup(request_rec *r)
     }
     if (is_out_of_reach(r, section)) {
         return HTTP_NOT_FOUND;
+    }
+    if (!mod_ezdfs_is_ours(r)) {
+        /* A rewrite has led here, and others have guessed by the name meanwhile. */
+        r->content_type = NULL;
+        r->content_encoding = NULL;
+        r->content_languages = NULL;
     }
     r->handler = MOD_EZDFS_HANDLER;
     return OK;

@@ -20,6 +20,7 @@
 #include <ezdfs.h>
 
 #define MOD_EZDFS_HANDLER          "ezdfs"
+#define MOD_EZDFS_DISCARD          "EZDFS_DISCARD"
 #define MOD_EZDFS_METRICS_HANDLER  "ezdfs-metrics"
 
 /* An <EzdfsStore>. */
@@ -82,6 +83,8 @@ apr_bucket *mod_ezdfs_bucket_create(ezdfs_file *file, apr_size_t length,
 /* X-Accel-Redirect: redirect.c */
 void mod_ezdfs_insert_filter(request_rec *r);
 void mod_ezdfs_insert_error_filter(request_rec *r);
+int mod_ezdfs_translate_redirect(request_rec *r);
+apr_status_t mod_ezdfs_discard_filter(ap_filter_t *f, apr_bucket_brigade *bb);
 apr_status_t mod_ezdfs_redirect_filter(ap_filter_t *f, apr_bucket_brigade *bb);
 
 /* what was counted: metrics.c */

@@ -38,9 +38,15 @@ static void clear(request_rec *r, const char *const *names)
 static void clear_body_headers(request_rec *r)
 {
     static const char *const names[] = { "Content-Length", "Content-Encoding", "Content-Range",
-                                         "Transfer-Encoding", "ETag", "Last-Modified", NULL };
+                                         "Content-Language", "Content-MD5", "Content-Digest",
+                                         "Digest", "Repr-Digest", "Transfer-Encoding", "ETag",
+                                         "Last-Modified", "Location", "X-Accel-Buffering",
+                                         "X-Accel-Charset", "X-Accel-Expires",
+                                         "X-Accel-Limit-Rate", NULL };
 
     clear(r, names);
+    r->content_encoding = NULL;
+    r->content_languages = NULL;
     r->status = HTTP_OK;
     r->status_line = NULL;
 }
@@ -71,6 +77,17 @@ void mod_ezdfs_insert_error_filter(request_rec *r)
     }
 }
 
+static char redirecting;
+
+/* The path that an application names is not one for rules that lead clients to the application. */
+int mod_ezdfs_translate_redirect(request_rec *r)
+{
+    int is_named = r->main
+                   && ap_get_module_config(r->main->request_config, &ezdfs_module) == &redirecting;
+
+    return is_named ? mod_ezdfs_translate(r) : DECLINED;
+}
+
 /* Sends the file, or returns the status that takes its place. */
 static int redirect(ap_filter_t *f, const char *target)
 {
@@ -83,7 +100,9 @@ static int redirect(ap_filter_t *f, const char *target)
                       target);
         return HTTP_INTERNAL_SERVER_ERROR;
     }
+    ap_set_module_config(r->request_config, &ezdfs_module, &redirecting);
     sub = ap_sub_req_lookup_uri(target, r, NULL);
+    ap_set_module_config(r->request_config, &ezdfs_module, NULL);
     asked.section = mod_ezdfs_section_of(sub);
     asked.path = sub->uri;
     status = sub->status;
@@ -115,10 +134,33 @@ static apr_status_t send_status(ap_filter_t *f, int status)
     return ap_pass_brigade(f->next, bb);
 }
 
+apr_status_t mod_ezdfs_discard_filter(ap_filter_t *f, apr_bucket_brigade *bb)
+{
+    apr_brigade_cleanup(bb);
+    return APR_SUCCESS;
+}
+
+/*
+ * An error's page has taken the request's filters away, this one among them, while the application
+ * may have more of its body to write: that must not follow the page.
+ */
+static void discard_the_rest(ap_filter_t *f)
+{
+    ap_filter_t *filter = f->r->output_filters;
+
+    while (filter && filter != f) {
+        filter = filter->next;
+    }
+    if (!filter) {
+        ap_add_output_filter(MOD_EZDFS_DISCARD, NULL, f->r, f->r->connection);
+    }
+}
+
 apr_status_t mod_ezdfs_redirect_filter(ap_filter_t *f, apr_bucket_brigade *bb)
 {
     static char replaced;
     const char *target;
+    apr_status_t sent;
     int status;
 
     if (f->ctx == &replaced) {
@@ -134,6 +176,8 @@ apr_status_t mod_ezdfs_redirect_filter(ap_filter_t *f, apr_bucket_brigade *bb)
     apr_brigade_cleanup(bb);
     clear_body_headers(f->r);
     status = redirect(f, target);
-    return status == OK || ap_is_HTTP_VALID_RESPONSE(status) == 0 ? APR_SUCCESS
-                                                                  : send_status(f, status);
+    sent = status == OK || !ap_is_HTTP_VALID_RESPONSE(status) ? APR_SUCCESS
+                                                              : send_status(f, status);
+    discard_the_rest(f);
+    return sent;
 }

@@ -90,6 +90,9 @@ static const char *set_option(cmd_parms *cmd, mod_ezdfs_store *store, apr_table_
     if (*line) {
         return apr_psprintf(p, "\"%s\" takes one value", key);
     }
+    if (*value && value[strlen(value) - 1] == ';') {
+        return apr_psprintf(p, "\"%s\" ends with a semicolon, which is nginx's", key);
+    }
     if (apr_table_get(seen, key)) {
         return apr_psprintf(p, "duplicate \"%s\"", key);
     }
@@ -107,8 +110,9 @@ static const char *read_options(cmd_parms *cmd, mod_ezdfs_store *store)
     char line[MAX_STRING_LEN];
     apr_table_t *seen = apr_table_make(cmd->temp_pool, 8);
     ezdfs_error err = { 0 };
+    apr_status_t status;
 
-    while (ap_cfg_getline(line, sizeof(line), cmd->config_file) == APR_SUCCESS) {
+    while ((status = ap_cfg_getline(line, sizeof(line), cmd->config_file)) == APR_SUCCESS) {
         const char *refused;
 
         if (line[0] == '\0' || line[0] == '#') {
@@ -126,6 +130,9 @@ static const char *read_options(cmd_parms *cmd, mod_ezdfs_store *store)
             return apr_psprintf(cmd->pool, "%s in EzdfsStore \"%s\", line %u", refused,
                                 store->name, cmd->config_file->line_number);
         }
+    }
+    if (status != APR_EOF) {
+        return apr_psprintf(cmd->pool, "a line too long in EzdfsStore \"%s\"", store->name);
     }
     return apr_psprintf(cmd->pool, "EzdfsStore \"%s\" has no </EzdfsStore>", store->name);
 }
@@ -153,11 +160,13 @@ const char *mod_ezdfs_store_block(cmd_parms *cmd, void *section, const char *arg
 
 /*
  * Memory for the counters of a store, which lasts as long as the parent: what was counted before
- * a restart stays. Pages of its own, for the library wants it aligned.
+ * a restart stays, unless that brought another build, whose counters may be others. Pages of its
+ * own, for the library wants it aligned.
  */
 static void *counters_of(process_rec *process, const char *name)
 {
-    const char *key = apr_pstrcat(process->pool, "mod_ezdfs:", name, NULL);
+    const char *key = apr_psprintf(process->pool, "mod_ezdfs:%u:%" APR_SIZE_T_FMT ":%s",
+                                   ezdfs_version_number(), ezdfs_stats_zone_size(), name);
     void *memory = NULL;
 
     if (apr_pool_userdata_get(&memory, key, process->pool) == APR_SUCCESS && memory) {

@@ -39,6 +39,7 @@ fn mistakes() -> Result {
         ("colour blue", "invalid \"colour\""),
         ("cache_ttl soon", "invalid \"cache_ttl\""),
         ("root /a\nroot /b", "duplicate \"root\""),
+        ("root /a;", "\"root\" ends with a semicolon"),
     ] {
         refused(&block(options), expected)?;
     }

@@ -1,10 +1,12 @@
 //! Protected downloads: an application checks, and names the file.
 
 use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 
 use crate::support::apache::{Apache, Mpm};
-use crate::support::http::{get, request};
+use crate::support::http::{Connection, get, request};
 use crate::support::process::wait_for;
 use crate::support::{Group, Result, Servers};
 use crate::web::door::{Door, Setup};
@@ -15,6 +17,8 @@ pub(super) fn register(group: &mut Group) {
     group.add("an_answer_without_the_header_stays", without_the_header);
     group.add("a_bad_target_is_a_fault_of_the_application", bad_targets);
     group.add("a_local_redirect_reaches_internal_sections", local_redirect);
+    group.add("nothing_of_the_application_follows_an_error", nothing_follows);
+    group.add("rules_and_proxies_stand_behind", rules_and_proxies);
 }
 
 /// A script that sends these lines, and then a body of its own.
@@ -145,5 +149,118 @@ fn local_redirect(servers: &Servers) -> Result {
     application(&httpd, "local", &format!("'Location: /protected/{STORAGE}/original/doc.pdf'"))?;
     let answer = get(httpd.port(), "/local");
     assert_eq!((answer.status, answer.text()), (200, "%PDF".to_owned()), "{}", httpd.error_log());
+    Ok(())
+}
+
+/// An application behind a proxy, which sends much; the port that it answers at as long as the
+/// process lives.
+fn talkative(target: &str) -> Result<u16> {
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let port = listener.local_addr()?.port();
+    let body = "not the file ".repeat(40_000);
+    let answer = format!(
+        "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nX-Accel-Redirect: {target}\r\n\
+         Location: /elsewhere\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+        body.len()
+    );
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let mut stream = stream;
+            let _ = stream.read(&mut [0; 4096]);
+            let _ = stream.write_all(answer.as_bytes());
+        }
+    });
+    Ok(port)
+}
+
+fn nothing_follows(servers: &Servers) -> Result {
+    let site = Site::sqlite(servers)?;
+    let document = vec![b'd'; 5_000];
+    let row = Row { datatype: "application/pdf", ..Row::new("", 0) };
+    site.put_foreign("original/doc.pdf", &document, row)?;
+    let protected = |name: &str| format!("/protected/{STORAGE}/original/{name}");
+    let (there, gone) = (talkative(&protected("doc.pdf"))?, talkative(&protected("none.pdf"))?);
+    let Setup::Apache(builder) = Door::Apache.of(&site, "") else {
+        unreachable!("it was asked for httpd");
+    };
+    let httpd = builder
+        .module("proxy")
+        .module("proxy_http")
+        .server(&format!(
+            "<Location /protected>\nEzdfs main\nEzdfsInternal On\nEzdfsStripPrefix /protected\n</Location>
+             EzdfsAccelRedirect On
+             ProxyPass /there http://127.0.0.1:{there}/\nProxyPass /gone http://127.0.0.1:{gone}/\n"
+        ))
+        .start()?;
+    let mut connection = Connection::open(httpd.port())?;
+    for _ in 0..3 {
+        for (target, headers, status) in [
+            ("/there", &[("Range", "bytes=9999999-")][..], 416),
+            ("/there", &[("If-Match", "\"other\"")], 412),
+            ("/gone", &[], 404),
+            ("/there", &[("Range", "bytes=1-9")], 206),
+            ("/there", &[], 200),
+        ] {
+            let answer = connection.request("GET", target, headers)?;
+            let what = format!("{target} {headers:?}: {:?}", answer.headers);
+            assert_eq!(answer.status, status, "{what}");
+            assert!(!answer.text().contains("not the file"), "{what}");
+            assert_eq!(answer.header("Location"), None, "{what}");
+            if status == 200 {
+                assert!(answer.body == document, "{what}");
+                // Not for a cache that others share: the application has said nothing.
+                assert_eq!(answer.header("Cache-Control"), Some("private"), "{what}");
+            }
+            if answer.header("Connection") == Some("close") {
+                connection = Connection::open(httpd.port())?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What leads clients to an application does not lead a file there.
+fn rules_and_proxies(servers: &Servers) -> Result {
+    let site = Site::sqlite(servers)?;
+    site.put("images/a.png", b"a")?;
+    let row = Row { datatype: "application/pdf", ..Row::new("", 0) };
+    site.put_foreign("original/doc.pdf", b"%PDF", row)?;
+    let backend = talkative(&format!("/protected/{STORAGE}/original/doc.pdf"))?;
+    let Setup::Apache(builder) = Door::Apache.of(&site, "") else {
+        unreachable!("it was asked for httpd");
+    };
+    let httpd = builder
+        .module("proxy")
+        .module("proxy_http")
+        .module("rewrite")
+        .server(&format!(
+            "<Location /var>\nEzdfs main\n</Location>
+             <Location /protected>\nEzdfs main\nEzdfsInternal On\nEzdfsStripPrefix /protected\n</Location>
+             EzdfsAccelRedirect On
+             ProxyPass / http://127.0.0.1:{backend}/
+             RewriteEngine On
+             RewriteCond %{{REQUEST_URI}} !^/var/
+             RewriteRule .* /application [PT]
+             <Directory />\nRewriteEngine On\nRewriteRule in/(.*)$ /protected/$1 [L]\n</Directory>\n"
+        ))
+        .start()?;
+    assert_eq!(get(httpd.port(), &url("images/a.png")).text(), "a");
+    assert_eq!(get(httpd.port(), &url("images/b.png")).status, 404);
+    let answer = get(httpd.port(), "/download");
+    assert_eq!((answer.status, answer.text()), (200, "%PDF".to_owned()), "{}", httpd.error_log());
+    // A rule of a directory, by which a client would name the file.
+    let Setup::Apache(builder) = Door::Apache.of(&site, "") else {
+        unreachable!("it was asked for httpd");
+    };
+    let httpd = builder
+        .module("rewrite")
+        .server(
+            "<Location /protected>\nEzdfs main\nEzdfsInternal On\nEzdfsStripPrefix /protected\n</Location>
+             <Directory />\nOptions FollowSymLinks\nRewriteEngine On\nRewriteBase /\n
+             RewriteRule in/(.*)$ /protected/$1 [L]\n</Directory>\n",
+        )
+        .start()?;
+    let answer = get(httpd.port(), &format!("/in/{STORAGE}/original/doc.pdf"));
+    assert_eq!(answer.status, 404, "{answer:?}");
     Ok(())
 }
