@@ -311,16 +311,7 @@ impl Copy {
         pass: &mut Pass,
         progress: &mut dyn FnMut(&mut dyn CopyReport, u64),
     ) -> Result<()> {
-        let work = Work {
-            from: &self.from,
-            to: &self.to,
-            same_files: self.same_files,
-            verify: self.options.verify,
-            with_deleted: self.options.with_deleted,
-            dry_run: self.options.dry_run,
-            pace: &self.pace,
-            stop: AtomicBool::new(false),
-        };
+        let work = self.work();
         let mut ended = Ok(());
         let hear = |done: Option<Done>| {
             if let Some(done) = done {
@@ -334,6 +325,19 @@ impl Copy {
         };
         each_batch(chunk, self.options.jobs, |batch, done| work.batch(batch, done), hear);
         ended
+    }
+
+    fn work(&self) -> Work<'_> {
+        Work {
+            from: &self.from,
+            to: &self.to,
+            same_files: self.same_files,
+            verify: self.options.verify,
+            with_deleted: self.options.with_deleted,
+            dry_run: self.options.dry_run,
+            pace: &self.pace,
+            stop: AtomicBool::new(false),
+        }
     }
 
     fn take_in(

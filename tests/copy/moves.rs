@@ -222,6 +222,14 @@ fn deleted(servers: &Servers) -> Result {
     assert_eq!(rows(&one), rows(&other));
     let name = rows(&one)[0][0].clone().ok_or("no name")?;
     assert_eq!(fs::read(one.root().join(&name))?, fs::read(other.root().join(&name))?);
+    // What lives at the target goes first: both in one run.
+    let before = rows(&one).len();
+    one.db.sql("UPDATE ezdfsfile SET mtime = -mtime, expired = 1 WHERE name LIKE '%.gif'");
+    let copied = copy(&one.file(), &other.file(), &["--deleted", "--delete"]);
+    let newly = rows(&one).len() - before;
+    assert_eq!((&copied["removed"], &copied["copied"]), (&json!(newly), &json!(newly)));
+    assert!(newly > 0);
+    assert_eq!(rows(&one), rows(&other));
     Ok(())
 }
 
