@@ -117,6 +117,14 @@ pub struct Copied {
     pub is_interrupted: bool,
 }
 
+impl Copied {
+    /// Whether neither side had any file of those that it was about.
+    pub fn is_nothing(&self) -> bool {
+        let Copied { copied, unchanged, extra, failed, is_interrupted, .. } = *self;
+        copied + unchanged + extra + failed == 0 && !is_interrupted
+    }
+}
+
 /// Where a copy tells what it does.
 pub trait CopyReport: Progress {
     /// Called for each file that was copied, or would be, and why.
@@ -179,7 +187,7 @@ impl Copy {
     ///   not fit each other.
     pub fn new(from: Side, to: Side, mut options: CopyOptions) -> Result<Self> {
         let same_files = fitness::require_apart(&from, &to)?;
-        options.selection.prefix = from.prefix().clone();
+        options.selection.begin(&from, &to)?;
         if same_files && options.delete {
             let reason = "both sides have the same files: nothing of them is removed here";
             return Err(Error::new(ErrorKind::InvalidInput, "copy", to.shown(), reason));
