@@ -47,9 +47,19 @@ impl Writer {
         let store = place.store(&[])?;
         let mut random = Random::new(seed() + self as u64);
         let mut acknowledged = Acknowledged::new();
+        let mut once = before.len();
         while !done.load(Ordering::Relaxed) {
-            let number = random.below(IDS);
-            let name = format!("var/site/storage/images/live/{self:?}/{number}/a.png");
+            thread::sleep(Duration::from_millis(10));
+            let live = format!("var/site/storage/images/live/{self:?}");
+            if random.below(3) == 0 {
+                // Nobody writes it again, should it be lost.
+                let (name, bytes) = (format!("{live}/once/{once}.png"), once.to_string());
+                at_last(|| self.write(place, &store, &name, bytes.as_bytes()))?;
+                acknowledged.insert(name, Some(bytes.into_bytes()));
+                once += 1;
+                continue;
+            }
+            let name = format!("{live}/{}/a.png", random.below(IDS));
             let is_there = acknowledged.get(&name).or_else(|| before.get(&name));
             if is_there.is_some_and(Option::is_some) && random.below(4) == 0 {
                 at_last(|| self.delete(place, &store, &name))?;
@@ -60,7 +70,6 @@ impl Writer {
                 at_last(|| self.write(place, &store, &name, &bytes))?;
                 acknowledged.insert(name, Some(bytes));
             }
-            thread::sleep(Duration::from_millis(10));
         }
         Ok(acknowledged)
     }
