@@ -53,6 +53,10 @@ pub(super) fn register(group: &mut Group<'_>) {
 /// There by the change log, back by comparing everything again and again.
 fn there_and_back(one: &Place, other: &Place) -> Result {
     let files = number("EZDFS_TEST_FILES").unwrap_or(300) as usize;
+    for place in [one, other] {
+        // As patient as a site's copy would be.
+        place.write_options("")?;
+    }
     messy::fill(one, files)?;
     ezdfs::maintenance::create_feed(&one.store(&[])?)?;
     let acknowledged = moves(one, other, &Acknowledged::new())?;

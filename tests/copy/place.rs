@@ -43,7 +43,8 @@ impl Place {
         root: PathBuf,
     ) -> Result<Self> {
         let place = Place { db: db.into(), table, root, dir };
-        place.write_options("")?;
+        // A busy machine may take longer than a site would want to wait.
+        place.write_options("connect_timeout = \"30s\"")?;
         place.store(&[])?.create_schema()?;
         Ok(place)
     }
