@@ -14,6 +14,7 @@ use super::alive::Bare;
 use super::aside::SetAside;
 use super::directories::Directories;
 use super::granted::NewMode;
+#[cfg(feature = "cli")]
 use super::nowait::is_local;
 use super::{Mount, PRUNED_RETRIES, READING, calls, open_directory};
 use crate::config::Durability;
@@ -251,6 +252,7 @@ impl Staged {
     }
 
     /// The same as the disk or the file server has it, whatever this machine remembers of it.
+    #[cfg(feature = "cli")]
     pub(crate) fn read_back_stored(&self) -> Result<File> {
         let file = self.read_back()?;
         // What a local disk was not made to take lies in memory alone. Asked to forget it, the kernel
