@@ -31,7 +31,7 @@ CHECK    = @PHP_CONFIG='$(PHP_CONFIG)' APXS='$(APXS)' tests/deps.sh --check $(or
 .DELETE_ON_ERROR:
 # What is there stays where a check says no; a new one takes its place as a whole.
 .PRECIOUS: build/ezdfs build/libezdfs.so build/libezdfs.a build/ezdfs.so build/ngx_http_ezdfs_module.so build/mod_ezdfs.so build/test-hooks/ezdfs.so
-.PHONY: help build install apache install-apache deb deps demo test faults test-nginx test-mysql test-trixie test-deb test-nfs lint audit header abi bench bench-quick bench-scale bench-feed bench-fsck bench-writes bench-hot bench-copy bench-apache bench-purge clean
+.PHONY: help build install apache install-apache deb deps demo test faults test-nginx test-mysql test-moves test-trixie test-deb test-nfs lint audit header abi bench bench-quick bench-scale bench-feed bench-fsck bench-writes bench-hot bench-copy bench-apache bench-purge clean
 
 help:
 	@echo 'make demo      show and upload pictures, private nginx and php-fpm; Ctrl-C stops it (DEMO_PORT=8080)'
@@ -39,6 +39,7 @@ help:
 	@echo 'make faults    run every test, write the table of faults in docs/consistency.md'
 	@echo 'make test-nginx  play the trials of the nginx module on the newest nginx that Debian has'
 	@echo 'make test-mysql  run every trial on MySQL in place of MariaDB (TRIALS=part of their names)'
+	@echo 'make test-moves  move sites of 20,000 files while copies and databases are killed 50 times each; half an hour'
 	@echo 'make test-trixie  make the demo and run every trial on Debian 13, in a folder (as root; fetches it)'
 	@echo 'make test-nfs  play scenarios on real NFS clients (EZDFS_NFS_LAB=folder of a lab)'
 	@echo 'make build     the command, the libraries, the nginx module and the PHP extension, into build/'
@@ -206,6 +207,14 @@ test-mysql:
 
 $(MYSQL):
 	tests/mysql/bootstrap.sh $(@D)
+
+# Each database is killed so often, and so is each copy: EZDFS_TEST_FILES and EZDFS_TEST_KILLS are
+# what `make test` plays with less of.
+test-moves:
+	@$(MAKE) --no-print-directory deps
+	@$(MAKE) --no-print-directory build/ezdfs
+	CI=true EZDFS_TEST_FILES=20000 EZDFS_TEST_KILLS=50 $(CARGO) test --locked --all-features --test tests -- \
+	    under_its_writers
 
 # The second system that is supported, bare but for Rust; what was built there before is built on.
 TRIXIE := build/tools/trixie

@@ -3,6 +3,7 @@
 #[cfg(feature = "failpoints")]
 mod killed;
 mod prefix;
+mod restarts;
 mod table;
 
 #[cfg(feature = "failpoints")]
@@ -18,6 +19,7 @@ pub(crate) fn register(trials: &mut Trials) {
     killed::register(&mut group);
     let mut group = trials.group("moving", &[Need::Programs(&["cc"])]);
     prefix::linkless::register(&mut group);
+    restarts::register(&mut trials.group("moving", &[Need::MARIADB, Need::POSTGRES]));
     let mut group = trials.group("moving", &[Need::COMMAND]);
     table::register_command(&mut group);
     prefix::register_command(&mut group);

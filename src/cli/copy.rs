@@ -9,6 +9,7 @@ use serde_json::json;
 
 use super::arguments::{flag, flag_value, max_remove};
 use super::printer::Printer;
+use super::sides::Stats;
 use super::{output, sides};
 use crate::error::{Error, Result};
 use crate::maintenance::{
@@ -95,17 +96,21 @@ fn classes() -> String {
 
 pub(super) fn run(matches: &ArgMatches) -> Result<ExitCode> {
     output::catch_interrupts()?;
-    let (from, to) = sides::both(matches)?;
+    let (from, to) = sides::both(matches, "copy")?;
     let options = options(matches)?;
     let dry_run = options.dry_run;
     let json = matches.get_flag("json");
     let lists = dry_run || json;
+    let _stats = Stats::of([&from, &to], matches);
     let copy = Copy::new(from, to, options)?;
     let mut printer = Printer::new(json, lists);
     let copied = copy.run(&mut printer);
     printer.progress.finish();
     let copied = copied?;
     tell(&copied, json, dry_run)?;
+    if copied.is_nothing() {
+        return Err(nothing("copy"));
+    }
     if copied.failed == 0 && !copied.is_interrupted {
         // What failed at first may have been copied later.
         return Ok(ExitCode::SUCCESS);
@@ -181,21 +186,21 @@ fn tell(copied: &Copied, json: bool, dry_run: bool) -> Result<()> {
 
 pub(super) fn run_check(matches: &ArgMatches) -> Result<ExitCode> {
     output::catch_interrupts()?;
-    let (from, to) = sides::both(matches)?;
+    let (from, to) = sides::both(matches, "check")?;
     let options = CheckOptions {
         selection: sides::selection(matches)?,
         verify: sides::verify(matches),
         jobs: sides::jobs(matches),
     };
     let json = matches.get_flag("json");
+    let _stats = Stats::of([&from, &to], matches);
     let check = Check::new(from, to, options)?;
     let mut printer = Printer::new(json, true);
     let compared = check.run(&mut printer);
     printer.progress.finish();
     let Compared { files, differing, failed, is_interrupted } = compared?;
     if files + failed == 0 && !is_interrupted {
-        // Nothing was found to be the same.
-        return Err(Error::not_found("check", "any file on either side"));
+        return Err(nothing("check"));
     }
     let all: u64 = differing.values().sum();
     if json {
@@ -213,6 +218,11 @@ pub(super) fn run_check(matches: &ArgMatches) -> Result<ExitCode> {
     }
     let code = if all > 0 { ExitCode::from(output::FOUND) } else { ExitCode::SUCCESS };
     Ok(printer.exit_code(is_interrupted, code))
+}
+
+/// Who asks for what is not there has asked for something else, and nothing is the same.
+fn nothing(operation: &'static str) -> Error {
+    Error::not_found(operation, "any file on either side")
 }
 
 impl CopyReport for Printer {

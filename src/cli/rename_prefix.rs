@@ -67,9 +67,12 @@ fn say(renamed: &RenamedPrefix, options: RenamePrefixOptions, journal: Option<&s
         "{rows} rows {would} the new name, {again} of them written meanwhile, {failed} failed"
     ))?;
     if options.finish {
+        let (gone, went) = match options.dry_run {
+            true => ("would go", "would go"),
+            false => ("are gone", "went"),
+        };
         output::line(&format!(
-            "{ended} old names {}, {deleted} files deleted under one name went under the other",
-            if options.dry_run { "would go" } else { "are gone" }
+            "{ended} old names {gone}, {deleted} files deleted under one name {went} under the other"
         ))?;
     }
     if *left > 0 {
@@ -91,6 +94,16 @@ impl RenamePrefixReport for Printer {
             false => {
                 output::line(&format!("{} -> {}", output::printable(old), output::printable(new)))
             }
+        })
+    }
+
+    fn would_remove(&mut self, name: &str) -> Result<()> {
+        if !self.lists {
+            return Ok(());
+        }
+        self.progress.suspend(|| match self.json {
+            true => output::json(&json!({ "trash": name })),
+            false => output::line(&format!("{} -> trash", output::printable(name))),
         })
     }
 

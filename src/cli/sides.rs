@@ -5,7 +5,7 @@ use std::path::Path;
 use clap::{Arg, ArgMatches, value_parser};
 
 use super::arguments::exclude;
-use super::settings;
+use super::{diagnostics, settings};
 use crate::config::{Options, OptionsBuilder, VOCABULARY};
 use crate::error::{Error, ErrorKind, Result};
 use crate::maintenance::{Exclude, Selection, Side, Verify};
@@ -20,8 +20,12 @@ table, in which ids are paths), or - for the store of this command's own options
 file. Every store option may be given for FROM alone as --from-OPTION, such as --from-table.
 What is images/1/a.jpg there is images/1/a.jpg here, whatever name_prefix either side has.";
 
-const AREAS: [(&str, Area); 3] =
-    [("images", Area::Images), ("images-versioned", Area::Drafts), ("original", Area::Originals)];
+const AREAS: [(&str, Area); 4] = [
+    ("images", Area::Images),
+    ("images-versioned", Area::Drafts),
+    ("original", Area::Originals),
+    ("cache", Area::Caches),
+];
 
 /// What `copy` and `check` have in common.
 pub(super) fn arguments() -> impl Iterator<Item = Arg> {
@@ -34,7 +38,7 @@ pub(super) fn arguments() -> impl Iterator<Item = Arg> {
     let own = [
         side("from", "FROM", "A TOML file, a directory, or -"),
         side("to", "TO", "A TOML file, a directory, or -"),
-        several("area", "AREA", "Only this area of the storage directory; may be given again")
+        several("area", "AREA", "Only this area; may be given again; cache where it has a table")
             .value_parser(AREAS.map(|(name, _)| name)),
         several("siteaccess", "SITE", "Only var/SITE/storage; may be given again"),
         several("prefix", "DIR", "Only below this directory; may be given again"),
@@ -78,22 +82,40 @@ pub(super) fn verify(matches: &ArgMatches) -> Verify {
     }
 }
 
-/// Source and target.
-pub(super) fn both(matches: &ArgMatches) -> Result<(Side, Side)> {
+/// Source and target; errors name what is to be done with them.
+pub(super) fn both(matches: &ArgMatches, operation: &'static str) -> Result<(Side, Side)> {
     let word = |id: &str| matches.get_one::<String>(id).cloned().unwrap_or_default();
     let (from, to) = (word("from"), word("to"));
-    let (source, target) = (options(matches, &from, true)?, options(matches, &to, false)?);
+    let source = options(matches, operation, &from, true)?;
+    let target = options(matches, operation, &to, false)?;
     // A tree has the prefix of the store on the other side.
     let Some(store) = source.as_ref().or(target.as_ref()) else {
         let reason = "source and target are plain trees; neither has a table";
-        return Err(Error::new(ErrorKind::InvalidInput, "copy", to, reason));
+        return Err(Error::new(ErrorKind::InvalidInput, operation, to, reason));
     };
-    let prefix = store.name_prefix.as_str().to_owned();
+    let like = store.clone();
     let side = |options, word: &str, is_source| match options {
         Some(options) => store_side(matches, options),
-        None => tree_side(matches, word, is_source, &prefix),
+        None => tree_side(matches, operation, word, is_source, &like),
     };
     Ok((side(source, &from, true)?, side(target, &to, false)?))
+}
+
+/// Says what each store of the two has counted, where that is asked for.
+pub(super) struct Stats(Vec<Store>);
+
+impl Stats {
+    pub(super) fn of(sides: [&Side; 2], matches: &ArgMatches) -> Self {
+        let stores = sides.into_iter().filter(|_| matches.get_flag("stats"));
+        Stats(stores.filter_map(Side::opened).cloned().collect())
+    }
+}
+
+impl Drop for Stats {
+    /// However it ended.
+    fn drop(&mut self) {
+        self.0.iter().for_each(diagnostics::tell_stats);
+    }
 }
 
 fn store_side(matches: &ArgMatches, mut options: Options) -> Result<Side> {
@@ -102,12 +124,20 @@ fn store_side(matches: &ArgMatches, mut options: Options) -> Result<Side> {
     Side::store(&Store::new(options))
 }
 
-fn tree_side(matches: &ArgMatches, word: &str, is_source: bool, prefix: &str) -> Result<Side> {
+/// What names its files would have, the store on the other side says.
+fn tree_side(
+    matches: &ArgMatches,
+    operation: &'static str,
+    word: &str,
+    is_source: bool,
+    like: &Options,
+) -> Result<Side> {
     let root = std::path::absolute(word)
-        .map_err(|error| Error::io("copy", word, "cannot be found", error))?;
+        .map_err(|error| Error::io(operation, word, "cannot be found", error))?;
     let mut options = Options::builder();
     // Of a tree nobody asks a database.
-    options.set("dsn", "sqlite:/dev/null")?.set("name_prefix", prefix)?;
+    options.set("dsn", "sqlite:/dev/null")?.set("name_prefix", like.name_prefix.as_str())?;
+    options.set("cache_table", like.cache_table.as_deref().unwrap_or_default())?;
     options.set("root", &root.to_string_lossy())?;
     if is_source {
         set_for_source(matches, &mut options)?;
@@ -116,13 +146,18 @@ fn tree_side(matches: &ArgMatches, word: &str, is_source: bool, prefix: &str) ->
 }
 
 /// Those of a store; `None` of a tree.
-fn options(matches: &ArgMatches, word: &str, is_source: bool) -> Result<Option<Options>> {
+fn options(
+    matches: &ArgMatches,
+    operation: &'static str,
+    word: &str,
+    is_source: bool,
+) -> Result<Option<Options>> {
     let mut options = match word {
         tree if Path::new(tree).is_dir() => return Ok(None),
         "-" => settings::options(matches)?,
         file if !Path::new(file).exists() => {
             let reason = "is neither a file of options nor a directory; make that first";
-            return Err(Error::new(ErrorKind::InvalidInput, "copy", file, reason));
+            return Err(Error::new(ErrorKind::InvalidInput, operation, file, reason));
         }
         file => settings::of_file(Path::new(file))?,
     };

@@ -14,6 +14,8 @@ use super::alive::Bare;
 use super::aside::SetAside;
 use super::directories::Directories;
 use super::granted::NewMode;
+#[cfg(feature = "cli")]
+use super::nowait::is_local;
 use super::{Mount, PRUNED_RETRIES, READING, calls, open_directory};
 use crate::config::Durability;
 use crate::error::{CallError, Error, ErrorKind, Result, in_call};
@@ -247,6 +249,18 @@ impl Staged {
         self.open_for_reading(&self.staging_name).map_err(|errno| {
             Error::system("store", self.id.as_str(), "cannot read what was staged", errno)
         })
+    }
+
+    /// The same as the disk or the file server has it, whatever this machine remembers of it.
+    #[cfg(feature = "cli")]
+    pub(crate) fn read_back_stored(&self) -> Result<File> {
+        let file = self.read_back()?;
+        // What a local disk was not made to take lies in memory alone. Asked to forget it, the kernel
+        // would begin to write it, file by file, and remember it until that is done.
+        if self.durability == Durability::Full || !is_local(&file) {
+            let _ = rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed);
+        }
+        Ok(file)
     }
 
     fn open_for_reading(&self, name: &str) -> nix::Result<File> {

@@ -117,6 +117,14 @@ pub struct Copied {
     pub is_interrupted: bool,
 }
 
+impl Copied {
+    /// Whether neither side had any file of those that it was about.
+    pub fn is_nothing(&self) -> bool {
+        let Copied { copied, unchanged, extra, failed, is_interrupted, .. } = *self;
+        copied + unchanged + extra + failed == 0 && !is_interrupted
+    }
+}
+
 /// Where a copy tells what it does.
 pub trait CopyReport: Progress {
     /// Called for each file that was copied, or would be, and why.
@@ -179,7 +187,7 @@ impl Copy {
     ///   not fit each other.
     pub fn new(from: Side, to: Side, mut options: CopyOptions) -> Result<Self> {
         let same_files = fitness::require_apart(&from, &to)?;
-        options.selection.prefix = from.prefix().clone();
+        options.selection.begin(&from, &to)?;
         if same_files && options.delete {
             let reason = "both sides have the same files: nothing of them is removed here";
             return Err(Error::new(ErrorKind::InvalidInput, "copy", to.shown(), reason));
@@ -311,16 +319,7 @@ impl Copy {
         pass: &mut Pass,
         progress: &mut dyn FnMut(&mut dyn CopyReport, u64),
     ) -> Result<()> {
-        let work = Work {
-            from: &self.from,
-            to: &self.to,
-            same_files: self.same_files,
-            verify: self.options.verify,
-            with_deleted: self.options.with_deleted,
-            dry_run: self.options.dry_run,
-            pace: &self.pace,
-            stop: AtomicBool::new(false),
-        };
+        let work = self.work();
         let mut ended = Ok(());
         let hear = |done: Option<Done>| {
             if let Some(done) = done {
@@ -334,6 +333,19 @@ impl Copy {
         };
         each_batch(chunk, self.options.jobs, |batch, done| work.batch(batch, done), hear);
         ended
+    }
+
+    fn work(&self) -> Work<'_> {
+        Work {
+            from: &self.from,
+            to: &self.to,
+            same_files: self.same_files,
+            verify: self.options.verify,
+            with_deleted: self.options.with_deleted,
+            dry_run: self.options.dry_run,
+            pace: &self.pace,
+            stop: AtomicBool::new(false),
+        }
     }
 
     fn take_in(

@@ -65,6 +65,14 @@ pub trait RenamePrefixReport: Progress {
     /// Any, which ends it.
     fn would_rename(&mut self, old: &str, new: &str) -> Result<()>;
 
+    /// Called for each name that would go to the trash, because its file was deleted under the
+    /// other one.
+    ///
+    /// # Errors
+    ///
+    /// Any, which ends it.
+    fn would_remove(&mut self, name: &str) -> Result<()>;
+
     /// Called for each row that cannot get it, which does not end it.
     fn failure(&mut self, error: Error);
 }
@@ -181,8 +189,11 @@ impl RenamePrefix {
             report.progress(Phase::Judging, batches.done, batches.total);
             if report.is_interrupted() {
                 renamed.is_interrupted = true;
-                break;
+                return Ok(());
             }
+        }
+        if self.options.finish && !self.ledger.is_ending {
+            self.would_follow_deletions(report, renamed)?;
         }
         Ok(())
     }

@@ -3,7 +3,7 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use nix::errno::Errno;
@@ -32,6 +32,8 @@ pub(super) fn register(group: &mut Group<'_>) {
     group.add_needing("what_reads_back_otherwise_is_not_stored", Need::NfsClient, read_back);
     group.add_needing("databases_may_be_restarted", Need::MARIADB, restarted);
     group.add("what_is_pointed_wrongly_is_refused", refused);
+    let programs = Need::Programs(&["unshare", "mount"]);
+    group.add_needing("one_directory_mounted_twice_is_refused", programs, mounted_twice);
     group.add("a_row_without_its_file_is_told", mismatch);
     group.add("what_is_left_out_is_told", left_out);
     group.add("a_state_goes_on_where_it_was", resumed);
@@ -216,6 +218,35 @@ fn refused(servers: &Servers) -> Result {
     is_whole(&one, 24)
 }
 
+/// Their paths tell nothing; in a namespace of the command's own.
+fn mounted_twice() -> Result {
+    let one = Place::on(TestDb::on_sqlite()?, "ezdfsfile")?;
+    let other = Place::on(TestDb::on_sqlite()?, "ezdfsfile")?;
+    messy::fill(&one, 24)?;
+    let tree = scratch();
+    let mounted = |name: &str, at: &Path, to: &Path, flags: &[&str]| {
+        let command = command(name, &one.file(), to, flags);
+        let mut unshare = Command::new("unshare");
+        unshare.args(["--user", "--map-root-user", "--mount", "sh", "-c"]);
+        unshare.arg("mount --bind \"$0\" \"$1\" && shift && exec \"$@\"").arg(one.root()).arg(at);
+        unshare.arg(command.get_program()).args(command.get_args()).stdin(Stdio::null()).output()
+    };
+    for name in ["copy", "check"] {
+        let output = mounted(name, tree.path(), tree.path(), &[])?;
+        assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+        assert!(stderr(&output).contains("one directory"), "{}", stderr(&output));
+        assert!(stderr(&output).contains(&format!("{name} \"")), "{}", stderr(&output));
+    }
+    // Two tables of one tree: rows alone, and nothing is removed.
+    let output = mounted("copy", other.root(), &other.file(), &["--delete"])?;
+    assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+    assert!(stderr(&output).contains("have the same files"), "{}", stderr(&output));
+    let output = mounted("copy", other.root(), &other.file(), &["--new-storage"])?;
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert_eq!((other.rows(), fs::read_dir(other.root())?.count()), (one.rows(), 0));
+    is_whole(&one, 24)
+}
+
 fn mismatch(servers: &Servers) -> Result {
     let (one, other) =
         (Place::new(servers, Backend::Sqlite)?, Place::new(servers, Backend::Sqlite)?);
@@ -251,7 +282,8 @@ fn left_out(servers: &Servers) -> Result {
     for name in ["copy", "check"] {
         let output = run(name, &one.file(), &other.file(), &["--json"]);
         assert_eq!(output.status.code(), Some(5), "{name}: {}", stderr(&output));
-        assert!(stderr(&output).contains("double.jpg"), "{name}: {}", stderr(&output));
+        let says = format!("{name} \\\"var/site/storage/images//1/double.jpg");
+        assert!(stderr(&output).contains(&says), "{name}: {}", stderr(&output));
         assert_eq!(summary(&output)["failed"], json!(1));
     }
     // Where something is not known, nothing is removed.

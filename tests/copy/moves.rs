@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
+use std::process::Output;
 
 use serde_json::json;
 
@@ -30,7 +31,9 @@ pub(super) fn register(group: &mut Group<'_>) {
     group.add("what_only_the_target_has_stays_unless_told", deletions);
     group.add("soft_deleted_rows_come_where_they_are_asked_for", deleted);
     group.add("a_part_is_copied_alone", selected);
+    group.add("caches_are_an_area_where_they_have_a_table", caches);
     group.add("a_dry_run_changes_nothing", dry_run);
+    group.add("what_both_sides_did_is_counted", counted);
     group.add("other_prefixes_make_other_names", prefixes);
 }
 
@@ -222,6 +225,14 @@ fn deleted(servers: &Servers) -> Result {
     assert_eq!(rows(&one), rows(&other));
     let name = rows(&one)[0][0].clone().ok_or("no name")?;
     assert_eq!(fs::read(one.root().join(&name))?, fs::read(other.root().join(&name))?);
+    // What lives at the target goes first: both in one run.
+    let before = rows(&one).len();
+    one.db.sql("UPDATE ezdfsfile SET mtime = -mtime, expired = 1 WHERE name LIKE '%.gif'");
+    let copied = copy(&one.file(), &other.file(), &["--deleted", "--delete"]);
+    let newly = rows(&one).len() - before;
+    assert_eq!((&copied["removed"], &copied["copied"]), (&json!(newly), &json!(newly)));
+    assert!(newly > 0);
+    assert_eq!(rows(&one), rows(&other));
     Ok(())
 }
 
@@ -246,7 +257,61 @@ fn selected(servers: &Servers) -> Result {
     let without = |name: &str| !name.starts_with("var/site/storage/images/_aliases/");
     let flags = ["--exclude", "var/site/storage/images/_aliases", "--siteaccess", "site"];
     assert_eq!(copied(&flags)?, named(&|name| messy::is_in_area(name) && without(name)));
-    assert!(copied(&["--siteaccess", "other"])?.is_empty());
+    // Who selects nothing has mistyped something.
+    let other = Place::new(servers, Backend::Sqlite)?;
+    for name in ["copy", "check"] {
+        let output = run(name, &one.file(), &other.file(), &["--siteaccess", "other"]);
+        assert_eq!(output.status.code(), Some(1), "{name}: {}", stderr(&output));
+        assert!(stderr(&output).contains(&format!("{name} \"any file")), "{}", stderr(&output));
+    }
+    Ok(())
+}
+
+fn caches(servers: &Servers) -> Result {
+    let (one, other) =
+        (Place::new(servers, Backend::Sqlite)?, Place::new(servers, Backend::Sqlite)?);
+    messy::fill(&one, 60)?;
+    let area = ["--area", "cache"];
+    let output = run("copy", &one.file(), &other.file(), &area);
+    assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
+    assert!(stderr(&output).contains("cache_table"), "{}", stderr(&output));
+    // The target keeps them in a table of their own, the source did not yet.
+    other.write_options("cache_table = \"ezdfsfile_cache\"")?;
+    other.store(&[("cache_table", "ezdfsfile_cache")])?.create_schema()?;
+    let flags = [&area[..], &["--new-storage"]].concat();
+    let copied = copy(&one.file(), &other.file(), &flags);
+    let public = messy::files(60).filter(|file| file.name.starts_with("var/site/cache/public/"));
+    assert_eq!(copied["copied"], json!(public.count()));
+    assert!(other.rows().is_empty());
+    let count = "SELECT COUNT(*) FROM ezdfsfile_cache";
+    assert_eq!(other.db.sql(count)[0][0], Some(copied["copied"].to_string()));
+    let output = run("check", &one.file(), &other.file(), &area);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    // Of a tree as well, which `ezdfs import` would take them from.
+    let tree = scratch();
+    copy(&other.file(), tree.path(), &[]);
+    let again = Place::new(servers, Backend::Sqlite)?;
+    again.write_options("cache_table = \"ezdfsfile_cache\"")?;
+    again.store(&[("cache_table", "ezdfsfile_cache")])?.create_schema()?;
+    assert_eq!(copy(tree.path(), &again.file(), &flags)["copied"], copied["copied"]);
+    Ok(())
+}
+
+fn counted(servers: &Servers) -> Result {
+    let (one, other) =
+        (Place::new(servers, Backend::Sqlite)?, Place::new(servers, Backend::Sqlite)?);
+    messy::fill(&one, 12)?;
+    let output = run("copy", &one.file(), &other.file(), &["--stats"]);
+    let counted = |name: &str, output: &Output| {
+        let count = stderr(output).lines().filter(|line| line.contains(name)).count();
+        assert!(output.status.success(), "{}", stderr(output));
+        count
+    };
+    // The target alone is written to.
+    assert_eq!(counted("ezdfs_writes_total", &output), 1, "{}", stderr(&output));
+    let output = run("check", &one.file(), &other.file(), &["--stats"]);
+    assert_eq!(counted("ezdfs_writes_total", &output), 0);
+    assert!(counted("ezdfs_", &output) >= 2, "{}", stderr(&output));
     Ok(())
 }
 

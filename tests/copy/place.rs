@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::sync::Arc;
 
 use ezdfs::{Options, Store};
 use serde_json::Value;
@@ -16,7 +17,7 @@ use crate::support::{Result, Servers, built};
 
 /// Rows of a table, and a mount.
 pub(super) struct Place {
-    pub(super) db: TestDb,
+    pub(super) db: Arc<TestDb>,
     pub(super) table: &'static str,
     root: PathBuf,
     dir: TempDir,
@@ -27,7 +28,7 @@ impl Place {
         Self::on(backend.fresh(servers)?, "ezdfsfile")
     }
 
-    pub(super) fn on(db: TestDb, table: &'static str) -> Result<Self> {
+    pub(super) fn on(db: impl Into<Arc<TestDb>>, table: &'static str) -> Result<Self> {
         let dir = scratch();
         let root = dir.path().join("root");
         fs::create_dir(&root)?;
@@ -35,9 +36,15 @@ impl Place {
     }
 
     /// With a root of the trial's choice.
-    pub(super) fn at(db: TestDb, table: &'static str, dir: TempDir, root: PathBuf) -> Result<Self> {
-        let place = Place { db, table, root, dir };
-        place.write_options("")?;
+    pub(super) fn at(
+        db: impl Into<Arc<TestDb>>,
+        table: &'static str,
+        dir: TempDir,
+        root: PathBuf,
+    ) -> Result<Self> {
+        let place = Place { db: db.into(), table, root, dir };
+        // A busy machine may take longer than a site would want to wait.
+        place.write_options("connect_timeout = \"30s\"")?;
         place.store(&[])?.create_schema()?;
         Ok(place)
     }

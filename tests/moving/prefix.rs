@@ -91,6 +91,10 @@ impl RenamePrefixReport for Told {
         Ok(())
     }
 
+    fn would_remove(&mut self, name: &str) -> Outcome<()> {
+        panic!("nothing was deleted: {name}");
+    }
+
     fn failure(&mut self, error: Error) {
         self.failures.push(error);
     }
@@ -331,6 +335,14 @@ fn command(db: TestDb) -> Result {
     let text = cli.text(&["rename-prefix", OLD, NEW]);
     assert_eq!(text, "2 rows got the new name, 0 of them written meanwhile, 0 failed\n");
     assert_eq!(cli.code(&["rm", &old(1)]), 0);
+    let listed = cli.text(&["rename-prefix", OLD, NEW, "--finish", "--dry-run"]);
+    assert!(listed.contains(&format!("{} -> trash\n", new(1))), "{listed}");
+    assert!(
+        listed.ends_with(
+            "1 old names would go, 1 files deleted under one name would go under the other\n"
+        ),
+        "{listed}"
+    );
     let limited = cli.run(&["rename-prefix", OLD, NEW, "--finish", "--max-remove", "0"]);
     assert_eq!(limited.status.code(), Some(2), "{}", stderr(&limited));
     assert!(stderr(&limited).contains("would remove 1 rows or files"), "{}", stderr(&limited));

@@ -15,8 +15,8 @@ use crate::support::db::{Backend, TestDb};
 use crate::support::process::wait_for;
 use crate::support::{Group, Result};
 
-const OLD: &str = "ezdfsfile";
-const NEW: &str = "ibexa_dfs_file";
+pub(super) const OLD: &str = "ezdfsfile";
+pub(super) const NEW: &str = "ibexa_dfs_file";
 const UNCACHED: &[(&str, &str)] = &[("cache_ttl", "0s"), ("cache_negative_ttl", "0s")];
 
 pub(super) fn register(group: &mut Group<'_>) {
@@ -33,7 +33,7 @@ pub(super) fn register_command(group: &mut Group<'_>) {
     group.per_server("rename_table_says_what_it_did", command);
 }
 
-fn named(site: &Site, table: &'static str) -> Store {
+pub(super) fn named(site: &Site, table: &'static str) -> Store {
     site.another_store(&[UNCACHED, &[("table", table)]].concat())
 }
 

@@ -44,6 +44,18 @@ impl Backend {
             Self::Postgres => TestDb::on_postgres(&servers.postgres()?),
         }
     }
+
+    /// One on a server of its own, which the trial may kill.
+    pub fn alone(self) -> Result<TestDb> {
+        match self {
+            Self::Sqlite => TestDb::on_sqlite(),
+            Self::MariaDb => {
+                let server = Arc::new(mariadb::Server::start()?);
+                TestDb::on_mariadb(&server, "utf8mb4", "utf8mb4_unicode_520_ci")
+            }
+            Self::Postgres => TestDb::on_postgres(&Arc::new(postgres::Server::start()?)),
+        }
+    }
 }
 
 /// A database that exists for one trial.
@@ -96,6 +108,15 @@ impl TestDb {
                 Self::on_mariadb(server, "utf8mb4", "utf8mb4_unicode_520_ci")
             }
             Home::Postgres(server, _) => Self::on_postgres(server),
+        }
+    }
+
+    /// Kills the server and starts it again; what was committed stays. SQLite has none.
+    pub fn kill_server(&self) -> Result {
+        match &self.home {
+            Home::Sqlite(_) => Ok(()),
+            Home::MariaDb(server, _) => server.restart_on_same_port(),
+            Home::Postgres(server, _) => server.kill().and_then(|()| server.launch()),
         }
     }
 

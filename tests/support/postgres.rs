@@ -6,12 +6,15 @@ use std::process::Command;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use nix::sys::signal::Signal;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use tempfile::TempDir;
 
 use super::Result;
 use super::db::{self, Rows};
-use super::process::{Daemon, become_user, free_port, is_root, program, run, scratch, wait_for};
+use super::process::{
+    Daemon, become_user, children_of, free_port, is_dead, is_root, program, run, scratch, wait_for,
+};
 
 /// The programs without which there is no server.
 pub const PROGRAMS: &[&str] = &["initdb", "postgres"];
@@ -61,7 +64,7 @@ impl Server {
         Ok(server)
     }
 
-    fn launch(&self) -> Result {
+    pub(super) fn launch(&self) -> Result {
         let dir = self.dir.path().display();
         let mut command = Command::new(found("postgres")?);
         command.arg("-D").arg(format!("{dir}/data")).arg("-p").arg(self.port.to_string());
@@ -91,6 +94,21 @@ impl Server {
     /// Ends the server at once; what was committed stays.
     pub fn stop(&self) {
         drop(self.daemon.lock().unwrap().take());
+    }
+
+    /// Kills all of its processes, which can say and do nothing any more; what was committed stays.
+    pub fn kill(&self) -> Result {
+        let Some(mut daemon) = self.daemon.lock().unwrap().take() else { return Ok(()) };
+        // Stopped, it neither starts another nor waits for one that is dead: the numbers stay theirs.
+        daemon.signal(Signal::SIGSTOP)?;
+        let children = children_of(daemon.pid());
+        for child in &children {
+            let _ = kill(Pid::from_raw(*child as i32), Signal::SIGKILL);
+        }
+        // Whoever still has its shared memory would keep the next server from starting.
+        wait_for("the end of a server's processes", || children.iter().all(|pid| is_dead(*pid)))?;
+        daemon.signal(Signal::SIGKILL)?;
+        daemon.wait_for_end()
     }
 
     pub fn restart_on_same_port(&self) -> Result {

@@ -116,6 +116,12 @@ pub fn children_of(pid: u32) -> Vec<u32> {
     text.split_whitespace().filter_map(|child| child.parse().ok()).collect()
 }
 
+/// Whether nothing of a process runs any more, though nobody may have waited for it yet.
+pub fn is_dead(pid: u32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat"));
+    stat.map_or(true, |stat| stat.rsplit_once(") ").is_some_and(|rest| rest.1.starts_with('Z')))
+}
+
 /// The arguments that let `setpriv` become `user`.
 pub fn become_user(user: &str) -> [&str; 5] {
     ["--reuid", user, "--regid", user, "--init-groups"]

@@ -141,7 +141,7 @@ fn bring_once(
     let mut staged = to.mount().stage(id, |bare| lacks_share(to, bare))?;
     let mut hash = XxHash3_128::new();
     let mut head = Vec::new();
-    let mut chunk = vec![0; CHUNK.min(usize::try_from(before.size).unwrap_or(CHUNK) + 1)];
+    let mut chunk = chunk_for(before.size);
     loop {
         let length = file.read(&mut chunk).map_err(|error| unreadable(id, error))?;
         if length == 0 {
@@ -161,7 +161,7 @@ fn bring_once(
         return Err(Failed::Unsteady(changing(id)));
     }
     staged.finish()?;
-    if verify == Verify::Hash && hash_of(staged.read_back()?, id)? != hash.finish_128() {
+    if verify == Verify::Hash && hash_of(&staged, id)? != hash.finish_128() {
         let reason = "what was written reads back otherwise than it was read";
         return Err(Error::new(ErrorKind::Storage, "copy", id.as_str(), reason).into());
     }
@@ -174,6 +174,11 @@ fn bring_once(
         }
     };
     Ok(Brought { row, staged })
+}
+
+/// A small file needs little memory; its end is seen by one byte more.
+fn chunk_for(size: u64) -> Vec<u8> {
+    vec![0; CHUNK.min(usize::try_from(size).unwrap_or(CHUNK).saturating_add(1))]
 }
 
 /// What tells that a file was written meanwhile.
@@ -203,11 +208,10 @@ fn lacks_share(side: &Side, bare: &Bare) -> Result<bool> {
     }
 }
 
-/// Of what the file server has, not of what this machine remembers of it.
-fn hash_of(mut file: File, id: &FileId) -> Result<u128> {
-    let _ = rustix::fs::fadvise(&file, 0, None, rustix::fs::Advice::DontNeed);
+fn hash_of(staged: &Staged, id: &FileId) -> Result<u128> {
+    let mut file = staged.read_back_stored()?;
     let mut hash = XxHash3_128::new();
-    let mut chunk = vec![0; CHUNK];
+    let mut chunk = chunk_for(staged.written());
     loop {
         match file.read(&mut chunk).map_err(|error| unreadable(id, error))? {
             0 => return Ok(hash.finish_128()),

@@ -72,8 +72,9 @@ impl Check {
     ///
     /// The sides are one, or one of them cannot be reached.
     pub fn new(from: Side, to: Side, mut options: CheckOptions) -> Result<Self> {
+        let (from, to) = (from.of("check"), to.of("check"));
         let same_files = fitness::require_apart(&from, &to)?;
-        options.selection.prefix = from.prefix().clone();
+        options.selection.begin(&from, &to)?;
         from.require_alive()?;
         to.require_alive()?;
         Ok(Check { from, to, options, same_files })

@@ -2,7 +2,7 @@
 
 use super::pairs::Pair;
 use super::side::{Listed, Side};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{ErrorKind, Result};
 use crate::files::{Ahead, have_same_bytes};
 use crate::name::FileId;
 use crate::store::LATEST;
@@ -151,6 +151,5 @@ fn same_bytes(from: &Side, to: &Side, id: &FileId) -> Result<bool> {
         Err(error) => Err(error),
     };
     let (Some(one), Some(other)) = (open(from)?, open(to)?) else { return Ok(false) };
-    have_same_bytes(one, other)
-        .map_err(|error| Error::io("copy", id.as_str(), "cannot read it", error))
+    have_same_bytes(one, other).map_err(|error| to.io_error(id.as_str(), "cannot read it", error))
 }

@@ -15,8 +15,7 @@ const SAMPLE: usize = 64;
 
 /// Refuses sides that are one, or lie in each other. Says whether they have the same files.
 pub(super) fn require_apart(from: &Side, to: &Side) -> Result<bool> {
-    let refused =
-        |reason: &'static str| Err(Error::new(ErrorKind::InvalidInput, "copy", to.shown(), reason));
+    let refused = |reason: &'static str| Err(to.error(ErrorKind::InvalidInput, to.shown(), reason));
     let (one, other) = (from.real_root()?, to.real_root()?);
     // A directory may be mounted at several places.
     if one == other || from.mount().identity()? == to.mount().identity()? {

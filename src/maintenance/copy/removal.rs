@@ -1,6 +1,7 @@
 //! Taking away from the target what the source has not: into the trash, each under its row's lock.
 
 use super::side::Removal;
+use super::work::Done;
 use super::{Copy, Pass, Run};
 use crate::error::{Error, ErrorKind, Result};
 use crate::maintenance::limit;
@@ -46,9 +47,24 @@ impl Copy {
             if self.remove_one(id, &removal, run)? {
                 run.outcome.removed += 1;
                 run.report.removed(id)?;
+                self.copy_deleted(id, run)?;
             }
         }
         Ok(())
+    }
+
+    /// What lived at the target may be soft-deleted at the source: there is room for that now.
+    fn copy_deleted(&self, id: &FileId, run: &mut Run<'_>) -> Result<()> {
+        let row = self.from.find(id)?.and_then(|source| source.row).filter(|row| !row.is_live());
+        let Some(row) = row.filter(|_| self.options.with_deleted) else { return Ok(()) };
+        match self.work().deleted(id, &row) {
+            Ok(Done::Copied { id, size, difference }) => {
+                run.outcome.copied += 1;
+                run.report.copied(&id, size, difference)
+            }
+            Ok(_) => Ok(()),
+            Err(error) => self.failed(error, run),
+        }
     }
 
     /// Whether it went: the source may have it by now.
@@ -62,12 +78,16 @@ impl Copy {
         match self.to.remove(id, removal) {
             Ok(()) => Ok(true),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
-            Err(error) if is_of_all(&error) => Err(error),
-            Err(error) => {
-                run.outcome.failed += 1;
-                run.report.failure(error);
-                Ok(false)
-            }
+            Err(error) => self.failed(error, run).map(|()| false),
         }
+    }
+
+    fn failed(&self, error: Error, run: &mut Run<'_>) -> Result<()> {
+        if is_of_all(&error) {
+            return Err(error);
+        }
+        run.outcome.failed += 1;
+        run.report.failure(error);
+        Ok(())
     }
 }

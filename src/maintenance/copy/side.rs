@@ -1,5 +1,6 @@
 //! One of the two: a store, or a plain tree that no table speaks of.
 
+use std::borrow::Cow;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -23,6 +24,8 @@ pub struct Side {
     mount: Mount,
     prefix: NamePrefix,
     shown: String,
+    /// What errors name.
+    operation: &'static str,
 }
 
 /// Something that is there, under an id.
@@ -66,6 +69,7 @@ impl Side {
             mount: process.mount().clone(),
             prefix: options.name_prefix.clone(),
             shown: format!("{} {} {}", options.dsn, options.table, process.root_shown()),
+            operation: "copy",
             store: Some((store.clone(), process)),
         })
     }
@@ -78,7 +82,39 @@ impl Side {
             mount: Mount::new(options),
             prefix: options.name_prefix.clone(),
             shown: options.root.to_string_lossy().into_owned(),
+            operation: "copy",
         }
+    }
+
+    /// The same, of which something else is done.
+    pub(super) fn of(self, operation: &'static str) -> Self {
+        Side { operation, ..self }
+    }
+
+    /// An error that names what is done.
+    pub(super) fn error(
+        &self,
+        kind: ErrorKind,
+        subject: impl Into<String>,
+        reason: impl Into<Cow<'static, str>>,
+    ) -> Error {
+        Error::new(kind, self.operation, subject, reason)
+    }
+
+    /// The same of a call that failed.
+    pub(super) fn io_error(
+        &self,
+        subject: impl Into<String>,
+        reason: &'static str,
+        error: std::io::Error,
+    ) -> Error {
+        Error::io(self.operation, subject, reason, error)
+    }
+
+    /// Its store; `None` of a tree.
+    #[must_use]
+    pub fn opened(&self) -> Option<&Store> {
+        self.store.as_ref().map(|(store, _)| store)
     }
 
     pub(super) fn process(&self) -> Option<&Arc<Process>> {
@@ -107,14 +143,14 @@ impl Side {
     pub(super) fn list(&self, role: Role, observe: &mut dyn FnMut(u64)) -> Result<Listing> {
         let Some(process) = self.process() else {
             let walk = self.mount.walk("")?;
-            return Ok(Listing::Files { walk, prefix: self.prefix.clone(), role });
+            return Ok(Listing::Files { walk, side: self.clone(), role });
         };
         let beneath = self.prefix.beneath(None)?;
         let mut each =
             |keyed: &Keyed| observe(if keyed.row.is_live() { keyed.row.size } else { 0 });
         let sorted = async { process.index().sorted(&beneath, &mut each).await };
         let rows = runtime::block_on(sorted)?;
-        Ok(Listing::Rows { rows, prefix: self.prefix.clone() })
+        Ok(Listing::Rows { rows, side: self.clone() })
     }
 
     /// The row, or the file of a tree, that has an id now.
@@ -190,8 +226,8 @@ impl Side {
 
 /// What a side has, one after the other.
 pub(super) enum Listing {
-    Rows { rows: Sorted, prefix: NamePrefix },
-    Files { walk: Walk, prefix: NamePrefix, role: Role },
+    Rows { rows: Sorted, side: Side },
+    Files { walk: Walk, side: Side, role: Role },
 }
 
 /// What comes next.
@@ -205,38 +241,37 @@ pub(super) enum Next {
 impl Listing {
     pub(super) fn next(&mut self) -> Result<Option<Next>> {
         match self {
-            Listing::Rows { rows, prefix } => {
+            Listing::Rows { rows, side } => {
                 let Some(keyed) = rows.next()? else { return Ok(None) };
                 let has_its_key = keyed.key == FileName::stored(&keyed.row.name).hash();
-                Ok(Some(match prefix.id(&keyed.row.name).filter(|_| has_its_key) {
+                Ok(Some(match side.prefix.id(&keyed.row.name).filter(|_| has_its_key) {
                     Some(id) => Next::Listed(Listed { id, row: Some(keyed.row) }),
                     None if has_its_key && keyed.row.is_live() => {
                         let reason = "no id leads to this row, though kernels may find it: see \
                                       `ezdfs fsck`; not copied";
-                        let name = keyed.row.name;
-                        Next::Failed(Error::new(ErrorKind::Storage, "copy", name, reason))
+                        Next::Failed(side.error(ErrorKind::Storage, keyed.row.name, reason))
                     }
                     None => Next::Foreign,
                 }))
             }
-            Listing::Files { walk, prefix, role } => loop {
+            Listing::Files { walk, side, role } => loop {
                 match walk.next() {
                     None => return Ok(None),
                     Some(Walked::File(file)) => {
-                        return Ok(Some(of_file(&file.path, prefix, *role)));
+                        return Ok(Some(of_file(&file.path, &side.prefix, *role)));
                     }
                     Some(Walked::Unreadable { error, .. }) => return Ok(Some(Next::Failed(error))),
                     Some(Walked::Elsewhere { path }) => {
                         let reason = "lies on another file system than the root, and is not copied";
-                        let error = Error::new(ErrorKind::Storage, "copy", shown(&path), reason);
+                        let error = side.error(ErrorKind::Storage, shown(&path), reason);
                         return Ok(Some(Next::Failed(error)));
                     }
                     Some(Walked::Other { path })
-                        if *role == Role::From && is_in_way(&shown(&path), prefix) =>
+                        if *role == Role::From && is_in_way(&shown(&path), &side.prefix) =>
                     {
                         let reason = "is a symbolic link or no regular file: not copied, nor what \
                                       it leads to";
-                        let error = Error::new(ErrorKind::Storage, "copy", shown(&path), reason);
+                        let error = side.error(ErrorKind::Storage, shown(&path), reason);
                         return Ok(Some(Next::Failed(error)));
                     }
                     Some(Walked::Other { .. } | Walked::Bare { .. }) => {}

@@ -182,7 +182,7 @@ impl Work<'_> {
 
     /// A row that says that its file was deleted, and the file, if it is there still. No reader
     /// sees either.
-    fn deleted(&self, id: &FileId, row: &Row) -> Result<Done> {
+    pub(super) fn deleted(&self, id: &FileId, row: &Row) -> Result<Done> {
         let copied = Done::Copied { id: id.clone(), size: 0, difference: Difference::Missing };
         let (Some(from), Some(to)) = (self.from.process(), self.to.process()) else {
             return Ok(Done::Unchanged { size: 0 });

@@ -13,6 +13,13 @@ use crate::name::FileName;
 use crate::runtime;
 use crate::store::{PAIRS, Pair, Said, Stage, Verdict, decide};
 
+/// Which name goes, because what had both was deleted under the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Goes {
+    Old,
+    New,
+}
+
 impl RenamePrefix {
     /// What was deleted goes under both names; then the old names go.
     pub(super) fn finish(
@@ -77,6 +84,51 @@ impl RenamePrefix {
         renamed: &mut RenamedPrefix,
     ) -> Result<()> {
         let (mut deleted, mut planned) = (Vec::new(), 0);
+        self.each_deletion(report, renamed, &mut |_, pair, goes| {
+            planned += 1;
+            deleted.extend((goes == Goes::New).then_some(pair));
+            Ok(())
+        })?;
+        if renamed.is_interrupted {
+            return Ok(());
+        }
+        let all = runtime::block_on(async { self.process.index().count("").await })?;
+        let most = limit::most(self.options.max_remove, all);
+        limit::require("rename", &*self.names.new, planned, most)?;
+        let stage = Stage::Follow(Arc::clone(&self.trash));
+        let mut failed = Failed { report, count: 0, tells: true };
+        for pairs in deleted.chunks(PAIRS) {
+            renamed.deleted += twin(&self.process, pairs, &stage, &mut failed)?.ended;
+        }
+        Ok(())
+    }
+
+    /// Lists what would follow a deletion into the trash.
+    pub(super) fn would_follow_deletions(
+        &self,
+        report: &mut dyn RenamePrefixReport,
+        renamed: &mut RenamedPrefix,
+    ) -> Result<()> {
+        let mut deleted = 0;
+        self.each_deletion(report, renamed, &mut |report, pair, goes| {
+            deleted += 1;
+            report.would_remove(match goes {
+                Goes::Old => pair.old.as_str(),
+                Goes::New => pair.new.as_str(),
+            })
+        })?;
+        renamed.deleted = deleted;
+        Ok(())
+    }
+
+    /// What was deleted under one of the names since both were alike, and which of them it still
+    /// has.
+    fn each_deletion(
+        &self,
+        report: &mut dyn RenamePrefixReport,
+        renamed: &mut RenamedPrefix,
+        hear: &mut dyn FnMut(&mut dyn RenamePrefixReport, Pair, Goes) -> Result<()>,
+    ) -> Result<()> {
         self.ledger.each(&self.process, PAIRS, &mut |rests| {
             let pair = |rest: &String| {
                 Ok(Pair { noted: self.ledger.noted(rest), ..self.names.pair(rest)? })
@@ -92,26 +144,14 @@ impl RenamePrefix {
                 let old = said(olds.get(&pair.old.hash()));
                 let new = said(news.get(&pair.new.hash()));
                 match decide(old.as_ref(), new.as_ref(), pair.noted) {
-                    Verdict::DeletedUnderOld => deleted.push(pair),
-                    Verdict::DeletedUnderNew => planned += 1,
+                    Verdict::DeletedUnderOld => hear(report, pair, Goes::New)?,
+                    Verdict::DeletedUnderNew => hear(report, pair, Goes::Old)?,
                     _ => {}
                 }
             }
             Ok(!report.is_interrupted())
         })?;
-        if report.is_interrupted() {
-            renamed.is_interrupted = true;
-            return Ok(());
-        }
-        planned += deleted.len() as u64;
-        let all = runtime::block_on(async { self.process.index().count("").await })?;
-        let most = limit::most(self.options.max_remove, all);
-        limit::require("rename", &*self.names.new, planned, most)?;
-        let stage = Stage::Follow(Arc::clone(&self.trash));
-        let mut failed = Failed { report, count: 0, tells: true };
-        for pairs in deleted.chunks(PAIRS) {
-            renamed.deleted += twin(&self.process, pairs, &stage, &mut failed)?.ended;
-        }
+        renamed.is_interrupted |= report.is_interrupted();
         Ok(())
     }
 

@@ -2,7 +2,10 @@
 
 use std::fs;
 
-use ezdfs::maintenance::{Phase, Progress, RenamePrefix, RenamePrefixOptions, RenamePrefixReport};
+use ezdfs::maintenance::{
+    Phase, Progress, RenamePrefix, RenamePrefixOptions, RenamePrefixReport, drop_old_view,
+    rename_table,
+};
 use ezdfs::{Error, ErrorKind};
 
 use super::{
@@ -18,6 +21,7 @@ pub(super) fn register(group: &mut Group<'_>) {
     group.per_database("new_names_that_are_taken_are_refused", taken);
     group.per_database("the_way_back_begins_in_the_midst_of_the_end", turned);
     group.per_database("what_has_no_file_keeps_its_old_name", without_file);
+    group.per_server("a_view_of_the_table_is_in_the_way_of_the_end", beside_a_view);
 }
 
 /// Between the two runs some nodes have the old name still, others the new one already.
@@ -133,9 +137,37 @@ impl RenamePrefixReport for Interrupting {
         Ok(())
     }
 
+    fn would_remove(&mut self, _: &str) -> Outcome<()> {
+        Ok(())
+    }
+
     fn failure(&mut self, error: Error) {
         panic!("{error:#}");
     }
+}
+
+/// The view leads to the same files under the old names, as another site's table might.
+fn beside_a_view(db: TestDb) -> Result {
+    let site = site(db, 5)?;
+    both(&site.store)?;
+    rename_table(&site.store, "ezdfsfile", "ibexa_dfs_file")?;
+    let table = [("table", "ibexa_dfs_file")];
+    let renamed = site.another_store(&[super::WHOLE_NAMES, &table].concat());
+    let before = state(&site);
+    let mut told = Told::default();
+    let outcome = RenamePrefix::new(&renamed, OLD, NEW, FINISH)?.run(&mut told)?;
+    assert_eq!((outcome.ended, outcome.failed), (0, 5));
+    let is_told = |error: &Error| {
+        error.kind() == ErrorKind::Storage && error.to_string().contains("view of this table")
+    };
+    assert!(told.failures.len() == 5 && told.failures.iter().all(is_told), "{:?}", told.failures);
+    assert_eq!(state(&site), before);
+    drop_old_view(&renamed, "ezdfsfile", "ibexa_dfs_file")?;
+    assert_eq!(finish(&renamed)?.ended, 5);
+    let reader = site.another_store(&[super::WHOLE_NAMES, &table].concat());
+    assert_eq!(read(&reader, &new(3))?, Some(content(3).into_bytes()));
+    assert!(!site.path(OLD).exists());
+    Ok(())
 }
 
 /// It may be on a part of the tree that is not mounted.
