@@ -50,7 +50,8 @@ impl Pooler {
         let mut command = Command::new(program("pgbouncer").ok_or("pgbouncer is not installed")?);
         command.arg(&configuration);
         let log = dir.path().join("pgbouncer.log");
-        let mut daemon = Daemon::start(&command, server_user(), Signal::SIGQUIT, &log)?;
+        // Its other signals wait for clients, or are ignored where the tests run in the background.
+        let mut daemon = Daemon::start(&command, server_user(), Signal::SIGKILL, &log)?;
         daemon.wait_until_ready(|| is_listening(port))?;
         Ok(Self { _daemon: daemon, _dir: dir, server: Arc::clone(server), port })
     }
