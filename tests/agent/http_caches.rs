@@ -3,7 +3,7 @@
 use super::watched::{PICTURES, PREFIX, Version, Watched, id, url};
 use super::{Running, at, is_usable, until};
 use crate::support::db::TestDb;
-use crate::support::http::{get, request};
+use crate::support::http::{Connection, request};
 use crate::support::metrics::Metrics;
 use crate::support::nginx::Nginx;
 use crate::support::process::free_port;
@@ -68,9 +68,11 @@ impl Cached {
     }
 
     fn counted(&self, metric: &str) -> f64 {
-        let said = Metrics::parse(&get(self.metrics, "/metrics").text(), "replica");
-        // An agent that has heard nothing yet says nothing of itself.
-        let said = said.ok().filter(|said| said.samples().any(|sample| sample == metric));
+        let asked = Connection::open(self.metrics)
+            .and_then(|mut connection| connection.request("GET", "/metrics", &[]))
+            .and_then(|answer| Metrics::parse(&answer.text(), "replica"));
+        // An agent that has just begun does not listen, or has heard nothing and says nothing of itself.
+        let said = asked.ok().filter(|said| said.samples().any(|sample| sample == metric));
         said.map_or(0.0, |said| said.get(metric))
     }
 
