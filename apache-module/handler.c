@@ -102,6 +102,13 @@ static void find_raw_path(request_rec *r, mod_ezdfs_request *asked)
     }
 }
 
+int mod_ezdfs_refuse_writing(request_rec *r)
+{
+    /* HEAD is among them. */
+    ap_allow_standard_methods(r, REPLACE_ALLOW, M_GET, -1);
+    return r->method_number == M_GET ? ap_discard_request_body(r) : HTTP_METHOD_NOT_ALLOWED;
+}
+
 int mod_ezdfs_handler(request_rec *r)
 {
     mod_ezdfs_request asked = { mod_ezdfs_section_of(r), r->uri };
@@ -114,12 +121,7 @@ int mod_ezdfs_handler(request_rec *r)
         ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r, "the handler ezdfs needs the directive Ezdfs");
         return HTTP_INTERNAL_SERVER_ERROR;
     }
-    /* HEAD is among them. */
-    ap_allow_standard_methods(r, REPLACE_ALLOW, M_GET, -1);
-    if (r->method_number != M_GET) {
-        return HTTP_METHOD_NOT_ALLOWED;
-    }
-    refused = ap_discard_request_body(r);
+    refused = mod_ezdfs_refuse_writing(r);
     if (refused != OK) {
         return refused;
     }

@@ -20,11 +20,7 @@ int mod_ezdfs_metrics_handler(request_rec *r)
     if (!r->handler || strcmp(r->handler, MOD_EZDFS_METRICS_HANDLER) != 0) {
         return DECLINED;
     }
-    ap_allow_standard_methods(r, REPLACE_ALLOW, M_GET, -1);
-    if (r->method_number != M_GET) {
-        return HTTP_METHOD_NOT_ALLOWED;
-    }
-    refused = ap_discard_request_body(r);
+    refused = mod_ezdfs_refuse_writing(r);
     if (refused != OK) {
         return refused;
     }

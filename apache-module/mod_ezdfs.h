@@ -71,6 +71,7 @@ int mod_ezdfs_translate(request_rec *r);
 int mod_ezdfs_map_to_storage(request_rec *r);
 int mod_ezdfs_check_type(request_rec *r);
 int mod_ezdfs_fixup(request_rec *r);
+int mod_ezdfs_refuse_writing(request_rec *r);   /* OK of GET and HEAD */
 int mod_ezdfs_handler(request_rec *r);
 
 /* the answer: answer.c */

@@ -62,6 +62,18 @@ unsafe fn bytes<'a>(data: *const std::ffi::c_char, len: usize) -> &'a [u8] {
     unsafe { std::slice::from_raw_parts(data.cast(), len) }
 }
 
+/// Fills in what the caller may have left out.
+///
+/// # Safety
+///
+/// `out` is NULL or valid.
+unsafe fn give<T>(out: *mut T, value: T) {
+    if !out.is_null() {
+        // SAFETY: promised by the caller.
+        unsafe { out.write(value) };
+    }
+}
+
 /// Writes text to a caller's buffer if it fits; returns its length.
 ///
 /// # Safety

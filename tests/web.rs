@@ -7,6 +7,7 @@ mod database;
 pub(crate) mod door;
 mod freshness;
 mod http;
+pub(crate) mod load;
 mod mount;
 mod paths;
 mod serving;

@@ -3,11 +3,11 @@
 use std::ffi::{c_char, c_void};
 use std::os::fd::IntoRawFd;
 
-use super::bytes;
 use super::file::ezdfs_info;
 use super::result::{ezdfs_error, ezdfs_result, guard};
 use super::store::{borrow, ezdfs_store, null};
 use super::write::{Callback, ezdfs_read_callback, mime_of};
+use super::{bytes, give};
 
 /// Writes a row, live, replacing what the id had before. Does not touch the mount; blocks on
 /// the database.
@@ -37,9 +37,7 @@ pub unsafe extern "C" fn ezdfs_store_put_metadata(
             let id = store.file_id(bytes(id, id_len))?;
             let mime_type = mime_of(mime_type, mime_type_len)?;
             let info = store.put_metadata(&id, size, (mtime != 0).then_some(mtime), mime_type)?;
-            if !info_out.is_null() {
-                info_out.write(ezdfs_info::new(&info, info.size));
-            }
+            give(info_out, ezdfs_info::new(&info, info.size));
             Ok(())
         })
     }
@@ -87,9 +85,7 @@ pub unsafe extern "C" fn ezdfs_store_delete_metadata_directory(
         guard(err, || {
             let store = borrow(store)?;
             let rows = store.delete_metadata_directory(&store.dir_id(bytes(dir, dir_len))?)?;
-            if !rows_out.is_null() {
-                rows_out.write(rows);
-            }
+            give(rows_out, rows);
             Ok(())
         })
     }
@@ -123,9 +119,7 @@ pub unsafe extern "C" fn ezdfs_store_put_data(
             let id = store.file_id(bytes(id, id_len))?;
             let mut source = Callback { read, context };
             let written = store.put_data(&id, &mut source, size.as_ref().copied())?;
-            if !size_out.is_null() {
-                size_out.write(written);
-            }
+            give(size_out, written);
             Ok(())
         })
     }
@@ -154,9 +148,7 @@ pub unsafe extern "C" fn ezdfs_store_open_data(
         guard(err, || {
             let store = borrow(store)?;
             let (file, size) = store.open_data(&store.file_id(bytes(id, id_len))?)?;
-            if !size_out.is_null() {
-                size_out.write(size);
-            }
+            give(size_out, size);
             fd_out.write(file.into_raw_fd());
             Ok(())
         })

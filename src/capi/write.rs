@@ -6,10 +6,10 @@ use std::io::{self, Read};
 use std::mem::ManuallyDrop;
 use std::os::fd::FromRawFd;
 
-use super::bytes;
 use super::file::ezdfs_info;
 use super::result::{ezdfs_error, ezdfs_result, guard};
 use super::store::{borrow, ezdfs_store, null};
+use super::{bytes, give};
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::CreateOptions;
 
@@ -142,9 +142,7 @@ pub unsafe extern "C" fn ezdfs_store_rename(
             let store = borrow(store)?;
             let from = store.file_id(bytes(from, from_len))?;
             let info = store.rename(&from, &store.file_id(bytes(to, to_len))?)?;
-            if !info_out.is_null() {
-                info_out.write(ezdfs_info::new(&info, info.size));
-            }
+            give(info_out, ezdfs_info::new(&info, info.size));
             Ok(())
         })
     }
@@ -192,9 +190,7 @@ pub unsafe extern "C" fn ezdfs_store_delete_directory(
         guard(err, || {
             let store = borrow(store)?;
             let deleted = store.delete_directory(&store.dir_id(bytes(dir, dir_len))?)?;
-            if !rows_out.is_null() {
-                rows_out.write(deleted.rows);
-            }
+            give(rows_out, deleted.rows);
             Ok(())
         })
     }
@@ -221,10 +217,8 @@ unsafe fn create(
         borrow(store)?
     };
     let info = store.create(&store.file_id(id)?, source, &known)?;
-    if !info_out.is_null() {
-        // SAFETY: promised by the caller.
-        unsafe { info_out.write(ezdfs_info::new(&info, info.size)) };
-    }
+    // SAFETY: promised by the caller.
+    unsafe { give(info_out, ezdfs_info::new(&info, info.size)) };
     Ok(())
 }
 

@@ -3,7 +3,7 @@
 use crate::support::apache::{Apache, Builder};
 use crate::support::http::get;
 use crate::support::{Group, Result, Servers};
-use crate::web::door::{Door, Setup};
+use crate::web::door::Door;
 use crate::web::site::{Site, url};
 
 pub(super) fn register(group: &mut Group) {
@@ -73,10 +73,7 @@ fn no_secret() -> Result {
 }
 
 fn apache(site: &Site) -> Builder {
-    match Door::Apache.of(site, "") {
-        Setup::Apache(builder) => builder,
-        Setup::Nginx(_) => unreachable!("it was asked for httpd"),
-    }
+    Door::Apache.of(site, "").apache()
 }
 
 fn stores_may_stand_after(servers: &Servers) -> Result {

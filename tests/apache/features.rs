@@ -7,7 +7,7 @@ use crate::support::apache::{Builder, Mpm};
 use crate::support::http::{Connection, get, request};
 use crate::support::process::run;
 use crate::support::{Group, Result, Servers};
-use crate::web::door::{Door, Setup};
+use crate::web::door::Door;
 use crate::web::site::{Row, STORAGE, Site, url};
 
 pub(super) fn register(group: &mut Group) {
@@ -29,10 +29,7 @@ pub(super) fn register_http2(group: &mut Group) {
 }
 
 fn httpd(site: &Site, options: &str) -> Builder {
-    match Door::Apache.of(site, options) {
-        Setup::Apache(builder) => builder,
-        Setup::Nginx(_) => unreachable!("it was asked for httpd"),
-    }
+    Door::Apache.of(site, options).apache()
 }
 
 /// With the section that sites use, and these directives in it.

@@ -9,7 +9,7 @@ use crate::support::apache::{Apache, Builder};
 use crate::support::http::{Connection, get, request};
 use crate::support::process::{run, scratch};
 use crate::support::{Group, Result, Servers, built};
-use crate::web::door::{Also, Door, Place, Setup};
+use crate::web::door::{Also, Door, Place};
 use crate::web::site::{Site, url};
 
 pub(super) fn register(group: &mut Group) {
@@ -31,8 +31,8 @@ fn builder(site: &Site) -> Builder {
         "main",
         &[Also::Expires],
     );
-    let Setup::Apache(builder) = setup else { unreachable!("it was asked for httpd") };
-    builder
+    setup
+        .apache()
         .module("filter")
         .module("deflate")
         .server("<Location /metrics>\nSetHandler ezdfs-metrics\n</Location>\n")

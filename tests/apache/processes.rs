@@ -2,8 +2,6 @@
 
 use std::fs;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::thread;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -13,8 +11,9 @@ use crate::support::http::{Connection, get};
 use crate::support::mariadb;
 use crate::support::process::wait_for;
 use crate::support::{Group, Result};
-use crate::web::door::{Also, Door, Place, Setup};
-use crate::web::site::{Site, mariadb_site, path, url};
+use crate::web::door::{Also, Door, Place};
+use crate::web::load::while_asked;
+use crate::web::site::{Frozen, Site, mariadb_site, path, url};
 
 pub(super) fn register(group: &mut Group) {
     for mpm in Mpm::ALL {
@@ -29,10 +28,8 @@ pub(super) fn register(group: &mut Group) {
 }
 
 fn httpd(site: &Site, mpm: Mpm, options: &str) -> Builder {
-    match Door::Apache.of(site, options).section(Place::Images, "main", &[Also::Drafts]) {
-        Setup::Apache(builder) => builder.mpm(mpm).children(3),
-        Setup::Nginx(_) => unreachable!("it was asked for httpd"),
-    }
+    let setup = Door::Apache.of(site, options).section(Place::Images, "main", &[Also::Drafts]);
+    setup.apache().mpm(mpm).children(3)
 }
 
 fn start(mpm: Mpm, options: &str) -> Result<(Arc<mariadb::Server>, Site, Apache)> {
@@ -76,39 +73,10 @@ fn parent_is_idle(mpm: Mpm) -> Result {
 fn graceful_restart(mpm: Mpm) -> Result {
     let (_server, _site, mut httpd) = start(mpm, "cache_ttl 1ms;")?;
     let port = httpd.port();
-    let (stop, served) = (AtomicBool::new(false), AtomicUsize::new(0));
-    thread::scope(|scope| -> Result {
-        let hammer = || -> Result {
-            for i in (0..20).cycle() {
-                if stop.load(Ordering::Relaxed) {
-                    break;
-                }
-                let close = [("Connection", "close")];
-                let answer = Connection::open(port)?.request("GET", &url(&path(i)), &close)?;
-                assert_eq!((answer.status, answer.text()), (200, path(i)));
-                served.fetch_add(1, Ordering::Relaxed);
-            }
-            Ok(())
-        };
-        let clients: Vec<_> = (0..2).map(|_| scope.spawn(hammer)).collect();
-        let restarts = (0..3).try_for_each(|_| {
-            let before = served.load(Ordering::Relaxed);
-            wait_for("some answers", || {
-                served.load(Ordering::Relaxed) > before + 50
-                    || clients.iter().any(|client| client.is_finished())
-            })?;
-            httpd.restart_gracefully(|_| {})
-        });
-        stop.store(true, Ordering::Relaxed);
-        for client in clients {
-            client.join().map_err(|_| "a client panicked")??;
-        }
-        restarts
-    })?;
+    let served = while_asked(port, 2, 3, || httpd.restart_gracefully(|_| {}))?;
     // What was counted before is counted still, by those who are gone.
     let counted = looked_up(&httpd)?;
-    let served = served.into_inner() as u64;
-    assert!(counted >= served, "{counted} look-ups counted of {served}");
+    assert!(counted >= served as u64, "{counted} look-ups counted of {served}");
     assert_clean(&httpd);
     Ok(())
 }
@@ -143,7 +111,7 @@ fn ends_without_a_crash(mpm: Mpm) -> Result {
     let (server, _site, mut httpd) =
         start(mpm, "cache_ttl 0; connect_timeout 60s; query_timeout 60s;")?;
     assert_eq!(get(httpd.port(), &url(&path(0))).text(), path(0));
-    let frozen = crate::web::site::Frozen::new(&server)?;
+    let frozen = Frozen::new(&server)?;
     let mut waiting = Connection::open(httpd.port())?;
     waiting.send("GET", &url(&path(1)), &[])?;
     let children = httpd.child_pids();

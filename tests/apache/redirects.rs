@@ -9,7 +9,7 @@ use crate::support::apache::{Apache, Mpm};
 use crate::support::http::{Connection, get, request};
 use crate::support::process::wait_for;
 use crate::support::{Group, Result, Servers};
-use crate::web::door::{Door, Setup};
+use crate::web::door::Door;
 use crate::web::site::{Row, STORAGE, Site, url};
 
 pub(super) fn register(group: &mut Group) {
@@ -30,10 +30,9 @@ fn application(httpd: &Apache, name: &str, lines: &str) -> Result {
 }
 
 fn start(site: &Site) -> Result<Apache> {
-    let Setup::Apache(builder) = Door::Apache.of(site, "cache_ttl 0; cache_negative_ttl 0;") else {
-        unreachable!("it was asked for httpd");
-    };
-    builder
+    Door::Apache
+        .of(site, "cache_ttl 0; cache_negative_ttl 0;")
+        .apache()
         .mpm(Mpm::Prefork)
         .children(3)
         .module("cgi")
@@ -180,10 +179,8 @@ fn nothing_follows(servers: &Servers) -> Result {
     site.put_foreign("original/doc.pdf", &document, row)?;
     let protected = |name: &str| format!("/protected/{STORAGE}/original/{name}");
     let (there, gone) = (talkative(&protected("doc.pdf"))?, talkative(&protected("none.pdf"))?);
-    let Setup::Apache(builder) = Door::Apache.of(&site, "") else {
-        unreachable!("it was asked for httpd");
-    };
-    let httpd = builder
+    let httpd = Door::Apache.of(&site, "")
+        .apache()
         .module("proxy")
         .module("proxy_http")
         .server(&format!(
@@ -226,10 +223,8 @@ fn rules_and_proxies(servers: &Servers) -> Result {
     let row = Row { datatype: "application/pdf", ..Row::new("", 0) };
     site.put_foreign("original/doc.pdf", b"%PDF", row)?;
     let backend = talkative(&format!("/protected/{STORAGE}/original/doc.pdf"))?;
-    let Setup::Apache(builder) = Door::Apache.of(&site, "") else {
-        unreachable!("it was asked for httpd");
-    };
-    let httpd = builder
+    let httpd = Door::Apache.of(&site, "")
+        .apache()
         .module("proxy")
         .module("proxy_http")
         .module("rewrite")
@@ -249,10 +244,8 @@ fn rules_and_proxies(servers: &Servers) -> Result {
     let answer = get(httpd.port(), "/download");
     assert_eq!((answer.status, answer.text()), (200, "%PDF".to_owned()), "{}", httpd.error_log());
     // A rule of a directory, by which a client would name the file.
-    let Setup::Apache(builder) = Door::Apache.of(&site, "") else {
-        unreachable!("it was asked for httpd");
-    };
-    let httpd = builder
+    let httpd = Door::Apache.of(&site, "")
+        .apache()
         .module("rewrite")
         .server(
             "<Location /protected>\nEzdfs main\nEzdfsInternal On\nEzdfsStripPrefix /protected\n</Location>

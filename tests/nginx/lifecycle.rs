@@ -2,8 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::thread;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -12,6 +10,7 @@ use crate::support::http::{Connection, get};
 use crate::support::nginx::Nginx;
 use crate::support::process::wait_for;
 use crate::support::{Group, Result, Servers};
+use crate::web::load::while_asked;
 
 use super::database::{observed, send, under_way};
 use super::site::{Frozen, Site, location, mariadb_site, path, url};
@@ -49,37 +48,10 @@ fn assert_clean(nginx: &Nginx) {
 fn reload_under_load(servers: &Servers) -> Result {
     let site = site_with(servers, 20)?;
     let mut nginx = site.builder("cache_ttl 1ms;").workers(2).server(&location("")).start()?;
-    let port = nginx.port();
-    let (stop, served) = (AtomicBool::new(false), AtomicUsize::new(0));
-    thread::scope(|scope| -> Result {
-        let hammer = || -> Result {
-            for i in (0..20).cycle() {
-                if stop.load(Ordering::Relaxed) {
-                    break;
-                }
-                let close = [("Connection", "close")];
-                let answer = Connection::open(port)?.request("GET", &url(&path(i)), &close)?;
-                assert_eq!((answer.status, answer.text()), (200, path(i)));
-                served.fetch_add(1, Ordering::Relaxed);
-            }
-            Ok(())
-        };
-        let clients: Vec<_> = (0..4).map(|_| scope.spawn(hammer)).collect();
-        let reloads = (0..4).try_for_each(|_| {
-            let before = served.load(Ordering::Relaxed);
-            wait_for("some answers", || {
-                served.load(Ordering::Relaxed) > before + 50
-                    || clients.iter().any(|client| client.is_finished())
-            })?;
-            let old = nginx.worker_pids();
-            nginx.reload(|_| {})?;
-            wait_for("the old workers' end", || nginx.worker_pids().is_disjoint(&old))
-        });
-        stop.store(true, Ordering::Relaxed);
-        for client in clients {
-            client.join().map_err(|_| "a client panicked")??;
-        }
-        reloads
+    while_asked(nginx.port(), 4, 4, || {
+        let old = nginx.worker_pids();
+        nginx.reload(|_| {})?;
+        wait_for("the old workers' end", || nginx.worker_pids().is_disjoint(&old))
     })?;
     assert_clean(&nginx);
     Ok(())

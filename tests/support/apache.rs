@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 use nix::sys::signal::Signal;
 use tempfile::TempDir;
 
-use super::process::{Daemon, children_of, free_port, is_root, program, scratch, wait_for};
+use super::process::{Daemon, children_of, free_port, is_root, log_of, program, scratch, wait_for};
 use super::{Result, built};
 
 pub const PROGRAMS: &[&str] = &["apache2", "apxs"];
@@ -270,14 +270,12 @@ impl Apache {
 
     /// The requests that httpd has logged: line, status, and what ezdfs noted.
     pub fn access_log(&self) -> String {
-        let log = fs::read(self.dir().join("access.log")).unwrap_or_default();
-        String::from_utf8_lossy(&log).into_owned()
+        log_of(&self.dir().join("access.log"))
     }
 
     /// What httpd has logged, the messages of its start included.
     pub fn error_log(&self) -> String {
-        let log = fs::read(self.dir().join("error.log")).unwrap_or_default();
-        self.daemon.log() + &String::from_utf8_lossy(&log)
+        self.daemon.log() + &log_of(&self.dir().join("error.log"))
     }
 }
 

@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use nix::sys::signal::Signal;
 use tempfile::TempDir;
 
-use super::process::{Daemon, free_port, is_root, program, scratch, wait_for};
+use super::process::{Daemon, free_port, is_root, log_of, program, scratch, wait_for};
 use super::{Result, built};
 
 /// An nginx, for which the module was built.
@@ -257,14 +257,12 @@ impl Nginx {
 
     /// The requests that nginx has logged.
     pub fn access_log(&self) -> String {
-        let log = fs::read(self.dir().join("access.log")).unwrap_or_default();
-        String::from_utf8_lossy(&log).into_owned()
+        log_of(&self.dir().join("access.log"))
     }
 
     /// What nginx has logged, the messages of its start included.
     pub fn error_log(&self) -> String {
-        let log = fs::read(self.dir().join("error.log")).unwrap_or_default();
-        self.daemon.log() + &String::from_utf8_lossy(&log)
+        self.daemon.log() + &log_of(&self.dir().join("error.log"))
     }
 }
 

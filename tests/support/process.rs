@@ -193,7 +193,7 @@ impl Daemon {
 
     /// What the server has said so far.
     pub fn log(&self) -> String {
-        String::from_utf8_lossy(&fs::read(&self.log).unwrap_or_default()).into_owned()
+        log_of(&self.log)
     }
 
     pub fn signal(&self, signal: Signal) -> Result {
@@ -224,6 +224,11 @@ impl Drop for Daemon {
     fn drop(&mut self) {
         self.stop();
     }
+}
+
+/// What stands in a log, however it is spelled; nothing where there is none.
+pub fn log_of(file: &Path) -> String {
+    String::from_utf8_lossy(&fs::read(file).unwrap_or_default()).into_owned()
 }
 
 /// Spawns from a thread that lives as long as the process.

@@ -76,6 +76,14 @@ pub(crate) enum Setup {
 }
 
 impl Setup {
+    /// For trials of httpd alone.
+    pub(crate) fn apache(self) -> apache::Builder {
+        match self {
+            Self::Apache(builder) => builder,
+            Self::Nginx(_) => unreachable!("it was asked for httpd"),
+        }
+    }
+
     /// Declares a store. Options are written as nginx has them: `cache_ttl 1h; table t;`.
     pub(crate) fn store(self, name: &str, options: &str) -> Self {
         match self {
