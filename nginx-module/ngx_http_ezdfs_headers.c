@@ -7,6 +7,7 @@
 #include "ngx_http_ezdfs_module.h"
 
 
+static ngx_int_t ngx_http_ezdfs_keep_private(ngx_http_request_t *r);
 static ngx_table_elt_t *ngx_http_ezdfs_find_header(ngx_http_request_t *r,
     const char *key);
 
@@ -69,6 +70,59 @@ ngx_http_ezdfs_set_headers(ngx_http_request_t *r, ezdfs_http *http)
             return NGX_ERROR;
         }
     }
+
+    /* only who was given X-Accel-Redirect knows for whom the file is */
+
+    if (r->upstream && r->upstream->headers_in.x_accel_redirect) {
+        return ngx_http_ezdfs_keep_private(r);
+    }
+
+    return NGX_OK;
+}
+
+
+/*
+ * What a permission was asked for is not for caches that others share, unless
+ * the application says so.  "expires" of the location has the last word.
+ */
+
+static ngx_int_t
+ngx_http_ezdfs_keep_private(ngx_http_request_t *r)
+{
+    ngx_table_elt_t  *h;
+#if (nginx_version < 1023000)
+    ngx_table_elt_t  **known;
+#endif
+
+    if (ngx_http_ezdfs_find_header(r, "Cache-Control")
+        || ngx_http_ezdfs_find_header(r, "Expires"))
+    {
+        return NGX_OK;
+    }
+
+    h = ngx_http_ezdfs_push_header(r, "Cache-Control", "private");
+    if (h == NULL) {
+        return NGX_ERROR;
+    }
+
+#if (nginx_version >= 1023000)
+    r->headers_out.cache_control = h;
+#else
+    if (r->headers_out.cache_control.elts == NULL
+        && ngx_array_init(&r->headers_out.cache_control, r->pool, 1,
+                          sizeof(ngx_table_elt_t *))
+           != NGX_OK)
+    {
+        return NGX_ERROR;
+    }
+
+    known = ngx_array_push(&r->headers_out.cache_control);
+    if (known == NULL) {
+        return NGX_ERROR;
+    }
+
+    *known = h;
+#endif
 
     return NGX_OK;
 }

@@ -15,6 +15,7 @@ use super::site::{Row, STORAGE, Site, encode, location, url};
 pub(super) fn register(group: &mut Group) {
     group.per_database("imported_tree_is_served", imported_tree);
     group.add("originals_only_by_internal_redirect", originals_by_internal_redirect);
+    group.add("what_a_permission_was_asked_for_is_private", permissions_are_not_shared);
 }
 
 /// The repository's tree, and the one that `EZDFS_TEST_TREE` names, such as a real site's.
@@ -109,6 +110,47 @@ fn get_from(nginx: &Nginx, host: &str, target: &str) -> Result<Response> {
         target,
         &[("Host", host), ("Connection", "close")],
     )
+}
+
+/// Where the application says nothing of caches, those that people share may not keep it; what the
+/// site's configuration says counts.
+fn permissions_are_not_shared(servers: &Servers) -> Result {
+    let site = Site::sqlite(servers)?;
+    site.put("original/application/doc.pdf", b"%PDF-1.4 for members only")?;
+    site.put("images/a.png", b"for all")?;
+    let builder = site.builder("");
+    let port = builder.port();
+    let nginx = builder
+        .server(&format!(
+            "location /protected/ {{ internal; rewrite ^/protected(/.*)$ $1 break; ezdfs main; }}
+             location /kept/ {{
+                 internal; rewrite ^/kept(/.*)$ $1 break; ezdfs main; expires 1h;
+             }}
+             location /said {{ proxy_pass http://127.0.0.1:{port}/says; }}
+             location /silent {{ proxy_pass http://127.0.0.1:{port}/protected_; }}
+             location /configured {{ proxy_pass http://127.0.0.1:{port}/kept_; }}
+             location = /says {{
+                 add_header X-Accel-Redirect /protected/{STORAGE}/original/application/doc.pdf;
+                 add_header Cache-Control 'public, max-age=60'; return 200;
+             }}
+             location ~ ^/(protected|kept)_$ {{
+                 add_header X-Accel-Redirect /$1/{STORAGE}/original/application/doc.pdf; return 200;
+             }}
+             # Nobody was asked for a permission here.
+             location = /everybodys {{ error_page 418 = /protected/{STORAGE}/images/a.png; return 418; }}"
+        ))
+        .start()?;
+    for (target, said) in [
+        ("/said", &["public, max-age=60"][..]),
+        ("/silent", &["private"]),
+        ("/configured", &["max-age=3600"]),
+        ("/everybodys", &[]),
+    ] {
+        let answer = get(nginx.port(), target);
+        assert_eq!(answer.status, 200, "{target}: {}", nginx.error_log());
+        assert_eq!(answer.header_all("Cache-Control"), said, "{target}");
+    }
+    Ok(())
 }
 
 /// Relative paths of all files.
