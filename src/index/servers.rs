@@ -386,12 +386,15 @@ impl Servers {
         if let Some(old) = old.filter(is_other) {
             link.generation = self.generation.fetch_add(1, Ordering::SeqCst) + 1;
             self.stats.count(Counter::Failovers);
-            log::warn!(
-                "ezdfs: using {} now{}, instead of {}",
-                link.server.address,
-                if writable { "" } else { ", which is read-only" },
-                old.server.address
-            );
+            let (server, former) = (&link.server.address, &old.server.address);
+            match (Arc::ptr_eq(&old.server, &link.server), writable) {
+                (true, true) => log::info!("ezdfs: {server} takes writes now"),
+                (true, false) => log::warn!("ezdfs: {server} is read-only now"),
+                (false, true) => log::warn!("ezdfs: using {server} now, instead of {former}"),
+                (false, false) => {
+                    log::warn!("ezdfs: using {server} now, which is read-only, instead of {former}")
+                }
+            }
         }
         link
     }

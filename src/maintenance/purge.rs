@@ -302,7 +302,8 @@ impl Run<'_> {
                 let known = newest.max(mtime.saturating_abs()).saturating_add(SLACK);
                 match file.is_some_and(|file| file.st_mtime > known) {
                     true => {
-                        log::warn!("ezdfs: the file of {name:?} is newer than any row: it stays")
+                        let text = name.as_str();
+                        log::warn!("ezdfs: the file of {text:?} is newer than any row: it stays");
                     }
                     false => names.push(name),
                 }

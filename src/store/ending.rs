@@ -62,7 +62,9 @@ impl Ending {
             let old = self.instead_of.as_ref().map(|old| &old.name);
             self.process.forget([&self.name].into_iter().chain(old));
             match ended {
-                Ok(()) => log::warn!("ezdfs: the write of {:?} ended late", self.name),
+                Ok(()) => {
+                    log::warn!("ezdfs: the write of {:?} ended late", self.name.as_str());
+                }
                 Err(error) => log::error!("ezdfs: {error:#}"),
             }
         };

@@ -139,7 +139,8 @@ impl Process {
         let (facts, stamp) = row;
         if opened.size != facts.size {
             self.stats.count(Counter::SizeMismatches);
-            log::warn!("ezdfs: {name:?} has {} bytes, its row says {}", opened.size, facts.size);
+            let (text, size) = (name.as_str(), opened.size);
+            log::warn!("ezdfs: {text:?} has {size} bytes, its row says {}", facts.size);
         }
         let info = facts.info(id.clone());
         let file = OpenFile::new(opened, info, name.clone(), &self.name_prefix, source);

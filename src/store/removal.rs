@@ -101,7 +101,10 @@ impl Process {
             let path = self.path_of(&name);
             let is_claimed = path.as_ref().is_some_and(|path| claimed.contains(path));
             if is_claimed {
-                log::warn!("ezdfs: another row speaks of the file of {name:?}: it stays");
+                log::warn!(
+                    "ezdfs: another row speaks of the file of {:?}: it stays",
+                    name.as_str()
+                );
                 counts.claimed.fetch_add(1, Ordering::Relaxed);
             }
             let record = records.remove(&name.hash().to_ascii_lowercase());
