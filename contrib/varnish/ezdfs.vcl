@@ -62,6 +62,12 @@ sub vcl_backend_response {
     if (bereq.http.x-ezdfs) {
         set beresp.http.x-ezdfs-host = bereq.http.host;
         set beresp.http.x-ezdfs-path = bereq.url;
+        if (beresp.status == 404) {
+            # Not kept: it is there the moment somebody stores it, and a purge takes another moment.
+            set beresp.uncacheable = true;
+            set beresp.ttl = 1s;
+            return (deliver);
+        }
         if (beresp.status >= 500) {
             # What is there is better than this, and nothing else is kept of it.
             if (bereq.is_bgfetch) {
