@@ -31,14 +31,16 @@ CHECK    = @PHP_CONFIG='$(PHP_CONFIG)' APXS='$(APXS)' tests/deps.sh --check $(or
 .DELETE_ON_ERROR:
 # What is there stays where a check says no; a new one takes its place as a whole.
 .PRECIOUS: build/ezdfs build/libezdfs.so build/libezdfs.a build/ezdfs.so build/ngx_http_ezdfs_module.so build/mod_ezdfs.so build/test-hooks/ezdfs.so
-.PHONY: help build install apache install-apache deb deps demo test faults test-nginx test-mysql test-moves test-trixie test-deb test-nfs lint audit header abi bench bench-quick bench-scale bench-feed bench-fsck bench-writes bench-hot bench-copy bench-apache bench-purge clean
+.PHONY: help build install apache install-apache deb deps demo demo-cluster test faults test-cluster test-nginx test-mysql test-moves test-trixie test-deb test-nfs lint audit header abi bench bench-quick bench-scale bench-feed bench-fsck bench-writes bench-hot bench-copy bench-apache bench-purge clean
 
 help:
 	@echo 'make demo      show and upload pictures, private nginx and php-fpm; Ctrl-C stops it (DEMO_PORT=8080)'
+	@echo 'make demo-cluster  the same of a whole cluster, in a network of its own, with a button for each failure (as root)'
 	@echo 'make test      install what is missing, build, run every test'
 	@echo 'make faults    run every test, write the table of faults in docs/consistency.md'
 	@echo 'make test-nginx  play the trials of the nginx module on the newest nginx that Debian has'
 	@echo 'make test-mysql  run every trial on MySQL in place of MariaDB (TRIALS=part of their names)'
+	@echo 'make test-cluster  let each part of that cluster fail in turn, under load (as root); ten minutes'
 	@echo 'make test-moves  move sites of 20,000 files while copies and databases are killed 50 times each; half an hour'
 	@echo 'make test-trixie  make the demo and run every trial on Debian 13, in a folder (as root; fetches it)'
 	@echo 'make test-nfs  play scenarios on real NFS clients (EZDFS_NFS_LAB=folder of a lab)'
@@ -177,6 +179,24 @@ demo:
 	@tests/deps.sh demo
 	@$(MAKE) --no-print-directory --silent build
 	@tests/demo/run.sh
+
+CLUSTER := build apache
+
+demo-cluster:
+	@tests/deps.sh cluster
+	@$(MAKE) --no-print-directory --silent $(CLUSTER)
+	@$(CARGO) test --quiet --locked --all-features --test tests -- demo-cluster
+
+# Its figures go to docs/cluster.md.
+test-cluster:
+	@tests/deps.sh cluster
+	@$(MAKE) --no-print-directory $(CLUSTER) $(PLAYWRIGHT)
+	CI=true EZDFS_TEST_CLUSTER=docs/cluster.md $(CARGO) test --locked --all-features --test tests -- cluster::
+
+PLAYWRIGHT := build/tools/playwright/node_modules
+$(PLAYWRIGHT):
+	mkdir -p $(@D)
+	npm install --silent --no-audit --no-fund --no-save --prefix $(@D) playwright-core@1.64.1
 
 # One after the other even under `make -j`: the build needs the packages. A person may be offline.
 test:

@@ -2,11 +2,11 @@
 //! of kernels and on every database.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 use crate::support::process::{program, run, scratch};
-use crate::support::{Need, Result, Trials, built};
+use crate::support::{Need, Result, Trials, built, php};
 
 const PROGRAMS: Need = Need::Programs(&["php", "phpunit"]);
 const EXTENSION: Need = Need::Built("ezdfs.so");
@@ -68,14 +68,7 @@ fn phpunit(family: &str, dsn: &str) -> Result {
 /// Has PHP, and the PHP that it starts, read a php.ini of the trial's own and nothing of the
 /// system's, where another ezdfs may stand.
 fn configure(php: &mut Command, dir: &Path) -> Result {
-    let ask = r#"echo ini_get("extension_dir");"#;
-    let shared = PathBuf::from(run(Command::new("php").args(["-n", "-r", ask]))?);
-    let is_shared = |name: &&&str| shared.join(format!("{name}.so")).exists();
-    let mut ini = format!("extension={}\n", built("ezdfs.so").display());
-    for name in EXTENSIONS.iter().filter(is_shared) {
-        ini.push_str(&format!("extension={name}\n"));
-    }
-    fs::write(dir.join("php.ini"), ini)?;
+    fs::write(dir.join("php.ini"), php::ini(EXTENSIONS)?)?;
     php.env("PHPRC", dir).env("PHP_INI_SCAN_DIR", "");
     Ok(())
 }

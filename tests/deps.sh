@@ -1,5 +1,5 @@
 #!/bin/bash
-# Installs the Debian packages that are missing for `build`, `deb`, `demo`, `test`, `nfs` or `bench`, and says so.
+# Installs the Debian packages that are missing for `build`, `deb`, `demo`, `test`, `cluster`, `nfs` or `bench`, and says so.
 # Rust itself comes from rustup. Services of the packages are installed, never started.
 #
 #     tests/deps.sh test
@@ -15,11 +15,14 @@ deb=("${build[@]}" build-essential debhelper dh-php lintian)
 demo=("${build[@]}" php-fpm)
 test=("${build[@]}" abigail-tools apache2 apache2-dev g++ mariadb-server galera-4 postgresql pgbouncer valgrind curl openssl git groff-base zsh fish systemd prometheus varnish composer php-cgi php-fpm)
 test+=(php-{mysql,pgsql,sqlite3} phpunit php-doctrine-dbal php-symfony-{config,dependency-injection,expression-language,filesystem,http-kernel,yaml,framework-bundle,twig-bundle,web-profiler-bundle} php-monolog)
+cluster=("${build[@]}" apache2 apache2-dev mariadb-server mariadb-client varnish redis-server prometheus iproute2 php-fpm php-redis php-doctrine-dbal chromium)
+cluster+=(php-symfony-{config,dependency-injection,filesystem,http-kernel,yaml,framework-bundle})
+command -v npm > /dev/null || cluster+=(nodejs npm)
 nfs=("${build[@]}" mariadb-server python3 curl qemu-system-x86 e2fsprogs)
 bench=("${build[@]}" apache2 apache2-dev python3 valgrind wrk mariadb-server postgresql php-fpm php-mysql varnish)
 
 usage() {
-    echo "usage: $0 build|deb|demo|test|nfs|bench, or $0 --check build|command|module|apache|extension|lint" >&2
+    echo "usage: $0 build|deb|demo|test|cluster|nfs|bench, or $0 --check build|command|module|apache|extension|lint" >&2
     exit 2
 }
 
@@ -116,7 +119,7 @@ if [ "${1:-}" = --check ] && [ $# -eq 2 ]; then
     check "$2"
 fi
 case "${1:-}" in
-    build | deb | demo | test | nfs | bench) declare -n wanted=$1 ;;
+    build | deb | demo | test | cluster | nfs | bench) declare -n wanted=$1 ;;
     *) usage ;;
 esac
 

@@ -11,6 +11,7 @@ mod apache;
 mod bundle;
 mod c_programs;
 mod caches;
+mod cluster;
 mod command;
 mod connect;
 mod copy;
@@ -52,10 +53,16 @@ fn main() -> ExitCode {
     if std::env::args().nth(1).is_some_and(|first| first == client::PROGRAM) {
         return client::program::main(std::env::args().skip(2));
     }
+    if std::env::args().nth(1).is_some_and(|first| first == cluster::DEMO) {
+        return cluster::demo_main();
+    }
     if let Some(code) = kill::helper::run() {
         return code;
     }
-    let arguments = Arguments::from_args();
+    let mut arguments = Arguments::from_args();
+    // Trials wait for servers as much as they compute.
+    let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    arguments.test_threads = arguments.test_threads.or(Some(processors * 3 / 2));
     let mut trials = Trials::default();
     harness::register(&mut trials);
     c_programs::register(&mut trials);
@@ -64,6 +71,7 @@ fn main() -> ExitCode {
     store::register(&mut trials);
     command::register(&mut trials);
     agent::register(&mut trials);
+    cluster::register(&mut trials);
     apache::register(&mut trials);
     #[cfg(feature = "failpoints")]
     crash::register(&mut trials);

@@ -175,15 +175,9 @@ impl Builder {
         let file = self.dir.path().join(config);
         fs::write(&file, self.config())?;
         let httpd = program("apache2").ok_or("Apache httpd is not installed")?;
-        // When it ends it signals all of its process group, which must not be that of the tests.
-        let mut words = vec!["setsid".to_owned()];
+        let mut words = Vec::new();
         if is_root() && self.user.is_none() {
-            // It refuses to have root for its children, and they have to read what root wrote.
-            // The death signal is set again: another user has none.
-            let nobody = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"];
-            let rights = ["--inh-caps=+dac_override", "--ambient-caps=+dac_override"];
-            words.extend(nobody.into_iter().chain(rights).map(str::to_owned));
-            words.push("--pdeathsig=TERM".to_owned());
+            words.extend(AS_NOBODY.iter().map(ToString::to_string));
         }
         let variables = self.environment.iter().map(|(name, value)| format!("{name}={value}"));
         words.extend(["env".to_owned()].into_iter().chain(variables));
@@ -195,6 +189,18 @@ impl Builder {
         Ok(command)
     }
 }
+
+/// What starts it where the tests run as root: it refuses to have root for its children, and they
+/// have to read what root wrote. The death signal is set again, since another user has none.
+pub const AS_NOBODY: &[&str] = &[
+    "setpriv",
+    "--reuid=nobody",
+    "--regid=nogroup",
+    "--clear-groups",
+    "--inh-caps=+dac_override,+net_bind_service",
+    "--ambient-caps=+dac_override,+net_bind_service",
+    "--pdeathsig=TERM",
+];
 
 /// What it logs when it answers, after a start and after a restart.
 const RESUMING: &str = "resuming normal operations";

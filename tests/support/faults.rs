@@ -9,7 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use libtest_mimic::{Arguments, Conclusion};
 
-use super::Result;
+use super::{Result, documents};
 
 /// Fault and outcome, in the words of the document.
 pub type Fault = (&'static str, &'static str);
@@ -26,8 +26,7 @@ pub fn counts() -> MutexGuard<'static, BTreeMap<Fault, u64>> {
     COUNTS.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-const BEGIN: &str = "<!-- faults: written by `make faults` -->\n";
-const END: &str = "<!-- end of faults -->\n";
+const PART: &str = "faults";
 const HEAD: &str = "| fault | times | outcome |\n|---|---|---|\n";
 
 /// Writes the table where EZDFS_TEST_FAULT_TABLE says, or compares the one of the document with what
@@ -57,17 +56,18 @@ pub fn conclude(arguments: &Arguments, conclusion: &Conclusion) -> Result {
 
 /// The document with this table in place of the one it has.
 pub fn with_table(document: &str, counts: &BTreeMap<Fault, u64>) -> Result<String> {
-    let (before, _, after) = parts(document)?;
+    let (before, _, after) = documents::parts(document, PART)?;
     let mut table = HEAD.to_owned();
     for ((fault, outcome), count) in counts {
         writeln!(table, "| {fault} | {count} | {outcome} |")?;
     }
-    Ok(format!("{before}{BEGIN}{table}{END}{after}"))
+    Ok(format!("{before}{table}{after}"))
 }
 
 /// Every line of the table must have happened, however often. What happened besides is new.
 pub fn compare(document: &str, counts: &BTreeMap<Fault, u64>) -> Result {
-    let lines = parts(document)?.1.strip_prefix(HEAD).ok_or("the table of faults has no head")?;
+    let (_, table, _) = documents::parts(document, PART)?;
+    let lines = table.strip_prefix(HEAD).ok_or("the table of faults has no head")?;
     let mut unlisted: Vec<Fault> = counts.keys().copied().collect();
     let mut missing = Vec::new();
     for line in lines.lines() {
@@ -86,14 +86,4 @@ pub fn compare(document: &str, counts: &BTreeMap<Fault, u64>) -> Result {
         return Err(format!("the document lists faults that were not injected:\n{lines}").into());
     }
     Ok(())
-}
-
-/// What comes before the table, the table, and the rest.
-fn parts(document: &str) -> Result<(&str, &str, &str)> {
-    let parts = || {
-        let (before, rest) = document.split_once(BEGIN)?;
-        let (table, after) = rest.split_once(END)?;
-        Some((before, table, after))
-    };
-    Ok(parts().ok_or("the document has no place for the table of faults")?)
 }

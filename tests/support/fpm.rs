@@ -7,7 +7,7 @@ use std::process::Command;
 use nix::sys::signal::Signal;
 use tempfile::TempDir;
 
-use super::process::{Daemon, program, run, scratch};
+use super::process::{self, Daemon, run, scratch};
 use super::{Result, built};
 
 /// A running php-fpm that answers every request by one page.
@@ -36,7 +36,7 @@ impl Fpm {
                  listen.backlog = 256\npm = static\n{pool}\n{settings}"
             ),
         )?;
-        let mut command = Command::new(fpm_program()?);
+        let mut command = Command::new(program()?);
         command.args(["--nodaemonize", "--allow-to-run-as-root", "--no-php-ini", "--fpm-config"]);
         command.arg(dir.path().join("fpm.conf"));
         command.arg("-d").arg(format!("extension={}", built("ezdfs.so").display()));
@@ -72,9 +72,11 @@ impl Fpm {
 }
 
 /// Debian has the version in the program's name.
-fn fpm_program() -> Result<PathBuf> {
+pub fn program() -> Result<PathBuf> {
     let version = run(Command::new("php-config").arg("--version"))?;
     let short: Vec<&str> = version.trim().split('.').take(2).collect();
     let name = format!("php-fpm{}", short.join("."));
-    program(&name).or_else(|| program("php-fpm")).ok_or_else(|| format!("{name} is missing").into())
+    process::program(&name)
+        .or_else(|| process::program("php-fpm"))
+        .ok_or_else(|| format!("{name} is missing").into())
 }

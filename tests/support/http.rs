@@ -82,6 +82,11 @@ impl Connection {
         Ok(Self { stream: BufReader::new(stream) })
     }
 
+    /// Waits so long for an answer, in place of half a minute.
+    pub fn wait_for(&self, time: Duration) -> Result {
+        Ok(self.stream.get_ref().set_read_timeout(Some(time))?)
+    }
+
     /// Closes it so that the server hears of it at once.
     pub fn reset(self) -> Result {
         let at_once = nix::libc::linger { l_onoff: 1, l_linger: 0 };

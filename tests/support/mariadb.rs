@@ -10,7 +10,7 @@ use nix::sys::signal::Signal;
 use tempfile::TempDir;
 
 use super::db::{self, Rows};
-use super::process::{Daemon, free_port, is_root, program, run, scratch, wait_for};
+use super::process::{Daemon, free_port, is_root, program, run, scratch, started_by, wait_for};
 use super::{Need, Result, copy_tree};
 
 /// The programs without which there is no server.
@@ -103,6 +103,8 @@ pub struct Server {
     port: u16,
     /// Arguments that this server has and others have not.
     besides: Vec<String>,
+    /// What it is started by.
+    under: Vec<String>,
     databases: AtomicUsize,
 }
 
@@ -117,6 +119,16 @@ impl Server {
         let server = Self::install(flavour(), options)?;
         server.launch()?;
         server.create_user()?;
+        Ok(server)
+    }
+
+    /// One of MariaDB without any user but root, started by a wrapper such as `nsenter`: on a
+    /// network of its own.
+    pub fn start_within(wrapper: &[String], options: &[&str]) -> Result<Self> {
+        let options = options.iter().map(ToString::to_string).collect();
+        let mut server = Self::install(Flavour::MariaDb, options)?;
+        server.under = wrapper.to_vec();
+        server.launch()?;
         Ok(server)
     }
 
@@ -145,7 +157,8 @@ impl Server {
 
     fn in_directory(flavour: Flavour, dir: TempDir, besides: Vec<String>) -> Self {
         let (port, databases) = (free_port(), AtomicUsize::new(0));
-        Self { daemon: Mutex::default(), flavour, dir, port, besides, databases }
+        let under = Vec::new();
+        Self { daemon: Mutex::default(), flavour, dir, port, besides, under, databases }
     }
 
     pub(super) fn data(&self) -> PathBuf {
@@ -163,7 +176,7 @@ impl Server {
 
     pub(super) fn launch(&self) -> Result {
         let dir = self.dir.path().display();
-        let mut command = Command::new(self.flavour.program()?);
+        let mut command = started_by(&self.under, &self.flavour.program()?);
         command.args([
             "--no-defaults".to_owned(),
             format!("--datadir={dir}/data"),

@@ -11,6 +11,7 @@ use libtest_mimic::{Failed, Trial};
 
 pub mod apache;
 pub mod db;
+pub mod documents;
 pub mod faults;
 pub mod fpm;
 pub mod galera;
@@ -20,6 +21,7 @@ pub mod metrics;
 pub mod nfs_client;
 pub mod nginx;
 pub mod pgbouncer;
+pub mod php;
 pub mod postgres;
 pub mod process;
 pub mod prometheus;

@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use nix::sys::signal::Signal;
 use tempfile::TempDir;
 
-use super::process::{Daemon, free_port, is_root, log_of, program, scratch, wait_for};
+use super::process::{Daemon, free_port, is_root, log_of, program, scratch, started_by, wait_for};
 use super::{Result, built};
 
 /// An nginx, for which the module was built.
@@ -162,14 +162,7 @@ impl Builder {
 
     fn command(&self, config: &Path) -> Result<Command> {
         let program = self.release.program().ok_or("nginx is not installed")?;
-        let mut command = match self.under.as_slice() {
-            [] => Command::new(program),
-            [wrapper, arguments @ ..] => {
-                let mut command = Command::new(wrapper);
-                command.args(arguments).arg(program);
-                command
-            }
-        };
+        let mut command = started_by(&self.under, &program);
         command.arg("-p").arg(self.dir.path()).arg("-c").arg(config).args(["-e", "stderr"]);
         Ok(command)
     }

@@ -5,6 +5,7 @@ use std::fs::{self, DirBuilder, File};
 use std::io;
 use std::net::TcpListener;
 use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Sender, channel};
@@ -127,6 +128,18 @@ pub fn become_user(user: &str) -> [&str; 5] {
     ["--reuid", user, "--regid", user, "--init-groups"]
 }
 
+/// A program, started by a wrapper with its arguments, if there is one.
+pub fn started_by(wrapper: &[String], program: &Path) -> Command {
+    match wrapper {
+        [] => Command::new(program),
+        [wrapper, arguments @ ..] => {
+            let mut command = Command::new(wrapper);
+            command.args(arguments).arg(program);
+            command
+        }
+    }
+}
+
 /// Runs a command to its end; fails with its output unless it succeeds.
 pub fn run(command: &mut Command) -> Result<String> {
     let output = command.stdin(Stdio::null()).output().map_err(|e| format!("{command:?}: {e}"))?;
@@ -164,7 +177,10 @@ impl Daemon {
             .args(command.get_args())
             .stdin(Stdio::null())
             .stdout(output.try_clone()?)
-            .stderr(output);
+            .stderr(output)
+            // A Ctrl-C is for this process, which ends its servers in an order of its own. And
+            // httpd, when it ends, signals all of its group.
+            .process_group(0);
         let child = spawn(wrapped).map_err(|e| format!("start {name}: {e}"))?;
         Ok(Self { name, child, stop, log: log.to_owned() })
     }
