@@ -5,7 +5,11 @@
 
 use std::error::Error;
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
+
+use ezdfs::ErrorKind;
+use tempfile::NamedTempFile;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let output = std::env::args_os().nth(1).ok_or("usage: header FILE")?;
@@ -17,6 +21,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     for source in sources(&root.join("src/capi"))? {
         builder = builder.with_src(source);
     }
+    let results = results()?;
+    builder = builder.with_src(results.path());
     let mut header = Vec::new();
     builder.generate()?.write(&mut header);
     fs::write(output, for_c(&String::from_utf8(header)?))?;
@@ -52,6 +58,21 @@ const NOTICE: &str = "\
  *
  * Signals: nothing may be called in a signal's handler.
  */";
+
+/// The enum of results, as source: cbindgen sees no macro's.
+fn results() -> std::io::Result<NamedTempFile> {
+    let mut source = NamedTempFile::new()?;
+    writeln!(source, "/// What a call came to. Codes are stable: never renumbered, never reused.")?;
+    writeln!(source, "#[repr(u32)]\npub enum ezdfs_result {{\n/// It worked.\nOk = 0,")?;
+    for kind in ErrorKind::ALL {
+        for line in kind.meaning().lines() {
+            writeln!(source, "///{line}")?;
+        }
+        writeln!(source, "{kind:?} = {},", kind.code())?;
+    }
+    writeln!(source, "}}")?;
+    Ok(source)
+}
 
 /// The module's main file first, for its items introduce the others; the rest by name.
 fn sources(dir: &Path) -> Result<Vec<PathBuf>, Box<dyn Error>> {
