@@ -13,6 +13,12 @@
  * Callbacks of ezdfs_store_create, ezdfs_store_put_data and ezdfs_store_list run on the calling thread and may call the
  * library, also for the same store. They return; they neither throw nor jump.
  *
+ * Structs begin with struct_size, which the caller sets to sizeof of its struct: EZDFS_INIT(type) does, all else zero.
+ * They grow at their ends, so that a program and a library of other versions work together. Of what is handed in, what
+ * the program's header does not have is zero, and what the library does not know must be zero, or the call fails. Of
+ * what is filled in, nothing beyond the program's struct is written, and what the library does not know is set to zero.
+ * A struct_size that no version has had is refused before anything is done, with EZDFS_RESULT_INVALID_INPUT.
+ *
  * Failure: what a parameter _out would have got is left as it was, and `err`, where it is given, is filled in.
  *
  * Signals: nothing may be called in a signal's handler.
@@ -30,9 +36,18 @@
 #define EZDFS_VERSION_PATCH 0
 
 /**
- * The most further headers that an answer can have.
+ * A struct with its size, all else zero: `ezdfs_error error = EZDFS_INIT(ezdfs_error);`
  */
-#define EZDFS_HTTP_HEADERS 4
+#ifdef __cplusplus
+#define EZDFS_INIT(type) ([] { type empty = type(); empty.struct_size = sizeof(type); return empty; }())
+#else
+#define EZDFS_INIT(type) ((type){ .struct_size = sizeof(type) })
+#endif
+
+/**
+ * The most further headers that an answer can have, in any version: more than there are.
+ */
+#define EZDFS_HTTP_HEADERS 8
 
 /**
  * Drafts (`images-versioned/`) may be served.
@@ -197,6 +212,10 @@ typedef struct ezdfs_store ezdfs_store;
  */
 typedef struct ezdfs_info {
   /**
+   * sizeof of this struct, set by the caller; by the library where it hands one to a callback.
+   */
+  size_t struct_size;
+  /**
    * Bytes. Of a file that is open: the file's own length.
    */
   uint64_t size;
@@ -212,7 +231,33 @@ typedef struct ezdfs_info {
 } ezdfs_info;
 
 /**
- * A response header. Both texts are static and NUL-terminated.
+ * Filled in on failure. Owned by the caller; nothing in it needs freeing, and
+ * it may be handed to another thread. Where its `struct_size` is refused nothing is
+ * done and nothing is written here: the result tells, and whoever takes the log.
+ */
+typedef struct ezdfs_error {
+  /**
+   * sizeof of this struct, set by the caller.
+   */
+  size_t struct_size;
+  /**
+   * What the call returned.
+   */
+  ezdfs_result code;
+  /**
+   * errno of the failing system call, or 0.
+   */
+  int32_t os_errno;
+  /**
+   * Operation, subject and cause. NUL-terminated UTF-8, cut to fit; no
+   * control characters.
+   */
+  char message[512];
+} ezdfs_error;
+
+/**
+ * A response header. Both texts are static and NUL-terminated. The one struct without a size:
+ * it never grows, for it stands in another.
  */
 typedef struct ezdfs_header {
   /**
@@ -229,6 +274,10 @@ typedef struct ezdfs_header {
  * What a web server says of an opened file.
  */
 typedef struct ezdfs_http {
+  /**
+   * sizeof of this struct, set by the caller.
+   */
+  size_t struct_size;
   /**
    * Static, NUL-terminated, from a fixed list: whatever the table holds,
    * this is safe in a header.
@@ -257,26 +306,6 @@ typedef struct ezdfs_http {
 } ezdfs_http;
 
 /**
- * Filled in on failure. Owned by the caller; nothing in it needs freeing, and
- * it may be handed to another thread.
- */
-typedef struct ezdfs_error {
-  /**
-   * What the call returned.
-   */
-  ezdfs_result code;
-  /**
-   * errno of the failing system call, or 0.
-   */
-  int32_t os_errno;
-  /**
-   * Operation, subject and cause. NUL-terminated UTF-8, cut to fit; no
-   * control characters.
-   */
-  char message[512];
-} ezdfs_error;
-
-/**
  * Reads at most `len` bytes into `buffer`. Returns how many, 0 at the end, or
  * a negative errno.
  */
@@ -296,11 +325,15 @@ typedef void (*ezdfs_log_handler)(ezdfs_log_level level, const char *message);
  */
 typedef struct ezdfs_completion {
   /**
+   * sizeof of this struct, set by the caller.
+   */
+  size_t struct_size;
+  /**
    * What the starter of the look-up gave.
    */
   void *data;
   /**
-   * The look-up's ticket.
+   * The look-up's ticket; 0 where there is none.
    */
   uint64_t ticket;
   /**
@@ -313,9 +346,13 @@ typedef struct ezdfs_completion {
    */
   const char *source;
   /**
-   * What went wrong; its code is EZDFS_RESULT_OK if nothing did.
+   * What the look-up came to. Of a failure `err` of the call that gives this says more.
    */
-  struct ezdfs_error error;
+  ezdfs_result result;
+  /**
+   * errno of the failing system call, or 0.
+   */
+  int32_t os_errno;
 } ezdfs_completion;
 
 /**
@@ -331,6 +368,10 @@ typedef bool (*ezdfs_list_callback)(void *context,
  * A path that a client asked for. The texts are borrowed for the call.
  */
 typedef struct ezdfs_request {
+  /**
+   * sizeof of this struct, set by the caller.
+   */
+  size_t struct_size;
   /**
    * Percent-decoded, with its leading slash, without the query.
    */
@@ -351,13 +392,17 @@ typedef struct ezdfs_request {
   /**
    * Of EZDFS_SERVE_DRAFTS and the others, or 0.
    */
-  uint32_t flags;
+  uint64_t flags;
 } ezdfs_request;
 
 /**
  * A store, and the value of the label `store` of what it has counted. Both are borrowed.
  */
 typedef struct ezdfs_named_store {
+  /**
+   * sizeof of this struct, set by the caller; the same in each element of an array.
+   */
+  size_t struct_size;
   /**
    * UTF-8, without a NUL.
    */
@@ -373,9 +418,144 @@ typedef struct ezdfs_named_store {
 } ezdfs_named_store;
 
 /**
- * What the creator of a file knows of it. All zero: nothing.
+ * What a store has counted, or all processes that share its counters. docs/metrics.md says more
+ * of each, by the names that `ezdfs_metrics_write` has for them.
+ */
+typedef struct ezdfs_stats {
+  /**
+   * sizeof of this struct, set by the caller.
+   */
+  size_t struct_size;
+  /**
+   * Look-ups answered by bytes in memory.
+   */
+  uint64_t lookups_memory;
+  /**
+   * Look-ups answered by a file that was open.
+   */
+  uint64_t lookups_kept;
+  /**
+   * Look-ups answered by a row that was remembered.
+   */
+  uint64_t lookups_cache;
+  /**
+   * Look-ups answered by the replica.
+   */
+  uint64_t lookups_replica;
+  /**
+   * Look-ups answered by the database.
+   */
+  uint64_t lookups_database;
+  /**
+   * Look-ups that joined one of the same file that was under way.
+   */
+  uint64_t lookups_joined;
+  /**
+   * Look-ups refused because too many were under way.
+   */
+  uint64_t lookups_refused;
+  /**
+   * Look-ups answered by what was known before, the database being away.
+   */
+  uint64_t stale_answers;
+  /**
+   * Operations that worked.
+   */
+  uint64_t operations_ok;
+  /**
+   * Operations that failed with EZDFS_RESULT_NOT_FOUND.
+   */
+  uint64_t operations_not_found;
+  /**
+   * Operations that failed with EZDFS_RESULT_UNAVAILABLE.
+   */
+  uint64_t operations_unavailable;
+  /**
+   * Operations that failed with EZDFS_RESULT_STORAGE.
+   */
+  uint64_t operations_storage;
+  /**
+   * Operations that failed with EZDFS_RESULT_INTERNAL.
+   */
+  uint64_t operations_internal;
+  /**
+   * Files that were stored.
+   */
+  uint64_t created;
+  /**
+   * Their bytes.
+   */
+  uint64_t written_bytes;
+  /**
+   * Files that got another id.
+   */
+  uint64_t renamed;
+  /**
+   * Files that were deleted one by one.
+   */
+  uint64_t deleted;
+  /**
+   * Directories that were deleted.
+   */
+  uint64_t directories_deleted;
+  /**
+   * Opened files of another length than their row says.
+   */
+  uint64_t size_mismatches;
+  /**
+   * Work on the mount that was given up because the mount was silent.
+   */
+  uint64_t mount_timeouts;
+  /**
+   * Statements that a database server refused, or did not answer in time.
+   */
+  uint64_t query_failures;
+  /**
+   * Database operations that were tried again.
+   */
+  uint64_t retries;
+  /**
+   * Changes from one server of the DSN to another.
+   */
+  uint64_t failovers;
+  /**
+   * Connections made to a database server.
+   */
+  uint64_t connections_opened;
+  /**
+   * Attempts to connect to a database server that failed.
+   */
+  uint64_t connections_refused;
+  /**
+   * Connections that are open now.
+   */
+  uint64_t connections;
+  /**
+   * Rows that are remembered now.
+   */
+  uint64_t rows_cached;
+  /**
+   * Files that are kept open now.
+   */
+  uint64_t files_kept;
+  /**
+   * Files whose bytes are kept in memory now.
+   */
+  uint64_t memory_files;
+  /**
+   * Memory that these take.
+   */
+  uint64_t memory_bytes;
+} ezdfs_stats;
+
+/**
+ * What the creator of a file knows of it. All zero but its size: nothing.
  */
 typedef struct ezdfs_create_options {
+  /**
+   * sizeof of this struct, set by the caller.
+   */
+  size_t struct_size;
   /**
    * The number of bytes that the source must have, or NULL.
    */
@@ -444,18 +624,22 @@ const uint8_t *ezdfs_file_content(const struct ezdfs_file *file);
  *
  * Safety:
  *
- * `file` is a live handle, `info_out` valid.
+ * `file` is a live handle, `info_out` valid; `err` may be NULL.
  */
-void ezdfs_file_info(const struct ezdfs_file *file, struct ezdfs_info *info_out);
+ezdfs_result ezdfs_file_info(const struct ezdfs_file *file,
+                             struct ezdfs_info *info_out,
+                             struct ezdfs_error *err);
 
 /**
  * What a web server says of the file. Does not block.
  *
  * Safety:
  *
- * `file` is a live handle, `http_out` valid.
+ * `file` is a live handle, `http_out` valid; `err` may be NULL.
  */
-void ezdfs_file_http(const struct ezdfs_file *file, struct ezdfs_http *http_out);
+ezdfs_result ezdfs_file_http(const struct ezdfs_file *file,
+                             struct ezdfs_http *http_out,
+                             struct ezdfs_error *err);
 
 /**
  * Writes the table's name of the file to `buffer`, if it fits in `capacity`
@@ -689,17 +873,19 @@ int32_t ezdfs_queue_fd(const struct ezdfs_queue *queue);
 void ezdfs_queue_free(struct ezdfs_queue *queue);
 
 /**
- * Takes the next outcome; false where none waits, and then the descriptor is
+ * Takes the next outcome. Where none waits the completion's `ticket` is 0, and the descriptor is
  * not readable any more. Never blocks.
  *
- * On success `completion_out->file` is the caller's; release it with
- * `ezdfs_file_free`.
+ * On success `completion_out->file` is the caller's; release it with `ezdfs_file_free`. Where
+ * the look-up failed, which is a success of this call, `err` says why.
  *
  * Safety:
  *
- * `queue` is a live handle, `completion_out` valid.
+ * `queue` is a live handle, `completion_out` valid; `err` may be NULL.
  */
-bool ezdfs_queue_next(struct ezdfs_queue *queue, struct ezdfs_completion *completion_out);
+ezdfs_result ezdfs_queue_next(struct ezdfs_queue *queue,
+                              struct ezdfs_completion *completion_out,
+                              struct ezdfs_error *err);
 
 /**
  * Gives a look-up up. After this its outcome is not delivered; a file that was
@@ -853,7 +1039,8 @@ ezdfs_result ezdfs_store_serve(const struct ezdfs_store *store,
  * already, or `*ticket_out` is the look-up's ticket, `*completion_out` is
  * untouched, and the outcome comes through `queue`, within the store's
  * deadlines, with `data` as it was given. It fails only where the look-up
- * could not be started.
+ * could not be started; where the outcome is there already, and is a failure,
+ * `err` says why, too.
  *
  * Safety:
  *
@@ -893,23 +1080,25 @@ ezdfs_result ezdfs_store_share_stats(const struct ezdfs_store *store,
                                      struct ezdfs_error *err);
 
 /**
- * Writes what stores have counted to `buffer`, if it fits in `capacity` bytes, without a NUL;
- * returns its length, 0 where a store cannot be used at all. A gauge may be longer a moment
- * later: leave some room. Of a store that shares its counters it is what all processes have
- * counted. Does not block.
+ * Writes what stores have counted to `buffer`, if it fits in `capacity` bytes, without a NUL. A
+ * gauge may be longer a moment later: leave some room. Of a store that shares its counters it is
+ * what all processes have counted. Does not block.
  *
- * `format` is EZDFS_METRICS_PROMETHEUS or EZDFS_METRICS_OPENMETRICS.
+ * `format` is EZDFS_METRICS_PROMETHEUS or EZDFS_METRICS_OPENMETRICS. On success `*len_out` is the
+ * length, whether it fits or not.
  *
  * Safety:
  *
  * `stores` is valid for `stores_len`, and so are the names in it; the stores are live handles;
- * `buffer` is valid for `capacity` bytes or NULL.
+ * `buffer` is valid for `capacity` bytes or NULL; `err` may be NULL.
  */
-size_t ezdfs_metrics_write(const struct ezdfs_named_store *stores,
-                           size_t stores_len,
-                           uint32_t format,
-                           char *buffer,
-                           size_t capacity);
+ezdfs_result ezdfs_metrics_write(const struct ezdfs_named_store *stores,
+                                 size_t stores_len,
+                                 uint32_t format,
+                                 char *buffer,
+                                 size_t capacity,
+                                 size_t *len_out,
+                                 struct ezdfs_error *err);
 
 /**
  * The format for a client that accepts this: the value of its header `Accept`. Does not block.
@@ -926,23 +1115,15 @@ uint32_t ezdfs_metrics_format(const char *accept, size_t accept_len);
 const char *ezdfs_metrics_content_type(uint32_t format);
 
 /**
- * How many opened files had another length than their row says. Does not block.
+ * What a store has counted so far. Does not block.
  *
  * Safety:
  *
- * `store` is a live handle.
+ * `store` is a live handle, `stats_out` valid; `err` may be NULL.
  */
-uint64_t ezdfs_store_size_mismatches(const struct ezdfs_store *store);
-
-/**
- * How many look-ups of web requests were refused because too many were under way: a database
- * that does not answer, and more than 8192 clients that wait. Does not block.
- *
- * Safety:
- *
- * `store` is a live handle.
- */
-uint64_t ezdfs_store_refused_look_ups(const struct ezdfs_store *store);
+ezdfs_result ezdfs_store_stats(const struct ezdfs_store *store,
+                               struct ezdfs_stats *stats_out,
+                               struct ezdfs_error *err);
 
 /**
  * Makes a store. Connects to nothing and starts no thread: that comes with the

@@ -15,6 +15,7 @@ mod queue;
 mod read;
 mod result;
 mod serve;
+mod sized;
 mod stats;
 mod store;
 mod write;

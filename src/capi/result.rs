@@ -4,6 +4,7 @@ use std::ffi::c_char;
 use std::fmt::{self, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use super::sized::{Out, extensible};
 use crate::error::{Error, ErrorKind, Result};
 
 /// What a call came to: 0, or the code of a kind. C has an enum in its place, which `make header`
@@ -24,9 +25,12 @@ impl From<ErrorKind> for ezdfs_result {
 }
 
 /// Filled in on failure. Owned by the caller; nothing in it needs freeing, and
-/// it may be handed to another thread.
+/// it may be handed to another thread. Where its `struct_size` is refused nothing is
+/// done and nothing is written here: the result tells, and whoever takes the log.
 #[repr(C)]
 pub struct ezdfs_error {
+    /// sizeof of this struct, set by the caller.
+    pub struct_size: usize,
     /// What the call returned.
     pub code: ezdfs_result,
     /// errno of the failing system call, or 0.
@@ -36,23 +40,12 @@ pub struct ezdfs_error {
     pub message: [c_char; 512],
 }
 
-impl ezdfs_error {
-    /// Says that nothing went wrong, with an empty message.
-    ///
-    /// # Safety
-    ///
-    /// `error` is valid.
-    pub(super) unsafe fn write_ok(error: *mut ezdfs_error) {
-        // SAFETY: promised by the caller.
-        unsafe {
-            (&raw mut (*error).code).write(OK);
-            (&raw mut (*error).os_errno).write(0);
-            (&raw mut (*error).message[0]).write(0);
-        }
-    }
+extensible!(ezdfs_error, message: [c_char; 512]);
 
+impl ezdfs_error {
     pub(super) fn from_error(error: &Error) -> Self {
         let mut filled = ezdfs_error {
+            struct_size: size_of::<Self>(),
             code: error.kind().into(),
             os_errno: error.os_errno(),
             message: [0; 512],
@@ -118,19 +111,34 @@ pub(super) fn fill(field: &mut [c_char], text: &str) {
 ///
 /// # Safety
 ///
-/// `err` is NULL or points to writable memory for one `ezdfs_error`.
+/// `err` is NULL or points to an `ezdfs_error` whose size is set.
 pub(super) unsafe fn guard(
     err: *mut ezdfs_error,
     body: impl FnOnce() -> Result<()>,
 ) -> ezdfs_result {
+    // SAFETY: promised by the caller.
+    if let Err(error) = unsafe { Out::optional(err) } {
+        log::error!("ezdfs: {error}");
+        return error.kind().into();
+    }
     let error = match catch_unwind(AssertUnwindSafe(body)) {
         Ok(Ok(())) => return OK,
         Ok(Err(error)) => error,
         Err(panic) => Error::from_panic(&*panic),
     };
-    if !err.is_null() {
-        // SAFETY: promised by the caller.
-        unsafe { err.write(ezdfs_error::from_error(&error)) };
+    // SAFETY: promised by the caller.
+    unsafe { tell(err, &error) }
+}
+
+/// Fills in the caller's error.
+///
+/// # Safety
+///
+/// As of `guard`.
+pub(super) unsafe fn tell(err: *mut ezdfs_error, error: &Error) -> ezdfs_result {
+    // SAFETY: promised by the caller.
+    if let Ok(Some(err)) = unsafe { Out::optional(err) } {
+        err.give(&ezdfs_error::from_error(error));
     }
     error.kind().into()
 }
@@ -177,7 +185,7 @@ mod tests {
 
     #[test]
     fn a_panic_becomes_an_error() {
-        let mut error = ezdfs_error { code: OK, os_errno: 0, message: [0; 512] };
+        let mut error = ezdfs_error::from_error(&Error::not_found("stat", "a"));
         // SAFETY: the pointer is to a local.
         let result = unsafe { guard(&raw mut error, || panic!("boom")) };
         assert!(result == ErrorKind::Internal.into());
