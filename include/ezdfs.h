@@ -50,6 +50,11 @@
 #define EZDFS_HTTP_HEADERS 8
 
 /**
+ * Only look; remove and remember nothing.
+ */
+#define EZDFS_PURGE_DRY_RUN 1
+
+/**
  * Drafts (`images-versioned/`) may be served.
  */
 #define EZDFS_SERVE_DRAFTS 1
@@ -319,6 +324,142 @@ typedef ptrdiff_t (*ezdfs_read_callback)(void *context, void *buffer, size_t len
  * call the library, nor wait.
  */
 typedef void (*ezdfs_log_handler)(ezdfs_log_level level, const char *message);
+
+/**
+ * Called by `ezdfs_store_purge` for each row that is due, before anything is removed. `id` is
+ * borrowed for the call and has no NUL. Return false to end it: nothing was removed.
+ */
+typedef bool (*ezdfs_purge_callback)(void *context, const char *id, size_t id_len, bool has_file);
+
+/**
+ * How to purge. All zero but its size and `state`: as the command does.
+ */
+typedef struct ezdfs_purge_options {
+  /**
+   * sizeof of this struct, set by the caller.
+   */
+  size_t struct_size;
+  /**
+   * The path of a file outside the root, where it is remembered what was seen; made where it
+   * is missing. One for each store, the same each time.
+   */
+  const char *state;
+  /**
+   * The length of `state`.
+   */
+  size_t state_len;
+  /**
+   * Seconds for which is kept what was deleted, counted from when it was first seen; NULL: 30
+   * days.
+   */
+  const uint64_t *grace;
+  /**
+   * Where more rows would go, nothing does; NULL: 1,000 or one per cent of the rows, whichever
+   * is more.
+   */
+  const uint64_t *max_remove;
+  /**
+   * Where more per cent of the rows that are due have no file, nothing is removed: the root
+   * is the wrong one; NULL: 50.
+   */
+  const uint64_t *max_missing;
+  /**
+   * Globs of paths beneath the root that are left alone, each NUL-terminated UTF-8; NULL: none.
+   */
+  const char *const *exclude;
+  /**
+   * How many.
+   */
+  size_t exclude_len;
+  /**
+   * Is told what is due; NULL: nobody.
+   */
+  ezdfs_purge_callback due;
+  /**
+   * What that is given.
+   */
+  void *context;
+  /**
+   * EZDFS_PURGE_DRY_RUN, or 0.
+   */
+  uint64_t flags;
+} ezdfs_purge_options;
+
+/**
+ * What a purge came to.
+ */
+typedef struct ezdfs_purged {
+  /**
+   * sizeof of this struct, set by the caller.
+   */
+  size_t struct_size;
+  /**
+   * Soft-deleted rows that are kept, because their time has not come.
+   */
+  uint64_t kept;
+  /**
+   * Rows whose time had come.
+   */
+  uint64_t due;
+  /**
+   * Files that went to the trash.
+   */
+  uint64_t files;
+  /**
+   * Soft-deleted rows that are left alone: outside the areas of storage directories, or
+   * excluded.
+   */
+  uint64_t foreign;
+  /**
+   * The journal of what was taken away, below `.ezdfs-trash` in the root; NUL-terminated, empty
+   * where nothing was.
+   */
+  char journal[256];
+} ezdfs_purged;
+
+/**
+ * How to empty the trash. All zero but its size: as the command does.
+ */
+typedef struct ezdfs_empty_options {
+  /**
+   * sizeof of this struct, set by the caller.
+   */
+  size_t struct_size;
+  /**
+   * Seconds for which is kept what was taken away, by the date of its folder; NULL: 30 days.
+   */
+  const uint64_t *grace;
+  /**
+   * Where more files would go, nothing does; NULL: as many as there are.
+   */
+  const uint64_t *max_remove;
+  /**
+   * EZDFS_PURGE_DRY_RUN, or 0.
+   */
+  uint64_t flags;
+} ezdfs_empty_options;
+
+/**
+ * What emptying the trash came to.
+ */
+typedef struct ezdfs_emptied {
+  /**
+   * sizeof of this struct, set by the caller.
+   */
+  size_t struct_size;
+  /**
+   * Files that went for good.
+   */
+  uint64_t files;
+  /**
+   * Journals that went with them.
+   */
+  uint64_t journals;
+  /**
+   * Files that stay, for live rows speak of them that have none: they should be restored.
+   */
+  uint64_t needed;
+} ezdfs_emptied;
 
 /**
  * The outcome of a look-up.
@@ -840,6 +981,39 @@ ezdfs_result ezdfs_options_set(struct ezdfs_options *options,
  * `options` is a live handle; `err` is NULL or valid.
  */
 ezdfs_result ezdfs_options_check(const struct ezdfs_options *options, struct ezdfs_error *err);
+
+/**
+ * Takes away files and rows of what was soft-deleted long enough ago, as `ezdfs purge` does: files
+ * go to the trash, rows to its journal. Blocks on the database, the mount and `due`. One at a time
+ * for each store.
+ *
+ * Where it has gone through, and a file could not be removed, it fails with EZDFS_RESULT_STORAGE,
+ * and `*purged_out` is filled in all the same. `purged_out` may be NULL.
+ *
+ * Safety:
+ *
+ * The pointers are valid, and those in `options` are NULL or valid; `due` does not unwind; `err`
+ * may be NULL.
+ */
+ezdfs_result ezdfs_store_purge(const struct ezdfs_store *store,
+                               const struct ezdfs_purge_options *options,
+                               struct ezdfs_purged *purged_out,
+                               struct ezdfs_error *err);
+
+/**
+ * Removes for good what lies in the trash for long enough, as `ezdfs purge --trash` does. Blocks
+ * on the database and the mount.
+ *
+ * `options` and `emptied_out` may be NULL.
+ *
+ * Safety:
+ *
+ * The pointers are valid, and those in `options` are NULL or valid; `err` may be NULL.
+ */
+ezdfs_result ezdfs_store_empty_trash(const struct ezdfs_store *store,
+                                     const struct ezdfs_empty_options *options,
+                                     struct ezdfs_emptied *emptied_out,
+                                     struct ezdfs_error *err);
 
 /**
  * Makes a queue.

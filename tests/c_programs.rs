@@ -9,8 +9,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use ezdfs::CreateOptions;
+
+use crate::store::{id, store};
 use crate::support::process::{run, scratch};
-use crate::support::{Need, Result, Trials, built, fixtures};
+use crate::support::{Need, Result, Trials, built, db, fixtures};
 
 const C99: &[&str] = &["gcc", "-std=c99", "-D_GNU_SOURCE"];
 const CXX: &[&str] = &["g++", "-std=c++11", "-x", "c++"];
@@ -89,6 +92,9 @@ fn compile_and_run(
     compile(source, &program, compiler, link, extra)?;
     let work = dir.path().join("work");
     fs::create_dir(&work)?;
+    if source.ends_with("purge.c") {
+        soft_delete(dir.path(), &work)?;
+    }
     let mut test = match runner {
         [tool, options @ ..] => {
             let mut command = Command::new(tool);
@@ -104,6 +110,22 @@ fn compile_and_run(
         test.env("LD_LIBRARY_PATH", dir.path());
     }
     run(&mut test)?;
+    Ok(())
+}
+
+/// What only legacy does: a file that it has deleted, and one that it has not.
+fn soft_delete(dir: &Path, work: &Path) -> Result {
+    let file = dir.join("db.sqlite");
+    fs::write(&file, "")?;
+    let dsn = format!("sqlite:{}", file.display());
+    let store = store(&dsn, work, &[("name_prefix", "")]);
+    store.create_schema()?;
+    for name in ["gone", "live"] {
+        let id = id(&format!("var/site/storage/images/{name}.png"));
+        store.create(&id, &mut &b"picture"[..], &CreateOptions::default())?;
+    }
+    let mark = "UPDATE ezdfsfile SET mtime = -mtime, expired = 1 WHERE name LIKE '%/gone.png'";
+    db::sql(&dsn, mark)?;
     Ok(())
 }
 
