@@ -5,6 +5,7 @@
 //! valgrind and, unless it forks, under AddressSanitizer (which also looks for leaks): where another
 //! thread is in the allocator at a fork, as it may be in libc's, a child of that hangs in gcc's.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -46,6 +47,7 @@ enum Link {
 
 pub(crate) fn register(trials: &mut Trials) {
     let mut group = trials.group("c", &[PROGRAMS, LIBRARIES[0], LIBRARIES[1]]);
+    group.add("each_function_of_the_shared_library_has_a_version", |_| versions());
     for source in sources() {
         let name = source.file_stem().unwrap().to_string_lossy().into_owned();
         let mut add = |way: &str, runner, compiler, link, extra| {
@@ -62,6 +64,20 @@ pub(crate) fn register(trials: &mut Trials) {
         }
         add("valgrind", VALGRIND, C99, Link::Static, &[]);
     }
+}
+
+/// As Debian's package lists them, and nothing else is shown.
+fn versions() -> Result {
+    let mut nm = Command::new("nm");
+    nm.args(["--dynamic", "--defined-only", "--format=just-symbols"]).arg(built("libezdfs.so"));
+    let shown = run(&mut nm)?;
+    let shown: BTreeSet<_> = shown.lines().filter(|symbol| *symbol != "EZDFS_0").collect();
+    let package = fs::read_to_string(repository("debian/libezdfs0.symbols"))?.replace('@', "@@");
+    let listed = package.lines().filter_map(|line| line.trim().split_once(' ')).map(|it| it.0);
+    let listed: BTreeSet<_> = listed.filter(|it| it.starts_with("ezdfs_")).collect();
+    assert!(!listed.is_empty() && listed.iter().all(|it| it.ends_with("@@EZDFS_0")));
+    assert_eq!(shown, listed);
+    Ok(())
 }
 
 fn sources() -> Vec<PathBuf> {

@@ -140,7 +140,7 @@ sizes_that_never_were(ezdfs_store *store)
 
     sizes[0] = 0;
     sizes[1] = sizeof(size_t);
-    sizes[2] = sizeof(info) - 1;
+    sizes[2] = sizeof(options) - 1;     /* the smallest of them */
     sizes[3] = (size_t) -1;
     for (i = 0; i < 4; i++) {
         memset(&info, CANARY, sizeof(info));

@@ -97,7 +97,7 @@ main(int argc, char **argv)
     CHECK(strstr(text, "ezdfs_connections{store=\"ma\\\"in\"} 0\n"));
     CHECK_OK(ezdfs_store_stats(store, &stats, &error), error);
     CHECK(stats.lookups_database == 3 && stats.lookups_cache == 0);
-    CHECK(stats.operations_ok == 3 && stats.connections == 0);
+    CHECK(stats.operations_not_found == 3 && stats.operations_ok == 0);
     CHECK(ezdfs_store_stats(NULL, &stats, &error) == EZDFS_RESULT_INVALID_INPUT);
     CHECK(strstr(ezdfs_metrics_content_type(EZDFS_METRICS_PROMETHEUS), "text/plain"));
     size = write_metrics(store, EZDFS_METRICS_OPENMETRICS);
