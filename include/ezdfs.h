@@ -10,8 +10,8 @@
  * that made it. A file that was open before a fork stays open in both: each frees its own handle, and reads at offsets
  * of its own, for they share the descriptor's.
  *
- * Callbacks of ezdfs_store_create, ezdfs_store_put_data and ezdfs_store_list run on the calling thread and may call the
- * library, also for the same store. They return; they neither throw nor jump.
+ * Callbacks of ezdfs_store_create, ezdfs_store_put_data, ezdfs_store_list and ezdfs_store_purge run on the calling thread
+ * and may call the library, also for the same store. They return; they neither throw nor jump.
  *
  * Structs begin with struct_size, which the caller sets to sizeof of its struct: EZDFS_INIT(type) does, all else zero.
  * They grow at their ends, so that a program and a library of other versions work together. Of what is handed in, what
@@ -246,7 +246,7 @@ typedef struct ezdfs_error {
    */
   size_t struct_size;
   /**
-   * What the call returned.
+   * What the call returned, or the look-up came to whose outcome it has given.
    */
   ezdfs_result code;
   /**

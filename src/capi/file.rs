@@ -37,13 +37,6 @@ impl ezdfs_info {
         fill(&mut filled.mime_type, &info.mime_type);
         filled
     }
-
-    /// For whom it may concern.
-    pub(super) fn give(out: Option<Out<Self>>, info: &FileInfo) {
-        if let Some(out) = out {
-            out.give(&ezdfs_info::new(info, info.size));
-        }
-    }
 }
 
 /// A response header. Both texts are static and NUL-terminated. The one struct without a size:

@@ -125,9 +125,7 @@ pub unsafe extern "C" fn ezdfs_store_purge(
             let given = sized::read(options, "options")?;
             let mut listener = Listener { due: given.due, context: given.context };
             let purged = purge(borrow(store)?, &purge_options(&given)?, &mut listener)?;
-            if let Some(out) = purged_out {
-                out.give(&ezdfs_purged::new(&purged));
-            }
+            sized::give(purged_out, &ezdfs_purged::new(&purged));
             match purged.failure {
                 Some(failure) => Err(Error::new(ErrorKind::Storage, "purge", "a file", failure)),
                 None => Ok(()),
@@ -271,9 +269,7 @@ pub unsafe extern "C" fn ezdfs_store_empty_trash(
             let options = empty_options(options)?;
             let mut listener = Listener { due: None, context: std::ptr::null_mut() };
             let emptied = empty_trash(borrow(store)?, options, &mut listener)?;
-            if let Some(out) = emptied_out {
-                out.give(&ezdfs_emptied::new(&emptied));
-            }
+            sized::give(emptied_out, &ezdfs_emptied::new(&emptied));
             Ok(())
         })
     }

@@ -31,7 +31,7 @@ impl From<ErrorKind> for ezdfs_result {
 pub struct ezdfs_error {
     /// sizeof of this struct, set by the caller.
     pub struct_size: usize,
-    /// What the call returned.
+    /// What the call returned, or the look-up came to whose outcome it has given.
     pub code: ezdfs_result,
     /// errno of the failing system call, or 0.
     pub os_errno: i32,

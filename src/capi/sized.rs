@@ -140,11 +140,18 @@ impl<T: Extensible> Out<T> {
     }
 }
 
+/// For a caller that may not want it.
+pub(super) fn give<T: Extensible>(out: Option<Out<T>>, value: &T) {
+    if let Some(out) = out {
+        out.give(value);
+    }
+}
+
 /// # Safety
 ///
 /// A size can be read there.
 unsafe fn size_of_given<T: Extensible>(given: NonNull<T>) -> Result<usize> {
-    // SAFETY: promised by the caller. Another element's size may have led nowhere near one.
+    // SAFETY: promised by the caller. No alignment is: it may be wrong by another element's size.
     let size = unsafe { given.cast::<usize>().read_unaligned() };
     if (T::FIRST..=MOST).contains(&size) { Ok(size) } else { Err(wrong_size::<T>(size)) }
 }

@@ -148,7 +148,7 @@ pub unsafe extern "C" fn ezdfs_store_rename(
             let store = borrow(store)?;
             let from = store.file_id(bytes(from, from_len))?;
             let info = store.rename(&from, &store.file_id(bytes(to, to_len))?)?;
-            ezdfs_info::give(info_out, &info);
+            sized::give(info_out, &ezdfs_info::new(&info, info.size));
             Ok(())
         })
     }
@@ -224,7 +224,7 @@ unsafe fn create(
         (borrow(store)?, Out::optional(info_out)?)
     };
     let info = store.create(&store.file_id(id)?, source, &known)?;
-    ezdfs_info::give(info_out, &info);
+    sized::give(info_out, &ezdfs_info::new(&info, info.size));
     Ok(())
 }
 

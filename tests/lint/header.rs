@@ -51,8 +51,8 @@ const NOTICE: &str = "\
  * that made it. A file that was open before a fork stays open in both: each frees its own handle, and reads at offsets
  * of its own, for they share the descriptor's.
  *
- * Callbacks of ezdfs_store_create, ezdfs_store_put_data and ezdfs_store_list run on the calling thread and may call the
- * library, also for the same store. They return; they neither throw nor jump.
+ * Callbacks of ezdfs_store_create, ezdfs_store_put_data, ezdfs_store_list and ezdfs_store_purge run on the calling thread
+ * and may call the library, also for the same store. They return; they neither throw nor jump.
  *
  * Structs begin with struct_size, which the caller sets to sizeof of its struct: EZDFS_INIT(type) does, all else zero.
  * They grow at their ends, so that a program and a library of other versions work together. Of what is handed in, what
