@@ -3,6 +3,8 @@
 
 #include "common.h"
 
+#include <dirent.h>
+
 #define GONE "var/site/storage/images/gone.png"
 #define LIVE "var/site/storage/images/live.png"
 
@@ -101,9 +103,33 @@ purge(const char *directory, ezdfs_store *store)
     CHECK(!is_there(directory, GONE) && is_there(directory, LIVE));
 }
 
+/* Has what went today gone long ago: a folder of the trash is named after its day. */
 static void
-empty_trash(ezdfs_store *store)
+age_trash(const char *directory)
 {
+    int aged = 0;
+    char trash[512], from[1024], to[1024];
+    DIR *entries;
+    struct dirent *entry;
+
+    CHECK(snprintf(trash, sizeof(trash), "%s/.ezdfs-trash", directory)
+          < (int) sizeof(trash));
+    CHECK((entries = opendir(trash)) != NULL);
+    while ((entry = readdir(entries)) != NULL && !aged) {
+        if (strlen(entry->d_name) == strlen("2001-01-01") && entry->d_name[0] == '2') {
+            snprintf(from, sizeof(from), "%s/%s", trash, entry->d_name);
+            snprintf(to, sizeof(to), "%s/2001-01-01", trash);
+            CHECK(rename(from, to) == 0);
+            aged = 1;
+        }
+    }
+    CHECK(closedir(entries) == 0 && aged);
+}
+
+static void
+empty_trash(const char *directory, ezdfs_store *store)
+{
+    uint64_t none = 0;
     ezdfs_error error = EZDFS_INIT(ezdfs_error);
     ezdfs_emptied emptied = EZDFS_INIT(ezdfs_emptied);
     ezdfs_empty_options options = EZDFS_INIT(ezdfs_empty_options);
@@ -115,6 +141,19 @@ empty_trash(ezdfs_store *store)
     options.flags = 128;
     CHECK(ezdfs_store_empty_trash(store, &options, &emptied, &error)
           == EZDFS_RESULT_INVALID_INPUT);
+
+    age_trash(directory);
+    options.flags = 0;
+    options.max_remove = &none;
+    CHECK(ezdfs_store_empty_trash(store, &options, &emptied, &error)
+          == EZDFS_RESULT_INVALID_INPUT);
+    options.flags = EZDFS_PURGE_DRY_RUN;
+    CHECK_OK(ezdfs_store_empty_trash(store, &options, &emptied, &error), error);
+    CHECK(emptied.files == 1);
+    CHECK_OK(ezdfs_store_empty_trash(store, NULL, &emptied, &error), error);
+    CHECK(emptied.files == 1);
+    CHECK_OK(ezdfs_store_empty_trash(store, NULL, &emptied, &error), error);
+    CHECK(emptied.files == 0);
 }
 
 int
@@ -125,7 +164,7 @@ main(int argc, char **argv)
     CHECK(argc > 1);
     store = store_in(argv[1]);
     purge(argv[1], store);
-    empty_trash(store);
+    empty_trash(argv[1], store);
     ezdfs_store_free(store);
     return 0;
 }
