@@ -80,11 +80,18 @@ build/man/ezdfs.1: build/ezdfs
 	$< manual build/man
 
 # The crate itself stays a plain library: only who wants the C ABI builds these types of it.
-build/libezdfs.so build/libezdfs.a &: $(RUST)
+build/libezdfs.a: $(RUST)
 	$(call CHECK,command)
-	tests/cargo-into.sh libezdfs.so build/libezdfs.so libezdfs.a build/libezdfs.a -- \
-	    rustc --release --locked --lib --no-default-features --features capi \
-	    --crate-type cdylib,staticlib -- -C link-arg=-Wl,-soname,$(SONAME)
+	tests/cargo-into.sh libezdfs.a $@ -- \
+	    rustc --release --locked --lib --no-default-features --features capi --crate-type staticlib
+
+# Of the archive, because rustc gives symbols no version, and takes no version script beside its own. Without
+# the debug information of the standard library, which would come with it.
+build/libezdfs.so: build/libezdfs.a src/capi/ezdfs.map
+	$(CC) -shared -o $@.new $(LDFLAGS) -Wl,-soname,$(SONAME) -Wl,--version-script=src/capi/ezdfs.map \
+	    -Wl,--gc-sections -Wl,--strip-debug -Wl,-z,defs,-z,relro,-z,now \
+	    -Wl,--whole-archive $< -Wl,--no-whole-archive -lssl -lcrypto -lpthread -ldl -lm -lgcc_s
+	mv $@.new $@
 
 build/ngx_http_ezdfs_module.so: build/libezdfs.a include/ezdfs.h $(wildcard nginx-module/*)
 	$(call CHECK,module)

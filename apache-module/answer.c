@@ -22,11 +22,11 @@ static const char *strip(const char *path, const char *prefix)
     return len && strncmp(path, prefix, len) == 0 && path[len] == '/' ? path + len : path;
 }
 
-static ezdfs_result look_up(request_rec *r, const mod_ezdfs_request *asked, uint32_t flags,
+static ezdfs_result look_up(request_rec *r, const mod_ezdfs_request *asked, uint64_t flags,
                             ezdfs_file **file, const char **source, ezdfs_error *err)
 {
     const mod_ezdfs_section *section = asked->section;
-    ezdfs_request request = { 0 };
+    ezdfs_request request = EZDFS_INIT(ezdfs_request);
 
     request.path = strip(asked->path, section->strip_prefix);
     request.path_len = strlen(request.path);
@@ -209,9 +209,9 @@ int mod_ezdfs_answer(request_rec *r, const mod_ezdfs_request *asked, ap_filter_t
     apr_time_t start = apr_time_now();
     const char *source = NULL;
     ezdfs_file *file = NULL;
-    ezdfs_error err = { 0 };
+    ezdfs_error err = EZDFS_INIT(ezdfs_error);
     ezdfs_result code;
-    ezdfs_http http;
+    ezdfs_http http = EZDFS_INIT(ezdfs_http);
     int is_alone = 0, status;
 
     if (!asked->section->store->store) {
@@ -219,18 +219,22 @@ int mod_ezdfs_answer(request_rec *r, const mod_ezdfs_request *asked, ap_filter_t
     }
     code = look_up(r, asked, 0, &file, &source, &err);
     if (code == EZDFS_RESULT_OK) {
-        ezdfs_file_http(file, &http);
-        if (may_use_sendfile(r, file, &http)) {
-            ezdfs_file_free(file);
-            is_alone = 1;
-            code = look_up(r, asked, EZDFS_SERVE_ALONE, &file, &source, &err);
+        code = ezdfs_file_http(file, &http, &err);
+    }
+    if (code == EZDFS_RESULT_OK && may_use_sendfile(r, file, &http)) {
+        ezdfs_file_free(file);
+        file = NULL;
+        is_alone = 1;
+        code = look_up(r, asked, EZDFS_SERVE_ALONE, &file, &source, &err);
+        if (code == EZDFS_RESULT_OK) {
+            code = ezdfs_file_http(file, &http, &err);
         }
     }
     note(r, code, source, apr_time_now() - start);
     if (code != EZDFS_RESULT_OK) {
+        ezdfs_file_free(file);
         return refuse(r, &err);
     }
-    ezdfs_file_http(file, &http);
     describe(r, &http, asked->section->internal > 0);
     /* An application that was sent something has done it, whatever the conditions. */
     status = r->method_number == M_GET ? meets_conditions(r) : OK;

@@ -4,13 +4,22 @@
 
 #include "mod_ezdfs.h"
 
+APLOG_USE_MODULE(ezdfs);
+
 /* What may be counted between asking for the length and writing. */
 #define SLACK 4096
+
+static int fail(request_rec *r, const ezdfs_error *err)
+{
+    ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r, "cannot write metrics: %s", err->message);
+    return HTTP_INTERNAL_SERVER_ERROR;
+}
 
 int mod_ezdfs_metrics_handler(request_rec *r)
 {
     const mod_ezdfs_store *store;
     ezdfs_named_store *named;
+    ezdfs_error err = EZDFS_INIT(ezdfs_error);
     const char *accept;
     apr_size_t size, len;
     uint32_t format;
@@ -32,6 +41,7 @@ int mod_ezdfs_metrics_handler(request_rec *r)
     n = 0;
     for (store = mod_ezdfs_first_store(); store; store = store->next) {
         if (store->store) {
+            named[n].struct_size = sizeof(named[n]);
             named[n].name = store->name;
             named[n].name_len = strlen(store->name);
             named[n++].store = store->store;
@@ -40,9 +50,14 @@ int mod_ezdfs_metrics_handler(request_rec *r)
     accept = apr_table_get(r->headers_in, "Accept");
     format = ezdfs_metrics_format(accept ? accept : "", accept ? strlen(accept) : 0);
 
-    size = ezdfs_metrics_write(named, n, format, NULL, 0) + SLACK;
+    if (ezdfs_metrics_write(named, n, format, NULL, 0, &size, &err) != EZDFS_RESULT_OK) {
+        return fail(r, &err);
+    }
+    size += SLACK;
     text = apr_palloc(r->pool, size);
-    len = ezdfs_metrics_write(named, n, format, text, size);
+    if (ezdfs_metrics_write(named, n, format, text, size, &len, &err) != EZDFS_RESULT_OK) {
+        return fail(r, &err);
+    }
     if (len > size) {
         return HTTP_INTERNAL_SERVER_ERROR;
     }

@@ -75,7 +75,7 @@ static const char *set_option(cmd_parms *cmd, mod_ezdfs_store *store, apr_table_
                               const char *line)
 {
     apr_pool_t *p = cmd->temp_pool;
-    ezdfs_error err = { 0 };
+    ezdfs_error err = EZDFS_INIT(ezdfs_error);
     const char *key, *value;
 
     line = ap_resolve_env(p, line);
@@ -109,7 +109,7 @@ static const char *read_options(cmd_parms *cmd, mod_ezdfs_store *store)
 {
     char line[MAX_STRING_LEN];
     apr_table_t *seen = apr_table_make(cmd->temp_pool, 8);
-    ezdfs_error err = { 0 };
+    ezdfs_error err = EZDFS_INIT(ezdfs_error);
     apr_status_t status;
 
     while ((status = ap_cfg_getline(line, sizeof(line), cmd->config_file)) == APR_SUCCESS) {
@@ -223,7 +223,7 @@ void mod_ezdfs_open_stores(apr_pool_t *pchild, server_rec *s)
         ezdfs_set_log_handler(log_message);
     }
     for (store = first_store; store; store = store->next) {
-        ezdfs_error err = { 0 };
+        ezdfs_error err = EZDFS_INIT(ezdfs_error);
 
         if (ezdfs_store_new(store->options, &store->store, &err) != EZDFS_RESULT_OK) {
             store->store = NULL;

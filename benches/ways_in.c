@@ -48,7 +48,7 @@ worker(void *unused)
 {
     uint64_t one = 1;
     ezdfs_file *file;
-    ezdfs_error error;
+    ezdfs_error error = EZDFS_INIT(ezdfs_error);
 
     (void) unused;
     for (;;) {
@@ -108,9 +108,9 @@ by_queue(void)
 {
     int left = LOOK_UPS, started = 0;
     uint64_t ticket;
-    ezdfs_error error;
+    ezdfs_error error = EZDFS_INIT(ezdfs_error);
     ezdfs_queue *queue;
-    ezdfs_completion completion;
+    ezdfs_completion completion = EZDFS_INIT(ezdfs_completion);
     struct pollfd ready;
 
     must(ezdfs_queue_new(&queue, &error), &error);
@@ -123,8 +123,10 @@ by_queue(void)
             started++;
         }
         poll(&ready, 1, -1);
-        while (ezdfs_queue_next(queue, &completion)) {
-            must(completion.error.code, &completion.error);
+        while (ezdfs_queue_next(queue, &completion, &error) == EZDFS_RESULT_OK
+               && completion.ticket != 0)
+        {
+            must(completion.result, &error);
             ezdfs_file_free(completion.file);
             left--;
         }
@@ -158,7 +160,7 @@ main(int argc, char **argv)
 {
     int i;
     pthread_t thread;
-    ezdfs_error error;
+    ezdfs_error error = EZDFS_INIT(ezdfs_error);
     ezdfs_options *options = ezdfs_options_new();
     const char *settings[][2] = {
         {"dsn", argc > 3 ? argv[1] : ""},

@@ -10,8 +10,14 @@
  * that made it. A file that was open before a fork stays open in both: each frees its own handle, and reads at offsets
  * of its own, for they share the descriptor's.
  *
- * Callbacks of ezdfs_store_create, ezdfs_store_put_data and ezdfs_store_list run on the calling thread and may call the
- * library, also for the same store. They return; they neither throw nor jump.
+ * Callbacks of ezdfs_store_create, ezdfs_store_put_data, ezdfs_store_list and ezdfs_store_purge run on the calling thread
+ * and may call the library, also for the same store. They return; they neither throw nor jump.
+ *
+ * Structs begin with struct_size, which the caller sets to sizeof of its struct: EZDFS_INIT(type) does, all else zero.
+ * They grow at their ends, so that a program and a library of other versions work together. Of what is handed in, what
+ * the program's header does not have is zero, and what the library does not know must be zero, or the call fails. Of
+ * what is filled in, nothing beyond the program's struct is written, and what the library does not know is set to zero.
+ * A struct_size that no version has had is refused before anything is done, with EZDFS_RESULT_INVALID_INPUT.
  *
  * Failure: what a parameter _out would have got is left as it was, and `err`, where it is given, is filled in.
  *
@@ -30,9 +36,23 @@
 #define EZDFS_VERSION_PATCH 0
 
 /**
- * The most further headers that an answer can have.
+ * A struct with its size, all else zero: `ezdfs_error error = EZDFS_INIT(ezdfs_error);`
  */
-#define EZDFS_HTTP_HEADERS 4
+#ifdef __cplusplus
+#define EZDFS_INIT(type) ([] { type empty = type(); empty.struct_size = sizeof(type); return empty; }())
+#else
+#define EZDFS_INIT(type) ((type){ .struct_size = sizeof(type) })
+#endif
+
+/**
+ * The most further headers that an answer can have, in any version: more than there are.
+ */
+#define EZDFS_HTTP_HEADERS 8
+
+/**
+ * Only look; remove and remember nothing.
+ */
+#define EZDFS_PURGE_DRY_RUN 1
 
 /**
  * Drafts (`images-versioned/`) may be served.
@@ -197,6 +217,10 @@ typedef struct ezdfs_store ezdfs_store;
  */
 typedef struct ezdfs_info {
   /**
+   * sizeof of this struct, set by the caller; by the library where it hands one to a callback.
+   */
+  size_t struct_size;
+  /**
    * Bytes. Of a file that is open: the file's own length.
    */
   uint64_t size;
@@ -212,7 +236,33 @@ typedef struct ezdfs_info {
 } ezdfs_info;
 
 /**
- * A response header. Both texts are static and NUL-terminated.
+ * Filled in on failure. Owned by the caller; nothing in it needs freeing, and
+ * it may be handed to another thread. Where its `struct_size` is refused nothing is
+ * done and nothing is written here: the result tells, and whoever takes the log.
+ */
+typedef struct ezdfs_error {
+  /**
+   * sizeof of this struct, set by the caller.
+   */
+  size_t struct_size;
+  /**
+   * What the call returned, or the look-up came to whose outcome it has given.
+   */
+  ezdfs_result code;
+  /**
+   * errno of the failing system call, or 0.
+   */
+  int32_t os_errno;
+  /**
+   * Operation, subject and cause. NUL-terminated UTF-8, cut to fit; no
+   * control characters.
+   */
+  char message[512];
+} ezdfs_error;
+
+/**
+ * A response header. Both texts are static and NUL-terminated. The one struct without a size:
+ * it never grows, for it stands in another.
  */
 typedef struct ezdfs_header {
   /**
@@ -229,6 +279,10 @@ typedef struct ezdfs_header {
  * What a web server says of an opened file.
  */
 typedef struct ezdfs_http {
+  /**
+   * sizeof of this struct, set by the caller.
+   */
+  size_t struct_size;
   /**
    * Static, NUL-terminated, from a fixed list: whatever the table holds,
    * this is safe in a header.
@@ -257,26 +311,6 @@ typedef struct ezdfs_http {
 } ezdfs_http;
 
 /**
- * Filled in on failure. Owned by the caller; nothing in it needs freeing, and
- * it may be handed to another thread.
- */
-typedef struct ezdfs_error {
-  /**
-   * What the call returned.
-   */
-  ezdfs_result code;
-  /**
-   * errno of the failing system call, or 0.
-   */
-  int32_t os_errno;
-  /**
-   * Operation, subject and cause. NUL-terminated UTF-8, cut to fit; no
-   * control characters.
-   */
-  char message[512];
-} ezdfs_error;
-
-/**
  * Reads at most `len` bytes into `buffer`. Returns how many, 0 at the end, or
  * a negative errno.
  */
@@ -292,15 +326,155 @@ typedef ptrdiff_t (*ezdfs_read_callback)(void *context, void *buffer, size_t len
 typedef void (*ezdfs_log_handler)(ezdfs_log_level level, const char *message);
 
 /**
+ * Called by `ezdfs_store_purge` for each row that is due, before anything is removed. `id` is
+ * borrowed for the call and has no NUL. Return false to end it: nothing was removed.
+ */
+typedef bool (*ezdfs_purge_callback)(void *context, const char *id, size_t id_len, bool has_file);
+
+/**
+ * How to purge. All zero but its size and `state`: as the command does.
+ */
+typedef struct ezdfs_purge_options {
+  /**
+   * sizeof of this struct, set by the caller.
+   */
+  size_t struct_size;
+  /**
+   * The path of a file outside the root, where it is remembered what was seen; made where it
+   * is missing. One for each store, the same each time.
+   */
+  const char *state;
+  /**
+   * The length of `state`.
+   */
+  size_t state_len;
+  /**
+   * Seconds for which is kept what was deleted, counted from when it was first seen; NULL: 30
+   * days.
+   */
+  const uint64_t *grace;
+  /**
+   * Where more rows would go, nothing does; NULL: 1,000 or one per cent of the rows, whichever
+   * is more.
+   */
+  const uint64_t *max_remove;
+  /**
+   * Where more per cent of the rows that are due have no file, nothing is removed: the root
+   * is the wrong one; NULL: 50.
+   */
+  const uint64_t *max_missing;
+  /**
+   * Globs of paths beneath the root that are left alone, each NUL-terminated UTF-8; NULL: none.
+   */
+  const char *const *exclude;
+  /**
+   * How many.
+   */
+  size_t exclude_len;
+  /**
+   * Is told what is due; NULL: nobody.
+   */
+  ezdfs_purge_callback due;
+  /**
+   * What that is given.
+   */
+  void *context;
+  /**
+   * EZDFS_PURGE_DRY_RUN, or 0.
+   */
+  uint64_t flags;
+} ezdfs_purge_options;
+
+/**
+ * What a purge came to.
+ */
+typedef struct ezdfs_purged {
+  /**
+   * sizeof of this struct, set by the caller.
+   */
+  size_t struct_size;
+  /**
+   * Soft-deleted rows that are kept, because their time has not come.
+   */
+  uint64_t kept;
+  /**
+   * Rows whose time had come.
+   */
+  uint64_t due;
+  /**
+   * Files that went to the trash.
+   */
+  uint64_t files;
+  /**
+   * Soft-deleted rows that are left alone: outside the areas of storage directories, or
+   * excluded.
+   */
+  uint64_t foreign;
+  /**
+   * The journal of what was taken away, below `.ezdfs-trash` in the root; NUL-terminated, empty
+   * where nothing was.
+   */
+  char journal[256];
+} ezdfs_purged;
+
+/**
+ * How to empty the trash. All zero but its size: as the command does.
+ */
+typedef struct ezdfs_empty_options {
+  /**
+   * sizeof of this struct, set by the caller.
+   */
+  size_t struct_size;
+  /**
+   * Seconds for which is kept what was taken away, by the date of its folder; NULL: 30 days.
+   */
+  const uint64_t *grace;
+  /**
+   * Where more files would go, nothing does; NULL: as many as there are.
+   */
+  const uint64_t *max_remove;
+  /**
+   * EZDFS_PURGE_DRY_RUN, or 0.
+   */
+  uint64_t flags;
+} ezdfs_empty_options;
+
+/**
+ * What emptying the trash came to.
+ */
+typedef struct ezdfs_emptied {
+  /**
+   * sizeof of this struct, set by the caller.
+   */
+  size_t struct_size;
+  /**
+   * Files that went for good.
+   */
+  uint64_t files;
+  /**
+   * Journals that went with them.
+   */
+  uint64_t journals;
+  /**
+   * Files that stay, for live rows speak of them that have none: they should be restored.
+   */
+  uint64_t needed;
+} ezdfs_emptied;
+
+/**
  * The outcome of a look-up.
  */
 typedef struct ezdfs_completion {
+  /**
+   * sizeof of this struct, set by the caller.
+   */
+  size_t struct_size;
   /**
    * What the starter of the look-up gave.
    */
   void *data;
   /**
-   * The look-up's ticket.
+   * The look-up's ticket; 0 where there is none.
    */
   uint64_t ticket;
   /**
@@ -313,9 +487,13 @@ typedef struct ezdfs_completion {
    */
   const char *source;
   /**
-   * What went wrong; its code is EZDFS_RESULT_OK if nothing did.
+   * What the look-up came to. Of a failure `err` of the call that gives this says more.
    */
-  struct ezdfs_error error;
+  ezdfs_result result;
+  /**
+   * errno of the failing system call, or 0.
+   */
+  int32_t os_errno;
 } ezdfs_completion;
 
 /**
@@ -331,6 +509,10 @@ typedef bool (*ezdfs_list_callback)(void *context,
  * A path that a client asked for. The texts are borrowed for the call.
  */
 typedef struct ezdfs_request {
+  /**
+   * sizeof of this struct, set by the caller.
+   */
+  size_t struct_size;
   /**
    * Percent-decoded, with its leading slash, without the query.
    */
@@ -351,13 +533,17 @@ typedef struct ezdfs_request {
   /**
    * Of EZDFS_SERVE_DRAFTS and the others, or 0.
    */
-  uint32_t flags;
+  uint64_t flags;
 } ezdfs_request;
 
 /**
  * A store, and the value of the label `store` of what it has counted. Both are borrowed.
  */
 typedef struct ezdfs_named_store {
+  /**
+   * sizeof of this struct, set by the caller; the same in each element of an array.
+   */
+  size_t struct_size;
   /**
    * UTF-8, without a NUL.
    */
@@ -373,9 +559,144 @@ typedef struct ezdfs_named_store {
 } ezdfs_named_store;
 
 /**
- * What the creator of a file knows of it. All zero: nothing.
+ * What a store has counted, or all processes that share its counters. docs/metrics.md says more
+ * of each, by the names that `ezdfs_metrics_write` has for them.
+ */
+typedef struct ezdfs_stats {
+  /**
+   * sizeof of this struct, set by the caller.
+   */
+  size_t struct_size;
+  /**
+   * Look-ups answered by bytes in memory.
+   */
+  uint64_t lookups_memory;
+  /**
+   * Look-ups answered by a file that was open.
+   */
+  uint64_t lookups_kept;
+  /**
+   * Look-ups answered by a row that was remembered.
+   */
+  uint64_t lookups_cache;
+  /**
+   * Look-ups answered by the replica.
+   */
+  uint64_t lookups_replica;
+  /**
+   * Look-ups answered by the database.
+   */
+  uint64_t lookups_database;
+  /**
+   * Look-ups that joined one of the same file that was under way.
+   */
+  uint64_t lookups_joined;
+  /**
+   * Look-ups refused because too many were under way.
+   */
+  uint64_t lookups_refused;
+  /**
+   * Look-ups answered by what was known before, the database being away.
+   */
+  uint64_t stale_answers;
+  /**
+   * Operations that worked.
+   */
+  uint64_t operations_ok;
+  /**
+   * Operations that failed with EZDFS_RESULT_NOT_FOUND.
+   */
+  uint64_t operations_not_found;
+  /**
+   * Operations that failed with EZDFS_RESULT_UNAVAILABLE.
+   */
+  uint64_t operations_unavailable;
+  /**
+   * Operations that failed with EZDFS_RESULT_STORAGE.
+   */
+  uint64_t operations_storage;
+  /**
+   * Operations that failed with EZDFS_RESULT_INTERNAL.
+   */
+  uint64_t operations_internal;
+  /**
+   * Files that were stored.
+   */
+  uint64_t created;
+  /**
+   * Their bytes.
+   */
+  uint64_t written_bytes;
+  /**
+   * Files that got another id.
+   */
+  uint64_t renamed;
+  /**
+   * Files that were deleted one by one.
+   */
+  uint64_t deleted;
+  /**
+   * Directories that were deleted.
+   */
+  uint64_t directories_deleted;
+  /**
+   * Opened files of another length than their row says.
+   */
+  uint64_t size_mismatches;
+  /**
+   * Work on the mount that was given up because the mount was silent.
+   */
+  uint64_t mount_timeouts;
+  /**
+   * Statements that a database server refused, or did not answer in time.
+   */
+  uint64_t query_failures;
+  /**
+   * Database operations that were tried again.
+   */
+  uint64_t retries;
+  /**
+   * Changes from one server of the DSN to another.
+   */
+  uint64_t failovers;
+  /**
+   * Connections made to a database server.
+   */
+  uint64_t connections_opened;
+  /**
+   * Attempts to connect to a database server that failed.
+   */
+  uint64_t connections_refused;
+  /**
+   * Connections that are open now.
+   */
+  uint64_t connections;
+  /**
+   * Rows that are remembered now.
+   */
+  uint64_t rows_cached;
+  /**
+   * Files that are kept open now.
+   */
+  uint64_t files_kept;
+  /**
+   * Files whose bytes are kept in memory now.
+   */
+  uint64_t memory_files;
+  /**
+   * Memory that these take.
+   */
+  uint64_t memory_bytes;
+} ezdfs_stats;
+
+/**
+ * What the creator of a file knows of it. All zero but its size: nothing.
  */
 typedef struct ezdfs_create_options {
+  /**
+   * sizeof of this struct, set by the caller.
+   */
+  size_t struct_size;
   /**
    * The number of bytes that the source must have, or NULL.
    */
@@ -444,18 +765,22 @@ const uint8_t *ezdfs_file_content(const struct ezdfs_file *file);
  *
  * Safety:
  *
- * `file` is a live handle, `info_out` valid.
+ * `file` is a live handle, `info_out` valid; `err` may be NULL.
  */
-void ezdfs_file_info(const struct ezdfs_file *file, struct ezdfs_info *info_out);
+ezdfs_result ezdfs_file_info(const struct ezdfs_file *file,
+                             struct ezdfs_info *info_out,
+                             struct ezdfs_error *err);
 
 /**
  * What a web server says of the file. Does not block.
  *
  * Safety:
  *
- * `file` is a live handle, `http_out` valid.
+ * `file` is a live handle, `http_out` valid; `err` may be NULL.
  */
-void ezdfs_file_http(const struct ezdfs_file *file, struct ezdfs_http *http_out);
+ezdfs_result ezdfs_file_http(const struct ezdfs_file *file,
+                             struct ezdfs_http *http_out,
+                             struct ezdfs_error *err);
 
 /**
  * Writes the table's name of the file to `buffer`, if it fits in `capacity`
@@ -658,6 +983,39 @@ ezdfs_result ezdfs_options_set(struct ezdfs_options *options,
 ezdfs_result ezdfs_options_check(const struct ezdfs_options *options, struct ezdfs_error *err);
 
 /**
+ * Takes away files and rows of what was soft-deleted long enough ago, as `ezdfs purge` does: files
+ * go to the trash, rows to its journal. Blocks on the database, the mount and `due`. One at a time
+ * for each store.
+ *
+ * Where it has gone through, and a file could not be removed, it fails with EZDFS_RESULT_STORAGE,
+ * and `*purged_out` is filled in all the same. `purged_out` may be NULL.
+ *
+ * Safety:
+ *
+ * The pointers are valid, and those in `options` are NULL or valid; `due` does not unwind; `err`
+ * may be NULL.
+ */
+ezdfs_result ezdfs_store_purge(const struct ezdfs_store *store,
+                               const struct ezdfs_purge_options *options,
+                               struct ezdfs_purged *purged_out,
+                               struct ezdfs_error *err);
+
+/**
+ * Removes for good what lies in the trash for long enough, as `ezdfs purge --trash` does. Blocks
+ * on the database and the mount.
+ *
+ * `options` and `emptied_out` may be NULL.
+ *
+ * Safety:
+ *
+ * The pointers are valid, and those in `options` are NULL or valid; `err` may be NULL.
+ */
+ezdfs_result ezdfs_store_empty_trash(const struct ezdfs_store *store,
+                                     const struct ezdfs_empty_options *options,
+                                     struct ezdfs_emptied *emptied_out,
+                                     struct ezdfs_error *err);
+
+/**
  * Makes a queue.
  *
  * On success `*queue_out` is a new handle; release it with
@@ -689,17 +1047,19 @@ int32_t ezdfs_queue_fd(const struct ezdfs_queue *queue);
 void ezdfs_queue_free(struct ezdfs_queue *queue);
 
 /**
- * Takes the next outcome; false where none waits, and then the descriptor is
+ * Takes the next outcome. Where none waits the completion's `ticket` is 0, and the descriptor is
  * not readable any more. Never blocks.
  *
- * On success `completion_out->file` is the caller's; release it with
- * `ezdfs_file_free`.
+ * On success `completion_out->file` is the caller's; release it with `ezdfs_file_free`. Where
+ * the look-up failed, which is a success of this call, `err` says why.
  *
  * Safety:
  *
- * `queue` is a live handle, `completion_out` valid.
+ * `queue` is a live handle, `completion_out` valid; `err` may be NULL.
  */
-bool ezdfs_queue_next(struct ezdfs_queue *queue, struct ezdfs_completion *completion_out);
+ezdfs_result ezdfs_queue_next(struct ezdfs_queue *queue,
+                              struct ezdfs_completion *completion_out,
+                              struct ezdfs_error *err);
 
 /**
  * Gives a look-up up. After this its outcome is not delivered; a file that was
@@ -853,7 +1213,8 @@ ezdfs_result ezdfs_store_serve(const struct ezdfs_store *store,
  * already, or `*ticket_out` is the look-up's ticket, `*completion_out` is
  * untouched, and the outcome comes through `queue`, within the store's
  * deadlines, with `data` as it was given. It fails only where the look-up
- * could not be started.
+ * could not be started; where the outcome is there already, and is a failure,
+ * `err` says why, too.
  *
  * Safety:
  *
@@ -893,23 +1254,25 @@ ezdfs_result ezdfs_store_share_stats(const struct ezdfs_store *store,
                                      struct ezdfs_error *err);
 
 /**
- * Writes what stores have counted to `buffer`, if it fits in `capacity` bytes, without a NUL;
- * returns its length, 0 where a store cannot be used at all. A gauge may be longer a moment
- * later: leave some room. Of a store that shares its counters it is what all processes have
- * counted. Does not block.
+ * Writes what stores have counted to `buffer`, if it fits in `capacity` bytes, without a NUL. A
+ * gauge may be longer a moment later: leave some room. Of a store that shares its counters it is
+ * what all processes have counted. Does not block.
  *
- * `format` is EZDFS_METRICS_PROMETHEUS or EZDFS_METRICS_OPENMETRICS.
+ * `format` is EZDFS_METRICS_PROMETHEUS or EZDFS_METRICS_OPENMETRICS. On success `*len_out` is the
+ * length, whether it fits or not.
  *
  * Safety:
  *
  * `stores` is valid for `stores_len`, and so are the names in it; the stores are live handles;
- * `buffer` is valid for `capacity` bytes or NULL.
+ * `buffer` is valid for `capacity` bytes or NULL; `err` may be NULL.
  */
-size_t ezdfs_metrics_write(const struct ezdfs_named_store *stores,
-                           size_t stores_len,
-                           uint32_t format,
-                           char *buffer,
-                           size_t capacity);
+ezdfs_result ezdfs_metrics_write(const struct ezdfs_named_store *stores,
+                                 size_t stores_len,
+                                 uint32_t format,
+                                 char *buffer,
+                                 size_t capacity,
+                                 size_t *len_out,
+                                 struct ezdfs_error *err);
 
 /**
  * The format for a client that accepts this: the value of its header `Accept`. Does not block.
@@ -926,23 +1289,15 @@ uint32_t ezdfs_metrics_format(const char *accept, size_t accept_len);
 const char *ezdfs_metrics_content_type(uint32_t format);
 
 /**
- * How many opened files had another length than their row says. Does not block.
+ * What a store has counted so far. Does not block.
  *
  * Safety:
  *
- * `store` is a live handle.
+ * `store` is a live handle, `stats_out` valid; `err` may be NULL.
  */
-uint64_t ezdfs_store_size_mismatches(const struct ezdfs_store *store);
-
-/**
- * How many look-ups of web requests were refused because too many were under way: a database
- * that does not answer, and more than 8192 clients that wait. Does not block.
- *
- * Safety:
- *
- * `store` is a live handle.
- */
-uint64_t ezdfs_store_refused_look_ups(const struct ezdfs_store *store);
+ezdfs_result ezdfs_store_stats(const struct ezdfs_store *store,
+                               struct ezdfs_stats *stats_out,
+                               struct ezdfs_error *err);
 
 /**
  * Makes a store. Connects to nothing and starts no thread: that comes with the

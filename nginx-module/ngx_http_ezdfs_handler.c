@@ -8,7 +8,7 @@
 
 
 static void ngx_http_ezdfs_start(ngx_http_request_t *r,
-    ngx_http_ezdfs_ctx_t *ctx, ezdfs_completion *completion);
+    ngx_http_ezdfs_ctx_t *ctx, ezdfs_completion *completion, ezdfs_error *err);
 static void ngx_http_ezdfs_log_error(ngx_http_request_t *r,
     ezdfs_error *error);
 static ngx_http_ezdfs_ctx_t *ngx_http_ezdfs_create_ctx(ngx_http_request_t *r);
@@ -20,6 +20,7 @@ ngx_int_t
 ngx_http_ezdfs_handler(ngx_http_request_t *r)
 {
     ngx_int_t              rc;
+    ezdfs_error            err;
     ezdfs_completion       completion;
     ngx_http_ezdfs_ctx_t  *ctx;
 
@@ -39,13 +40,16 @@ ngx_http_ezdfs_handler(ngx_http_request_t *r)
         return rc;
     }
 
-    ngx_http_ezdfs_start(r, ctx, &completion);
+    err.struct_size = sizeof(ezdfs_error);
+    completion.struct_size = sizeof(ezdfs_completion);
+
+    ngx_http_ezdfs_start(r, ctx, &completion, &err);
 
     if (ctx->ticket) {
         return ngx_http_ezdfs_wait(r, ctx);
     }
 
-    return ngx_http_ezdfs_answer(r, ctx, &completion);
+    return ngx_http_ezdfs_answer(r, ctx, &completion, &err);
 }
 
 
@@ -53,7 +57,7 @@ ngx_http_ezdfs_handler(ngx_http_request_t *r)
 
 static void
 ngx_http_ezdfs_start(ngx_http_request_t *r, ngx_http_ezdfs_ctx_t *ctx,
-    ezdfs_completion *completion)
+    ezdfs_completion *completion, ezdfs_error *err)
 {
     u_char                     *p, *last;
     ezdfs_result                code;
@@ -65,6 +69,7 @@ ngx_http_ezdfs_start(ngx_http_request_t *r, ngx_http_ezdfs_ctx_t *ctx,
     elcf = ngx_http_get_module_loc_conf(r, ngx_http_ezdfs_module);
 
     ngx_memzero(&request, sizeof(ezdfs_request));
+    request.struct_size = sizeof(ezdfs_request);
 
     request.path = (char *) r->uri.data;
     request.path_len = r->uri.len;
@@ -108,15 +113,15 @@ ngx_http_ezdfs_start(ngx_http_request_t *r, ngx_http_ezdfs_ctx_t *ctx,
     }
 
     ngx_log_debug3(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
-                   "ezdfs: start \"%V\" in \"%V\" flags:%uD",
+                   "ezdfs: start \"%V\" in \"%V\" flags:%uL",
                    &r->uri, &elcf->store->name, request.flags);
 
     code = ezdfs_store_serve_start(ctx->store, ngx_http_ezdfs_queue, &request,
-                                   ctx, &ctx->ticket, completion,
-                                   &completion->error);
+                                   ctx, &ctx->ticket, completion, err);
 
     if (code != EZDFS_RESULT_OK) {
         ctx->ticket = 0;
+        completion->result = code;
         completion->file = NULL;
         completion->source = NULL;
     }
@@ -125,9 +130,9 @@ ngx_http_ezdfs_start(ngx_http_request_t *r, ngx_http_ezdfs_ctx_t *ctx,
 
 ngx_int_t
 ngx_http_ezdfs_answer(ngx_http_request_t *r, ngx_http_ezdfs_ctx_t *ctx,
-    ezdfs_completion *completion)
+    ezdfs_completion *completion, ezdfs_error *err)
 {
-    ctx->code = completion->error.code;
+    ctx->code = completion->result;
     ctx->file = completion->file;
     ctx->source = completion->source;
     ctx->time = ngx_current_msec - ctx->time;
@@ -138,7 +143,7 @@ ngx_http_ezdfs_answer(ngx_http_request_t *r, ngx_http_ezdfs_ctx_t *ctx,
                    ezdfs_result_name(ctx->code));
 
     if (ctx->code != EZDFS_RESULT_OK) {
-        ngx_http_ezdfs_log_error(r, &completion->error);
+        ngx_http_ezdfs_log_error(r, err);
         ngx_http_ezdfs_clear_description(r);
         return ezdfs_result_http_status(ctx->code);
     }

@@ -205,6 +205,7 @@ ngx_http_ezdfs_write_metrics(ngx_http_request_t *r, uint32_t format)
     size_t                        len, size;
     ngx_buf_t                    *b;
     ngx_uint_t                    i;
+    ezdfs_error                   err;
     ezdfs_named_store            *named;
     ngx_http_ezdfs_store_t      **stores;
     ngx_http_ezdfs_main_conf_t   *emcf;
@@ -219,20 +220,33 @@ ngx_http_ezdfs_write_metrics(ngx_http_request_t *r, uint32_t format)
     }
 
     for (i = 0; i < emcf->stores.nelts; i++) {
+        named[i].struct_size = sizeof(ezdfs_named_store);
         named[i].name = (char *) stores[i]->name.data;
         named[i].name_len = stores[i]->name.len;
         named[i].store = stores[i]->store;
     }
 
-    size = ezdfs_metrics_write(named, i, format, NULL, 0)
-           + NGX_HTTP_EZDFS_METRICS_SLACK;
+    err.struct_size = sizeof(ezdfs_error);
+
+    if (ezdfs_metrics_write(named, i, format, NULL, 0, &size, &err)
+        != EZDFS_RESULT_OK)
+    {
+        goto failed;
+    }
+
+    size += NGX_HTTP_EZDFS_METRICS_SLACK;
 
     b = ngx_create_temp_buf(r->pool, size);
     if (b == NULL) {
         return NULL;
     }
 
-    len = ezdfs_metrics_write(named, i, format, (char *) b->last, size);
+    if (ezdfs_metrics_write(named, i, format, (char *) b->last, size, &len,
+                            &err)
+        != EZDFS_RESULT_OK)
+    {
+        goto failed;
+    }
 
     if (len > size) {
         return NULL;
@@ -241,4 +255,11 @@ ngx_http_ezdfs_write_metrics(ngx_http_request_t *r, uint32_t format)
     b->last += len;
 
     return b;
+
+failed:
+
+    ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                  "cannot write ezdfs_metrics: %s", err.message);
+
+    return NULL;
 }

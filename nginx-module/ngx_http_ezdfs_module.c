@@ -124,6 +124,7 @@ ngx_http_ezdfs_init_process(ngx_cycle_t *cycle)
     for (i = 0; i < emcf->stores.nelts; i++) {
 
         ngx_memzero(&err, sizeof(ezdfs_error));
+        err.struct_size = sizeof(ezdfs_error);
 
         if (ezdfs_store_new(stores[i]->options, &stores[i]->store, &err)
             != EZDFS_RESULT_OK)

@@ -73,7 +73,7 @@ ngx_http_ezdfs_store_t *ngx_http_ezdfs_find_store(
 
 ngx_int_t ngx_http_ezdfs_handler(ngx_http_request_t *r);
 ngx_int_t ngx_http_ezdfs_answer(ngx_http_request_t *r,
-    ngx_http_ezdfs_ctx_t *ctx, ezdfs_completion *completion);
+    ngx_http_ezdfs_ctx_t *ctx, ezdfs_completion *completion, ezdfs_error *err);
 ngx_http_ezdfs_ctx_t *ngx_http_ezdfs_get_ctx(ngx_http_request_t *r);
 ngx_int_t ngx_http_ezdfs_name(ngx_http_ezdfs_ctx_t *ctx, ngx_str_t *name);
 
@@ -87,7 +87,7 @@ char *ngx_http_ezdfs_metrics(ngx_conf_t *cf, ngx_command_t *cmd, void *conf);
 
 ngx_int_t ngx_http_ezdfs_wait(ngx_http_request_t *r,
     ngx_http_ezdfs_ctx_t *ctx);
-void ngx_http_ezdfs_complete(ezdfs_completion *completion);
+void ngx_http_ezdfs_complete(ezdfs_completion *completion, ezdfs_error *err);
 void ngx_http_ezdfs_cancel(void *data);
 
 /* $ezdfs_status and others: ngx_http_ezdfs_variables.c */

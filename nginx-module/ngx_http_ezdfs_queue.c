@@ -37,6 +37,7 @@ ngx_http_ezdfs_open_queue(ngx_cycle_t *cycle)
     ngx_connection_t  *c;
 
     ngx_memzero(&err, sizeof(ezdfs_error));
+    err.struct_size = sizeof(ezdfs_error);
 
     if (ezdfs_queue_new(&ngx_http_ezdfs_queue, &err) != EZDFS_RESULT_OK) {
         ngx_log_error(NGX_LOG_EMERG, cycle->log, 0,
@@ -118,13 +119,20 @@ ngx_http_ezdfs_release_worker(void)
 static void
 ngx_http_ezdfs_queue_handler(ngx_event_t *ev)
 {
+    ezdfs_error       err;
     ezdfs_completion  completion;
+
+    err.struct_size = sizeof(ezdfs_error);
+    completion.struct_size = sizeof(ezdfs_completion);
 
     /* one by one, as finishing one request may destroy another waiting one */
 
-    while (ezdfs_queue_next(ngx_http_ezdfs_queue, &completion)) {
+    while (ezdfs_queue_next(ngx_http_ezdfs_queue, &completion, &err)
+           == EZDFS_RESULT_OK
+           && completion.ticket)
+    {
         ngx_http_ezdfs_release_worker();
-        ngx_http_ezdfs_complete(&completion);
+        ngx_http_ezdfs_complete(&completion, &err);
     }
 }
 

@@ -36,7 +36,11 @@ ngx_http_ezdfs_send(ngx_http_request_t *r, ngx_http_ezdfs_ctx_t *ctx)
 
     file = ctx->file;
 
-    ezdfs_file_http(file, &http);
+    http.struct_size = sizeof(ezdfs_http);
+
+    if (ezdfs_file_http(file, &http, NULL) != EZDFS_RESULT_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
 
     size = (off_t) http.content_length;
 

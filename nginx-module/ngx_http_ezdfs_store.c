@@ -69,6 +69,7 @@ ngx_http_ezdfs_store_block(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     }
 
     ngx_memzero(&err, sizeof(ezdfs_error));
+    err.struct_size = sizeof(ezdfs_error);
 
     if (ezdfs_options_check(block.store->options, &err) != EZDFS_RESULT_OK) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
@@ -210,6 +211,7 @@ ngx_http_ezdfs_option(ngx_conf_t *cf, ngx_command_t *dummy, void *conf)
     *key = value[0];
 
     ngx_memzero(&err, sizeof(ezdfs_error));
+    err.struct_size = sizeof(ezdfs_error);
 
     if (ezdfs_options_set(block->store->options,
                           (char *) value[0].data, value[0].len,

@@ -150,7 +150,7 @@ ngx_http_ezdfs_stop_waiting(ngx_http_ezdfs_ctx_t *ctx)
 /* Goes on with a request that waited. */
 
 void
-ngx_http_ezdfs_complete(ezdfs_completion *completion)
+ngx_http_ezdfs_complete(ezdfs_completion *completion, ezdfs_error *err)
 {
     ngx_int_t              rc;
     ngx_connection_t      *c;
@@ -173,7 +173,7 @@ ngx_http_ezdfs_complete(ezdfs_completion *completion)
 
     ngx_http_set_log_request(c->log, r);
 
-    rc = ngx_http_ezdfs_answer(r, ctx, completion);
+    rc = ngx_http_ezdfs_answer(r, ctx, completion, err);
 
     ngx_http_finalize_request(r, rc);
 

@@ -1,5 +1,6 @@
 //! What can go wrong, in the form in which every door reports it.
 
+mod kind;
 mod system;
 
 use std::any::Any;
@@ -10,118 +11,11 @@ use std::sync::Arc;
 
 use crate::stats::Source;
 
+pub use kind::ErrorKind;
 pub(crate) use system::{CallError, in_call, is_of_no_file};
 
 /// The result of an ezdfs operation.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
-
-/// What went wrong, as a host needs to know it.
-///
-/// Each door maps every kind to its own form in one `match` without a wildcard
-/// arm, so that a new kind does not compile until all of them know it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum ErrorKind {
-    /// No live row for the name, or its file is missing from a live mount.
-    NotFound,
-    /// The id, directory or path is not one that a file can have.
-    InvalidName,
-    /// The database or the mount did not answer, or refused for now.
-    Unavailable,
-    /// An option is unknown, missing, malformed, or rejected by the server.
-    InvalidConfig,
-    /// The bytes or the metadata handed in contradict themselves or the table.
-    InvalidInput,
-    /// The metadata table is missing or has the wrong shape.
-    Schema,
-    /// The file system failed: no permission, an I/O error, something that is no file.
-    Storage,
-    /// The file exists or not, but this request may not have it.
-    Denied,
-    /// The file system is full, or the quota is used up.
-    NoSpace,
-    /// A bug in ezdfs, caught at the boundary.
-    Internal,
-}
-
-/// How the doors express one [`ErrorKind`].
-struct Expression {
-    code: u32,
-    name: &'static str,
-    http_status: u16,
-    exit_code: u8,
-}
-
-impl ErrorKind {
-    /// Every kind, in the order of their codes.
-    pub const ALL: [ErrorKind; 10] = [
-        ErrorKind::NotFound,
-        ErrorKind::InvalidName,
-        ErrorKind::Unavailable,
-        ErrorKind::InvalidConfig,
-        ErrorKind::InvalidInput,
-        ErrorKind::Schema,
-        ErrorKind::Storage,
-        ErrorKind::Denied,
-        ErrorKind::NoSpace,
-        ErrorKind::Internal,
-    ];
-
-    /// The one table of kinds. Codes are stable: never renumbered, never reused.
-    ///
-    /// A web server answers 404 only where the row or the file is known to be
-    /// absent (or the path can name none): caches keep a 404, and PHP writes a
-    /// placeholder over an original that it takes for missing.
-    const fn expression(self) -> Expression {
-        let (code, name, http_status, exit_code) = match self {
-            ErrorKind::NotFound => (1, "not_found", 404, 1),
-            ErrorKind::InvalidName => (2, "invalid_name", 404, 2),
-            ErrorKind::Unavailable => (3, "unavailable", 503, 3),
-            ErrorKind::InvalidConfig => (4, "invalid_config", 503, 2),
-            ErrorKind::InvalidInput => (5, "invalid_input", 400, 2),
-            ErrorKind::Schema => (6, "schema", 503, 4),
-            ErrorKind::Storage => (7, "storage", 503, 5),
-            ErrorKind::Denied => (8, "denied", 404, 6),
-            ErrorKind::NoSpace => (9, "no_space", 507, 8),
-            ErrorKind::Internal => (99, "internal", 500, 70),
-        };
-        Expression { code, name, http_status, exit_code }
-    }
-
-    /// The stable number of the C ABI.
-    pub const fn code(self) -> u32 {
-        self.expression().code
-    }
-
-    /// The stable word for logs, JSON and `$ezdfs_status`.
-    pub const fn name(self) -> &'static str {
-        self.expression().name
-    }
-
-    /// The status with which a web server answers.
-    pub const fn http_status(self) -> u16 {
-        self.expression().http_status
-    }
-
-    /// The exit code of the `ezdfs` command.
-    pub const fn exit_code(self) -> u8 {
-        self.expression().exit_code
-    }
-
-    /// The kind with this code of the C ABI.
-    pub fn from_code(code: u32) -> Option<ErrorKind> {
-        Self::ALL.into_iter().find(|kind| kind.code() == code)
-    }
-
-    /// Whether the file system failed, in whichever way.
-    pub(crate) const fn is_of_storage(self) -> bool {
-        matches!(self, ErrorKind::Storage | ErrorKind::NoSpace)
-    }
-
-    /// Whether the same call may succeed later without any change.
-    pub const fn is_temporary(self) -> bool {
-        matches!(self, ErrorKind::Unavailable)
-    }
-}
 
 /// An error: which operation failed, on what, and why.
 ///
@@ -255,23 +149,6 @@ impl StdError for Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn codes_are_unique_and_lead_back_to_their_kind() {
-        for kind in ErrorKind::ALL {
-            assert_eq!(ErrorKind::from_code(kind.code()), Some(kind));
-        }
-        assert_eq!(ErrorKind::from_code(0), None);
-    }
-
-    #[test]
-    fn only_what_cannot_exist_is_answered_404() {
-        for kind in ErrorKind::ALL {
-            let absent =
-                matches!(kind, ErrorKind::NotFound | ErrorKind::InvalidName | ErrorKind::Denied);
-            assert_eq!(kind.http_status() == 404, absent, "{kind:?}");
-        }
-    }
 
     #[test]
     fn the_alternate_form_names_the_cause() {

@@ -15,6 +15,7 @@ pub(crate) mod info;
 #[cfg(feature = "cli")]
 pub(crate) mod last;
 mod limit;
+mod outside;
 mod progress;
 mod purge;
 mod remove;
@@ -42,6 +43,7 @@ pub use exclude::Exclude;
 pub use fit::require_own_file;
 pub use fsck::{Accepted, Checked, Fault, Finding, Fsck, FsckOptions, Report};
 pub use import::{Import, ImportOptions, ImportReport, Imported, ImportedFile};
+pub(crate) use outside::require_outside;
 pub use progress::{Phase, Progress};
 pub use purge::{PurgeOptions, PurgeReport, Purged, purge};
 pub use remove::{Remove, RemoveOptions, RemoveReport, Target};

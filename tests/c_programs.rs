@@ -5,12 +5,16 @@
 //! valgrind and, unless it forks, under AddressSanitizer (which also looks for leaks): where another
 //! thread is in the allocator at a fork, as it may be in libc's, a child of that hangs in gcc's.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use ezdfs::CreateOptions;
+
+use crate::store::{id, store};
 use crate::support::process::{run, scratch};
-use crate::support::{Need, Result, Trials, built, fixtures};
+use crate::support::{Need, Result, Trials, built, db, fixtures};
 
 const C99: &[&str] = &["gcc", "-std=c99", "-D_GNU_SOURCE"];
 const CXX: &[&str] = &["g++", "-std=c++11", "-x", "c++"];
@@ -43,6 +47,7 @@ enum Link {
 
 pub(crate) fn register(trials: &mut Trials) {
     let mut group = trials.group("c", &[PROGRAMS, LIBRARIES[0], LIBRARIES[1]]);
+    group.add("each_function_of_the_shared_library_has_a_version", |_| versions());
     for source in sources() {
         let name = source.file_stem().unwrap().to_string_lossy().into_owned();
         let mut add = |way: &str, runner, compiler, link, extra| {
@@ -59,6 +64,20 @@ pub(crate) fn register(trials: &mut Trials) {
         }
         add("valgrind", VALGRIND, C99, Link::Static, &[]);
     }
+}
+
+/// As Debian's package lists them, and nothing else is shown.
+fn versions() -> Result {
+    let mut nm = Command::new("nm");
+    nm.args(["--dynamic", "--defined-only", "--format=just-symbols"]).arg(built("libezdfs.so"));
+    let shown = run(&mut nm)?;
+    let shown: BTreeSet<_> = shown.lines().filter(|symbol| *symbol != "EZDFS_0").collect();
+    let package = fs::read_to_string(repository("debian/libezdfs0.symbols"))?.replace('@', "@@");
+    let listed = package.lines().filter_map(|line| line.trim().split_once(' ')).map(|it| it.0);
+    let listed: BTreeSet<_> = listed.filter(|it| it.starts_with("ezdfs_")).collect();
+    assert!(!listed.is_empty() && listed.iter().all(|it| it.ends_with("@@EZDFS_0")));
+    assert_eq!(shown, listed);
+    Ok(())
 }
 
 fn sources() -> Vec<PathBuf> {
@@ -89,6 +108,9 @@ fn compile_and_run(
     compile(source, &program, compiler, link, extra)?;
     let work = dir.path().join("work");
     fs::create_dir(&work)?;
+    if source.ends_with("purge.c") {
+        soft_delete(dir.path(), &work)?;
+    }
     let mut test = match runner {
         [tool, options @ ..] => {
             let mut command = Command::new(tool);
@@ -104,6 +126,22 @@ fn compile_and_run(
         test.env("LD_LIBRARY_PATH", dir.path());
     }
     run(&mut test)?;
+    Ok(())
+}
+
+/// What only legacy does: a file that it has deleted, and one that it has not.
+fn soft_delete(dir: &Path, work: &Path) -> Result {
+    let file = dir.join("db.sqlite");
+    fs::write(&file, "")?;
+    let dsn = format!("sqlite:{}", file.display());
+    let store = store(&dsn, work, &[("name_prefix", "")]);
+    store.create_schema()?;
+    for name in ["gone", "live"] {
+        let id = id(&format!("var/site/storage/images/{name}.png"));
+        store.create(&id, &mut &b"picture"[..], &CreateOptions::default())?;
+    }
+    let mark = "UPDATE ezdfsfile SET mtime = -mtime, expired = 1 WHERE name LIKE '%/gone.png'";
+    db::sql(&dsn, mark)?;
     Ok(())
 }
 

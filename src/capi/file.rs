@@ -5,7 +5,8 @@ use std::os::fd::AsRawFd;
 use std::ptr::null;
 
 use super::copy_out;
-use super::result::{fill, guard_or};
+use super::result::{ezdfs_error, ezdfs_result, fill, guard, guard_or};
+use super::sized::{Out, extensible};
 use crate::metadata::FileInfo;
 use crate::store::SharedFile;
 
@@ -16,6 +17,8 @@ pub struct ezdfs_file(SharedFile);
 /// What the table says of a file.
 #[repr(C)]
 pub struct ezdfs_info {
+    /// sizeof of this struct, set by the caller; by the library where it hands one to a callback.
+    pub struct_size: usize,
     /// Bytes. Of a file that is open: the file's own length.
     pub size: u64,
     /// Seconds since the epoch, as the row says.
@@ -25,15 +28,19 @@ pub struct ezdfs_info {
     pub mime_type: [c_char; 256],
 }
 
+extensible!(ezdfs_info, mime_type: [c_char; 256]);
+
 impl ezdfs_info {
     pub(super) fn new(info: &FileInfo, size: u64) -> Self {
-        let mut filled = ezdfs_info { size, mtime: info.mtime, mime_type: [0; 256] };
+        let struct_size = size_of::<Self>();
+        let mut filled = ezdfs_info { struct_size, size, mtime: info.mtime, mime_type: [0; 256] };
         fill(&mut filled.mime_type, &info.mime_type);
         filled
     }
 }
 
-/// A response header. Both texts are static and NUL-terminated.
+/// A response header. Both texts are static and NUL-terminated. The one struct without a size:
+/// it never grows, for it stands in another.
 #[repr(C)]
 #[derive(Clone, Copy)]
 pub struct ezdfs_header {
@@ -46,6 +53,8 @@ pub struct ezdfs_header {
 /// What a web server says of an opened file.
 #[repr(C)]
 pub struct ezdfs_http {
+    /// sizeof of this struct, set by the caller.
+    pub struct_size: usize,
     /// Static, NUL-terminated, from a fixed list: whatever the table holds,
     /// this is safe in a header.
     pub content_type: *const c_char,
@@ -61,8 +70,30 @@ pub struct ezdfs_http {
     pub headers_len: usize,
 }
 
-/// The most further headers that an answer can have.
-pub const EZDFS_HTTP_HEADERS: usize = 4;
+extensible!(ezdfs_http, headers_len: usize);
+
+/// The most further headers that an answer can have, in any version: more than there are.
+pub const EZDFS_HTTP_HEADERS: usize = 8;
+
+impl ezdfs_http {
+    fn new(file: &SharedFile) -> Self {
+        let presentation = file.presentation();
+        let mut http = ezdfs_http {
+            struct_size: size_of::<Self>(),
+            content_type: presentation.content_type.as_ptr(),
+            etag: [0; 64],
+            last_modified: file.info.mtime,
+            content_length: file.size,
+            headers: [ezdfs_header { name: null(), value: null() }; EZDFS_HTTP_HEADERS],
+            headers_len: presentation.headers.len(),
+        };
+        for (header, (name, value)) in http.headers.iter_mut().zip(presentation.headers) {
+            *header = ezdfs_header { name: name.as_ptr(), value: value.as_ptr() };
+        }
+        fill(&mut http.etag, &file.etag());
+        http
+    }
+}
 
 impl ezdfs_file {
     pub(super) fn into_raw(file: SharedFile) -> *mut ezdfs_file {
@@ -114,41 +145,43 @@ pub unsafe extern "C" fn ezdfs_file_content(file: *const ezdfs_file) -> *const u
 ///
 /// # Safety
 ///
-/// `file` is a live handle, `info_out` valid.
+/// `file` is a live handle, `info_out` valid; `err` may be NULL.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn ezdfs_file_info(file: *const ezdfs_file, info_out: *mut ezdfs_info) {
+pub unsafe extern "C" fn ezdfs_file_info(
+    file: *const ezdfs_file,
+    info_out: *mut ezdfs_info,
+    err: *mut ezdfs_error,
+) -> ezdfs_result {
     // SAFETY: promised by the caller.
-    guard_or((), || unsafe {
-        let open = &(*file).0;
-        info_out.write(ezdfs_info::new(&open.info, open.size));
-    });
+    unsafe {
+        guard(err, || {
+            let info_out = Out::new(info_out, "info_out")?;
+            let open = &(*file).0;
+            info_out.give(&ezdfs_info::new(&open.info, open.size));
+            Ok(())
+        })
+    }
 }
 
 /// What a web server says of the file. Does not block.
 ///
 /// # Safety
 ///
-/// `file` is a live handle, `http_out` valid.
+/// `file` is a live handle, `http_out` valid; `err` may be NULL.
 #[unsafe(no_mangle)]
-pub unsafe extern "C" fn ezdfs_file_http(file: *const ezdfs_file, http_out: *mut ezdfs_http) {
+pub unsafe extern "C" fn ezdfs_file_http(
+    file: *const ezdfs_file,
+    http_out: *mut ezdfs_http,
+    err: *mut ezdfs_error,
+) -> ezdfs_result {
     // SAFETY: promised by the caller.
-    guard_or((), || unsafe {
-        let file = &(*file).0;
-        let presentation = file.presentation();
-        let mut http = ezdfs_http {
-            content_type: presentation.content_type.as_ptr(),
-            etag: [0; 64],
-            last_modified: file.info.mtime,
-            content_length: file.size,
-            headers: [ezdfs_header { name: null(), value: null() }; EZDFS_HTTP_HEADERS],
-            headers_len: presentation.headers.len(),
-        };
-        for (header, (name, value)) in http.headers.iter_mut().zip(presentation.headers) {
-            *header = ezdfs_header { name: name.as_ptr(), value: value.as_ptr() };
-        }
-        fill(&mut http.etag, &file.etag());
-        http_out.write(http);
-    });
+    unsafe {
+        guard(err, || {
+            let http_out = Out::new(http_out, "http_out")?;
+            http_out.give(&ezdfs_http::new(&(*file).0));
+            Ok(())
+        })
+    }
 }
 
 /// Writes the table's name of the file to `buffer`, if it fits in `capacity`

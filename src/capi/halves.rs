@@ -5,6 +5,7 @@ use std::os::fd::IntoRawFd;
 
 use super::file::ezdfs_info;
 use super::result::{ezdfs_error, ezdfs_result, guard};
+use super::sized::{self, Out};
 use super::store::{borrow, ezdfs_store, null};
 use super::write::{Callback, ezdfs_read_callback, mime_of};
 use super::{bytes, give};
@@ -33,11 +34,12 @@ pub unsafe extern "C" fn ezdfs_store_put_metadata(
     // SAFETY: promised by the caller.
     unsafe {
         guard(err, || {
+            let info_out = Out::optional(info_out)?;
             let store = borrow(store)?;
             let id = store.file_id(bytes(id, id_len))?;
             let mime_type = mime_of(mime_type, mime_type_len)?;
             let info = store.put_metadata(&id, size, (mtime != 0).then_some(mtime), mime_type)?;
-            give(info_out, ezdfs_info::new(&info, info.size));
+            sized::give(info_out, &ezdfs_info::new(&info, info.size));
             Ok(())
         })
     }

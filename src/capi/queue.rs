@@ -14,7 +14,8 @@ use tokio::task::AbortHandle;
 
 use super::bytes;
 use super::file::ezdfs_file;
-use super::result::{ezdfs_error, ezdfs_result, guard, guard_or};
+use super::result::{self, ezdfs_error, ezdfs_result, guard, guard_or};
+use super::sized::{Out, extensible};
 use super::store::{self, borrow, ezdfs_store};
 use crate::error::{Error, ErrorKind, Result};
 use crate::runtime;
@@ -23,18 +24,24 @@ use crate::store::{OpenFile, SharedFile};
 /// The outcome of a look-up.
 #[repr(C)]
 pub struct ezdfs_completion {
+    /// sizeof of this struct, set by the caller.
+    pub struct_size: usize,
     /// What the starter of the look-up gave.
     pub data: *mut c_void,
-    /// The look-up's ticket.
+    /// The look-up's ticket; 0 where there is none.
     pub ticket: u64,
     /// The opened file, now the receiver's; NULL unless it worked.
     pub file: *mut ezdfs_file,
     /// Where the answer was found: "memory", "kept" (the file was open), "cache", "replica"
     /// or "database". Static, NUL-terminated; NULL where nothing was looked up, or it failed.
     pub source: *const c_char,
-    /// What went wrong; its code is EZDFS_RESULT_OK if nothing did.
-    pub error: ezdfs_error,
+    /// What the look-up came to. Of a failure `err` of the call that gives this says more.
+    pub result: ezdfs_result,
+    /// errno of the failing system call, or 0.
+    pub os_errno: i32,
 }
+
+extensible!(ezdfs_completion, os_errno: i32);
 
 /// Where the outcomes of look-ups wait. One for each event loop, used by that
 /// thread only; never across fork().
@@ -198,28 +205,35 @@ pub unsafe extern "C" fn ezdfs_queue_free(queue: *mut ezdfs_queue) {
     });
 }
 
-/// Takes the next outcome; false where none waits, and then the descriptor is
+/// Takes the next outcome. Where none waits the completion's `ticket` is 0, and the descriptor is
 /// not readable any more. Never blocks.
 ///
-/// On success `completion_out->file` is the caller's; release it with
-/// `ezdfs_file_free`.
+/// On success `completion_out->file` is the caller's; release it with `ezdfs_file_free`. Where
+/// the look-up failed, which is a success of this call, `err` says why.
 ///
 /// # Safety
 ///
-/// `queue` is a live handle, `completion_out` valid.
+/// `queue` is a live handle, `completion_out` valid; `err` may be NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ezdfs_queue_next(
     queue: *mut ezdfs_queue,
     completion_out: *mut ezdfs_completion,
-) -> bool {
+    err: *mut ezdfs_error,
+) -> ezdfs_result {
     // SAFETY: promised by the caller.
-    guard_or(false, || unsafe {
-        let Some(Outcome { ticket, data, result }) = (&*queue).0.next() else {
-            return false;
-        };
-        complete(completion_out, data.0, ticket, result);
-        true
-    })
+    unsafe {
+        guard(err, || {
+            let completion_out = Out::new(completion_out, "completion_out")?;
+            let queue = queue.as_ref().ok_or_else(|| store::null("queue"))?;
+            match queue.0.next() {
+                Some(Outcome { ticket, data, result }) => {
+                    complete(completion_out, err, data.0, ticket, result);
+                }
+                None => completion_out.give(&ezdfs_completion::NONE),
+            }
+            Ok(())
+        })
+    }
 }
 
 /// Gives a look-up up. After this its outcome is not delivered; a file that was
@@ -270,34 +284,43 @@ pub unsafe extern "C" fn ezdfs_store_open_start(
     }
 }
 
-/// Writes an outcome, field by field: this is done for each request, and the
-/// text of an error that there is not is half a kilobyte.
+impl ezdfs_completion {
+    const NONE: Self = ezdfs_completion {
+        struct_size: size_of::<Self>(),
+        data: null_mut(),
+        ticket: 0,
+        file: null_mut(),
+        source: null(),
+        result: result::OK,
+        os_errno: 0,
+    };
+}
+
+/// Writes an outcome.
 ///
 /// # Safety
 ///
-/// `out` is valid.
+/// `err` is NULL or valid.
 pub(super) unsafe fn complete(
-    out: *mut ezdfs_completion,
+    out: Out<ezdfs_completion>,
+    err: *mut ezdfs_error,
     data: *mut c_void,
     ticket: u64,
-    result: Result<SharedFile>,
+    outcome: Result<SharedFile>,
 ) {
-    // SAFETY: promised by the caller.
-    unsafe {
-        (&raw mut (*out).data).write(data);
-        (&raw mut (*out).ticket).write(ticket);
-        let (file, source) = match result {
-            Ok(file) => {
-                ezdfs_error::write_ok(&raw mut (*out).error);
-                let source = file.answered_by();
-                (ezdfs_file::into_raw(file), Some(source))
-            }
-            Err(error) => {
-                (&raw mut (*out).error).write(ezdfs_error::from_error(&error));
-                (null_mut(), error.answered_by())
-            }
-        };
-        (&raw mut (*out).file).write(file);
-        (&raw mut (*out).source).write(source.map_or(null(), |source| source.name().as_ptr()));
+    let mut completion = ezdfs_completion { data, ticket, ..ezdfs_completion::NONE };
+    let source = match &outcome {
+        Ok(file) => Some(file.answered_by()),
+        Err(error) => error.answered_by(),
+    };
+    completion.source = source.map_or(null(), |source| source.name().as_ptr());
+    match outcome {
+        Ok(file) => completion.file = ezdfs_file::into_raw(file),
+        Err(error) => {
+            // SAFETY: promised by the caller.
+            completion.result = unsafe { result::tell(err, &error) };
+            completion.os_errno = error.os_errno();
+        }
     }
+    out.give(&completion);
 }

@@ -5,6 +5,7 @@ use std::ffi::{c_char, c_void};
 use super::bytes;
 use super::file::{ezdfs_file, ezdfs_info};
 use super::result::{ezdfs_error, ezdfs_result, guard, guard_or};
+use super::sized::Out;
 use super::store::{borrow, ezdfs_store};
 use crate::serve;
 
@@ -27,9 +28,10 @@ pub unsafe extern "C" fn ezdfs_store_stat(
     // SAFETY: promised by the caller.
     unsafe {
         guard(err, || {
+            let info_out = Out::new(info_out, "info_out")?;
             let store = borrow(store)?;
             let info = store.stat(&store.file_id(bytes(id, id_len))?)?;
-            info_out.write(ezdfs_info::new(&info, info.size));
+            info_out.give(&ezdfs_info::new(&info, info.size));
             Ok(())
         })
     }

@@ -4,61 +4,34 @@ use std::ffi::c_char;
 use std::fmt::{self, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use super::sized::{Out, extensible};
 use crate::error::{Error, ErrorKind, Result};
 
-/// What a call came to. Codes are stable: never renumbered, never reused.
-#[repr(u32)]
+/// What a call came to: 0, or the code of a kind. C has an enum in its place, which `make header`
+/// makes of the one table of kinds.
+///
+/// cbindgen:ignore
+#[repr(transparent)]
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum ezdfs_result {
-    /// It worked.
-    Ok = 0,
-    /// No live row for the id, or (with `os_errno` ENOENT) a row whose file is
-    /// missing from a live mount.
-    NotFound = 1,
-    /// No file can have this id, path or URI.
-    InvalidName = 2,
-    /// The database or the mount did not answer, or refused for now; worth
-    /// retrying.
-    Unavailable = 3,
-    /// An option is unknown, missing, malformed, or rejected by the server.
-    InvalidConfig = 4,
-    /// The bytes or the metadata handed in contradict themselves or the table.
-    InvalidInput = 5,
-    /// The metadata table is missing or has the wrong shape.
-    Schema = 6,
-    /// The file system failed: no permission, an I/O error, something that is no
-    /// file.
-    Storage = 7,
-    /// This request may not have the file, whether it exists or not.
-    Denied = 8,
-    /// The file system is full, or the quota is used up.
-    NoSpace = 9,
-    /// A bug in ezdfs, caught at the boundary. The handle stays valid.
-    Internal = 99,
-}
+pub struct ezdfs_result(u32);
+
+/// It worked.
+pub(super) const OK: ezdfs_result = ezdfs_result(0);
 
 impl From<ErrorKind> for ezdfs_result {
     fn from(kind: ErrorKind) -> Self {
-        match kind {
-            ErrorKind::NotFound => ezdfs_result::NotFound,
-            ErrorKind::InvalidName => ezdfs_result::InvalidName,
-            ErrorKind::Unavailable => ezdfs_result::Unavailable,
-            ErrorKind::InvalidConfig => ezdfs_result::InvalidConfig,
-            ErrorKind::InvalidInput => ezdfs_result::InvalidInput,
-            ErrorKind::Schema => ezdfs_result::Schema,
-            ErrorKind::Storage => ezdfs_result::Storage,
-            ErrorKind::Denied => ezdfs_result::Denied,
-            ErrorKind::NoSpace => ezdfs_result::NoSpace,
-            ErrorKind::Internal => ezdfs_result::Internal,
-        }
+        ezdfs_result(kind.code())
     }
 }
 
 /// Filled in on failure. Owned by the caller; nothing in it needs freeing, and
-/// it may be handed to another thread.
+/// it may be handed to another thread. Where its `struct_size` is refused nothing is
+/// done and nothing is written here: the result tells, and whoever takes the log.
 #[repr(C)]
 pub struct ezdfs_error {
-    /// What the call returned.
+    /// sizeof of this struct, set by the caller.
+    pub struct_size: usize,
+    /// What the call returned, or the look-up came to whose outcome it has given.
     pub code: ezdfs_result,
     /// errno of the failing system call, or 0.
     pub os_errno: i32,
@@ -67,23 +40,12 @@ pub struct ezdfs_error {
     pub message: [c_char; 512],
 }
 
-impl ezdfs_error {
-    /// Says that nothing went wrong, with an empty message.
-    ///
-    /// # Safety
-    ///
-    /// `error` is valid.
-    pub(super) unsafe fn write_ok(error: *mut ezdfs_error) {
-        // SAFETY: promised by the caller.
-        unsafe {
-            (&raw mut (*error).code).write(ezdfs_result::Ok);
-            (&raw mut (*error).os_errno).write(0);
-            (&raw mut (*error).message[0]).write(0);
-        }
-    }
+extensible!(ezdfs_error, message: [c_char; 512]);
 
+impl ezdfs_error {
     pub(super) fn from_error(error: &Error) -> Self {
         let mut filled = ezdfs_error {
+            struct_size: size_of::<Self>(),
             code: error.kind().into(),
             os_errno: error.os_errno(),
             message: [0; 512],
@@ -149,19 +111,34 @@ pub(super) fn fill(field: &mut [c_char], text: &str) {
 ///
 /// # Safety
 ///
-/// `err` is NULL or points to writable memory for one `ezdfs_error`.
+/// `err` is NULL or points to an `ezdfs_error` whose size is set.
 pub(super) unsafe fn guard(
     err: *mut ezdfs_error,
     body: impl FnOnce() -> Result<()>,
 ) -> ezdfs_result {
+    // SAFETY: promised by the caller.
+    if let Err(error) = unsafe { Out::optional(err) } {
+        log::error!("ezdfs: {error}");
+        return error.kind().into();
+    }
     let error = match catch_unwind(AssertUnwindSafe(body)) {
-        Ok(Ok(())) => return ezdfs_result::Ok,
+        Ok(Ok(())) => return OK,
         Ok(Err(error)) => error,
         Err(panic) => Error::from_panic(&*panic),
     };
-    if !err.is_null() {
-        // SAFETY: promised by the caller.
-        unsafe { err.write(ezdfs_error::from_error(&error)) };
+    // SAFETY: promised by the caller.
+    unsafe { tell(err, &error) }
+}
+
+/// Fills in the caller's error.
+///
+/// # Safety
+///
+/// As of `guard`.
+pub(super) unsafe fn tell(err: *mut ezdfs_error, error: &Error) -> ezdfs_result {
+    // SAFETY: promised by the caller.
+    if let Ok(Some(err)) = unsafe { Out::optional(err) } {
+        err.give(&ezdfs_error::from_error(error));
     }
     error.kind().into()
 }
@@ -175,21 +152,9 @@ pub(super) fn guard_or<T>(fallback: T, body: impl FnOnce() -> T) -> T {
 /// `unknown` for a number that is no result.
 #[unsafe(no_mangle)]
 pub extern "C" fn ezdfs_result_name(result: u32) -> *const c_char {
-    let name = match (result, ErrorKind::from_code(result)) {
-        (0, _) => c"ok",
-        (_, None) => c"unknown",
-        (_, Some(kind)) => match kind {
-            ErrorKind::NotFound => c"not_found",
-            ErrorKind::InvalidName => c"invalid_name",
-            ErrorKind::Unavailable => c"unavailable",
-            ErrorKind::InvalidConfig => c"invalid_config",
-            ErrorKind::InvalidInput => c"invalid_input",
-            ErrorKind::Schema => c"schema",
-            ErrorKind::Storage => c"storage",
-            ErrorKind::Denied => c"denied",
-            ErrorKind::NoSpace => c"no_space",
-            ErrorKind::Internal => c"internal",
-        },
+    let name = match result {
+        0 => c"ok",
+        _ => ErrorKind::from_code(result).map_or(c"unknown", ErrorKind::c_name),
     };
     name.as_ptr()
 }
@@ -219,21 +184,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_and_codes_are_those_of_the_core() {
-        for kind in ErrorKind::ALL {
-            assert_eq!(ezdfs_result::from(kind) as u32, kind.code());
-            // SAFETY: the function returns static C strings.
-            let name = unsafe { CStr::from_ptr(ezdfs_result_name(kind.code())) };
-            assert_eq!(name.to_str(), Ok(kind.name()));
-        }
-    }
-
-    #[test]
     fn a_panic_becomes_an_error() {
-        let mut error = ezdfs_error { code: ezdfs_result::Ok, os_errno: 0, message: [0; 512] };
+        let mut error = ezdfs_error::from_error(&Error::not_found("stat", "a"));
         // SAFETY: the pointer is to a local.
         let result = unsafe { guard(&raw mut error, || panic!("boom")) };
-        assert!(result == ezdfs_result::Internal);
+        assert!(result == ErrorKind::Internal.into());
         // SAFETY: `fill` terminates the message.
         let message = unsafe { CStr::from_ptr(error.message.as_ptr()) };
         assert!(message.to_string_lossy().contains("boom"));

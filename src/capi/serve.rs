@@ -7,29 +7,33 @@ use super::bytes;
 use super::file::ezdfs_file;
 use super::queue::{self, Data, ezdfs_completion, ezdfs_queue};
 use super::result::{ezdfs_error, ezdfs_result, guard};
+use super::sized::{self, Out, extensible};
 use super::store::{self, borrow, ezdfs_store};
+use crate::error::Result;
 use crate::runtime;
 use crate::serve::{Allow, Request};
 use crate::store::Trial;
 
 /// Drafts (`images-versioned/`) may be served.
-pub const EZDFS_SERVE_DRAFTS: u32 = 1;
+pub const EZDFS_SERVE_DRAFTS: u64 = 1;
 /// `original/` may be served: the request came by an internal redirect that an
 /// application has authorised.
-pub const EZDFS_SERVE_ORIGINALS: u32 = 2;
+pub const EZDFS_SERVE_ORIGINALS: u64 = 2;
 /// The descriptor must not be shared: its flags or its offset will be changed.
-pub const EZDFS_SERVE_ALONE: u32 = 4;
+pub const EZDFS_SERVE_ALONE: u64 = 4;
 /// The file will be read: unless it is in memory its first byte is read before
 /// it is given, so that a stale handle is noticed before anything has been sent.
-pub const EZDFS_SERVE_READ: u32 = 8;
+pub const EZDFS_SERVE_READ: u64 = 8;
 /// With EZDFS_SERVE_READ: the calling thread will read the file itself, so that
 /// byte may be read on it, too. On a mount that hangs this hangs as that reading
 /// would; without this flag it never blocks.
-pub const EZDFS_SERVE_BLOCKING: u32 = 16;
+pub const EZDFS_SERVE_BLOCKING: u64 = 16;
 
 /// A path that a client asked for. The texts are borrowed for the call.
 #[repr(C)]
 pub struct ezdfs_request {
+    /// sizeof of this struct, set by the caller.
+    pub struct_size: usize,
     /// Percent-decoded, with its leading slash, without the query.
     pub path: *const c_char,
     /// The length of `path`.
@@ -40,14 +44,32 @@ pub struct ezdfs_request {
     /// The length of `raw_path`.
     pub raw_path_len: usize,
     /// Of EZDFS_SERVE_DRAFTS and the others, or 0.
-    pub flags: u32,
+    pub flags: u64,
 }
 
-fn is_alone(flags: u32) -> bool {
+extensible!(ezdfs_request, flags: u64);
+
+const FLAGS: u64 = EZDFS_SERVE_DRAFTS
+    | EZDFS_SERVE_ORIGINALS
+    | EZDFS_SERVE_ALONE
+    | EZDFS_SERVE_READ
+    | EZDFS_SERVE_BLOCKING;
+
+/// # Safety
+///
+/// `request` is NULL or valid.
+unsafe fn request_of(request: *const ezdfs_request) -> Result<ezdfs_request> {
+    // SAFETY: promised by the caller.
+    let request = unsafe { sized::read(request, "request") }?;
+    sized::require_known::<ezdfs_request>(request.flags, FLAGS)?;
+    Ok(request)
+}
+
+fn is_alone(flags: u64) -> bool {
     flags & EZDFS_SERVE_ALONE != 0
 }
 
-fn trial(flags: u32) -> Trial {
+fn trial(flags: u64) -> Trial {
     match flags & (EZDFS_SERVE_READ | EZDFS_SERVE_BLOCKING) {
         EZDFS_SERVE_READ => Trial::Elsewhere,
         0 | EZDFS_SERVE_BLOCKING => Trial::None,
@@ -99,15 +121,16 @@ pub unsafe extern "C" fn ezdfs_store_serve(
         }
         guard(err, || {
             let store = borrow(store)?;
-            let request = request.as_ref().ok_or_else(|| store::null("request"))?;
+            let request = request_of(request)?;
             let (trial, alone) = (trial(request.flags), is_alone(request.flags));
             let process = store.process()?;
-            let served = process.may_serve(store.prefixes(), asked(request)).and_then(|ids| {
-                match process.serve_known(&ids, trial, alone) {
+            let served =
+                process.may_serve(store.prefixes(), asked(&request)).and_then(|ids| match process
+                    .serve_known(&ids, trial, alone)
+                {
                     Some(known) => known,
                     None => runtime::block_on(async { process.serve(ids, alone).await }),
-                }
-            });
+                });
             let source = match &served {
                 Ok(file) => Some(file.answered_by()),
                 Err(error) => error.answered_by(),
@@ -129,7 +152,8 @@ pub unsafe extern "C" fn ezdfs_store_serve(
 /// already, or `*ticket_out` is the look-up's ticket, `*completion_out` is
 /// untouched, and the outcome comes through `queue`, within the store's
 /// deadlines, with `data` as it was given. It fails only where the look-up
-/// could not be started.
+/// could not be started; where the outcome is there already, and is a failure,
+/// `err` says why, too.
 ///
 /// # Safety
 ///
@@ -147,12 +171,13 @@ pub unsafe extern "C" fn ezdfs_store_serve_start(
     // SAFETY: promised by the caller.
     unsafe {
         guard(err, || {
+            let completion_out = Out::new(completion_out, "completion_out")?;
             let store = borrow(store)?;
             let queue = queue.as_ref().ok_or_else(|| store::null("queue"))?;
-            let request = request.as_ref().ok_or_else(|| store::null("request"))?;
+            let request = request_of(request)?;
             let (trial, alone) = (trial(request.flags), is_alone(request.flags));
             let process = store.process()?;
-            let answer = match process.may_serve(store.prefixes(), asked(request)) {
+            let answer = match process.may_serve(store.prefixes(), asked(&request)) {
                 Err(refused) => Err(refused),
                 Ok(ids) => match process.serve_known(&ids, trial, alone) {
                     Some(known) => known,
@@ -163,7 +188,7 @@ pub unsafe extern "C" fn ezdfs_store_serve_start(
                     }
                 },
             };
-            queue::complete(completion_out, data, 0, answer);
+            queue::complete(completion_out, err, data, 0, answer);
             ticket_out.write(0);
             Ok(())
         })

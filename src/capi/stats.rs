@@ -1,13 +1,13 @@
 //! What a store has counted.
 
 use std::ffi::{c_char, c_void};
-use std::slice;
 
 use super::copy_out;
-use super::result::{ezdfs_error, ezdfs_result, guard, guard_or};
+use super::result::{ezdfs_error, ezdfs_result, guard};
+use super::sized::{self, Out, extensible};
 use super::store::{borrow, ezdfs_store, null};
-use crate::error::{Error, ErrorKind};
-use crate::stats::{self, Counter, Format, Zone};
+use crate::error::{Error, ErrorKind, Result};
+use crate::stats::{self, Counter, Format, Gauge, Snapshot, Zone};
 
 /// Prometheus' text format, version 0.0.4.
 pub const EZDFS_METRICS_PROMETHEUS: u32 = 0;
@@ -17,6 +17,8 @@ pub const EZDFS_METRICS_OPENMETRICS: u32 = 1;
 /// A store, and the value of the label `store` of what it has counted. Both are borrowed.
 #[repr(C)]
 pub struct ezdfs_named_store {
+    /// sizeof of this struct, set by the caller; the same in each element of an array.
+    pub struct_size: usize,
     /// UTF-8, without a NUL.
     pub name: *const c_char,
     /// The length of `name`.
@@ -24,6 +26,8 @@ pub struct ezdfs_named_store {
     /// The store.
     pub store: *const ezdfs_store,
 }
+
+extensible!(ezdfs_named_store, store: *const ezdfs_store);
 
 /// How many bytes `ezdfs_store_share_stats` takes. Does not block.
 #[unsafe(no_mangle)]
@@ -67,17 +71,17 @@ pub unsafe extern "C" fn ezdfs_store_share_stats(
     }
 }
 
-/// Writes what stores have counted to `buffer`, if it fits in `capacity` bytes, without a NUL;
-/// returns its length, 0 where a store cannot be used at all. A gauge may be longer a moment
-/// later: leave some room. Of a store that shares its counters it is what all processes have
-/// counted. Does not block.
+/// Writes what stores have counted to `buffer`, if it fits in `capacity` bytes, without a NUL. A
+/// gauge may be longer a moment later: leave some room. Of a store that shares its counters it is
+/// what all processes have counted. Does not block.
 ///
-/// `format` is EZDFS_METRICS_PROMETHEUS or EZDFS_METRICS_OPENMETRICS.
+/// `format` is EZDFS_METRICS_PROMETHEUS or EZDFS_METRICS_OPENMETRICS. On success `*len_out` is the
+/// length, whether it fits or not.
 ///
 /// # Safety
 ///
 /// `stores` is valid for `stores_len`, and so are the names in it; the stores are live handles;
-/// `buffer` is valid for `capacity` bytes or NULL.
+/// `buffer` is valid for `capacity` bytes or NULL; `err` may be NULL.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn ezdfs_metrics_write(
     stores: *const ezdfs_named_store,
@@ -85,17 +89,23 @@ pub unsafe extern "C" fn ezdfs_metrics_write(
     format: u32,
     buffer: *mut c_char,
     capacity: usize,
-) -> usize {
+    len_out: *mut usize,
+    err: *mut ezdfs_error,
+) -> ezdfs_result {
     // SAFETY: promised by the caller.
-    guard_or(0, || unsafe {
-        let stores = if stores_len == 0 { &[] } else { slice::from_raw_parts(stores, stores_len) };
-        let counted = stores.iter().map(|named| {
-            let name = String::from_utf8_lossy(super::bytes(named.name, named.name_len));
-            Ok((name, borrow(named.store)?.stats()?))
-        });
-        let Ok(counted) = counted.collect::<Result<Vec<_>, Error>>() else { return 0 };
-        copy_out(&stats::write(&counted, of_number(format)), buffer, capacity)
-    })
+    unsafe {
+        guard(err, || {
+            let stores = sized::read_each(stores, stores_len, "stores")?;
+            let counted = stores.iter().map(|named| {
+                let name = String::from_utf8_lossy(super::bytes(named.name, named.name_len));
+                Ok((name, borrow(named.store)?.stats()?))
+            });
+            let counted = counted.collect::<Result<Vec<_>>>()?;
+            let text = stats::write(&counted, of_number(format));
+            len_out.write(copy_out(&text, buffer, capacity));
+            Ok(())
+        })
+    }
 }
 
 /// The format for a client that accepts this: the value of its header `Accept`. Does not block.
@@ -125,36 +135,134 @@ fn of_number(format: u32) -> Format {
     }
 }
 
-/// How many opened files had another length than their row says. Does not block.
-///
-/// # Safety
-///
-/// `store` is a live handle.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn ezdfs_store_size_mismatches(store: *const ezdfs_store) -> u64 {
-    // SAFETY: promised by the caller.
-    unsafe { counted(store, Counter::SizeMismatches) }
+/// What a store has counted, or all processes that share its counters. docs/metrics.md says more
+/// of each, by the names that `ezdfs_metrics_write` has for them.
+#[repr(C)]
+pub struct ezdfs_stats {
+    /// sizeof of this struct, set by the caller.
+    pub struct_size: usize,
+    /// Look-ups answered by bytes in memory.
+    pub lookups_memory: u64,
+    /// Look-ups answered by a file that was open.
+    pub lookups_kept: u64,
+    /// Look-ups answered by a row that was remembered.
+    pub lookups_cache: u64,
+    /// Look-ups answered by the replica.
+    pub lookups_replica: u64,
+    /// Look-ups answered by the database.
+    pub lookups_database: u64,
+    /// Look-ups that joined one of the same file that was under way.
+    pub lookups_joined: u64,
+    /// Look-ups refused because too many were under way.
+    pub lookups_refused: u64,
+    /// Look-ups answered by what was known before, the database being away.
+    pub stale_answers: u64,
+    /// Operations that worked.
+    pub operations_ok: u64,
+    /// Operations that failed with EZDFS_RESULT_NOT_FOUND.
+    pub operations_not_found: u64,
+    /// Operations that failed with EZDFS_RESULT_UNAVAILABLE.
+    pub operations_unavailable: u64,
+    /// Operations that failed with EZDFS_RESULT_STORAGE.
+    pub operations_storage: u64,
+    /// Operations that failed with EZDFS_RESULT_INTERNAL.
+    pub operations_internal: u64,
+    /// Files that were stored.
+    pub created: u64,
+    /// Their bytes.
+    pub written_bytes: u64,
+    /// Files that got another id.
+    pub renamed: u64,
+    /// Files that were deleted one by one.
+    pub deleted: u64,
+    /// Directories that were deleted.
+    pub directories_deleted: u64,
+    /// Opened files of another length than their row says.
+    pub size_mismatches: u64,
+    /// Work on the mount that was given up because the mount was silent.
+    pub mount_timeouts: u64,
+    /// Statements that a database server refused, or did not answer in time.
+    pub query_failures: u64,
+    /// Database operations that were tried again.
+    pub retries: u64,
+    /// Changes from one server of the DSN to another.
+    pub failovers: u64,
+    /// Connections made to a database server.
+    pub connections_opened: u64,
+    /// Attempts to connect to a database server that failed.
+    pub connections_refused: u64,
+    /// Connections that are open now.
+    pub connections: u64,
+    /// Rows that are remembered now.
+    pub rows_cached: u64,
+    /// Files that are kept open now.
+    pub files_kept: u64,
+    /// Files whose bytes are kept in memory now.
+    pub memory_files: u64,
+    /// Memory that these take.
+    pub memory_bytes: u64,
 }
 
-/// How many look-ups of web requests were refused because too many were under way: a database
-/// that does not answer, and more than 8192 clients that wait. Does not block.
-///
-/// # Safety
-///
-/// `store` is a live handle.
-#[unsafe(no_mangle)]
-pub unsafe extern "C" fn ezdfs_store_refused_look_ups(store: *const ezdfs_store) -> u64 {
-    // SAFETY: promised by the caller.
-    unsafe { counted(store, Counter::FlightsRefused) }
+extensible!(ezdfs_stats, memory_bytes: u64);
+
+impl ezdfs_stats {
+    fn new(stats: &Snapshot) -> Self {
+        let counter = |counter| stats.counter(counter);
+        // One that is off by what another process has just taken back is none.
+        let gauge = |gauge| u64::try_from(stats.gauge(gauge)).unwrap_or(0);
+        ezdfs_stats {
+            struct_size: size_of::<Self>(),
+            lookups_memory: counter(Counter::FromMemory),
+            lookups_kept: counter(Counter::FromKept),
+            lookups_cache: counter(Counter::FromCache),
+            lookups_replica: counter(Counter::FromReplica),
+            lookups_database: counter(Counter::FromDatabase),
+            lookups_joined: counter(Counter::FlightsJoined),
+            lookups_refused: counter(Counter::FlightsRefused),
+            stale_answers: counter(Counter::StaleAnswers),
+            operations_ok: counter(Counter::Done),
+            operations_not_found: counter(Counter::NotFound),
+            operations_unavailable: counter(Counter::Unavailable),
+            operations_storage: counter(Counter::Storage),
+            operations_internal: counter(Counter::Internal),
+            created: counter(Counter::Created),
+            written_bytes: counter(Counter::WrittenBytes),
+            renamed: counter(Counter::Renamed),
+            deleted: counter(Counter::Deleted),
+            directories_deleted: counter(Counter::DirectoriesDeleted),
+            size_mismatches: counter(Counter::SizeMismatches),
+            mount_timeouts: counter(Counter::MountTimeouts),
+            query_failures: counter(Counter::QueryFailures),
+            retries: counter(Counter::Retries),
+            failovers: counter(Counter::Failovers),
+            connections_opened: counter(Counter::ConnectionsOpened),
+            connections_refused: counter(Counter::ConnectionsRefused),
+            connections: gauge(Gauge::Connections),
+            rows_cached: gauge(Gauge::RowsCached),
+            files_kept: gauge(Gauge::FilesKept),
+            memory_files: gauge(Gauge::MemoryFiles),
+            memory_bytes: gauge(Gauge::MemoryBytes),
+        }
+    }
 }
 
+/// What a store has counted so far. Does not block.
+///
 /// # Safety
 ///
-/// `store` is NULL or a live handle.
-unsafe fn counted(store: *const ezdfs_store, counter: Counter) -> u64 {
+/// `store` is a live handle, `stats_out` valid; `err` may be NULL.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn ezdfs_store_stats(
+    store: *const ezdfs_store,
+    stats_out: *mut ezdfs_stats,
+    err: *mut ezdfs_error,
+) -> ezdfs_result {
     // SAFETY: promised by the caller.
-    guard_or(0, || unsafe {
-        let stats = borrow(store).and_then(|store| store.stats());
-        stats.map_or(0, |stats| stats.counter(counter))
-    })
+    unsafe {
+        guard(err, || {
+            let stats_out = Out::new(stats_out, "stats_out")?;
+            stats_out.give(&ezdfs_stats::new(&borrow(store)?.stats()?));
+            Ok(())
+        })
+    }
 }

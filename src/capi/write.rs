@@ -8,14 +8,17 @@ use std::os::fd::FromRawFd;
 
 use super::file::ezdfs_info;
 use super::result::{ezdfs_error, ezdfs_result, guard};
+use super::sized::{self, Out, extensible};
 use super::store::{borrow, ezdfs_store, null};
 use super::{bytes, give};
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::CreateOptions;
 
-/// What the creator of a file knows of it. All zero: nothing.
+/// What the creator of a file knows of it. All zero but its size: nothing.
 #[repr(C)]
 pub struct ezdfs_create_options {
+    /// sizeof of this struct, set by the caller.
+    pub struct_size: usize,
     /// The number of bytes that the source must have, or NULL.
     pub size: *const u64,
     /// The MIME type to store, without NUL; NULL: found from the first bytes.
@@ -25,6 +28,8 @@ pub struct ezdfs_create_options {
     /// Seconds since the epoch; 0: now.
     pub mtime: i64,
 }
+
+extensible!(ezdfs_create_options, mtime: i64);
 
 /// Reads at most `len` bytes into `buffer`. Returns how many, 0 at the end, or
 /// a negative errno.
@@ -139,10 +144,11 @@ pub unsafe extern "C" fn ezdfs_store_rename(
     // SAFETY: promised by the caller.
     unsafe {
         guard(err, || {
+            let info_out = Out::optional(info_out)?;
             let store = borrow(store)?;
             let from = store.file_id(bytes(from, from_len))?;
             let info = store.rename(&from, &store.file_id(bytes(to, to_len))?)?;
-            give(info_out, ezdfs_info::new(&info, info.size));
+            sized::give(info_out, &ezdfs_info::new(&info, info.size));
             Ok(())
         })
     }
@@ -208,17 +214,17 @@ unsafe fn create(
 ) -> Result<()> {
     let mut known = CreateOptions::default();
     // SAFETY: promised by the caller.
-    let store = unsafe {
-        if let Some(options) = options.as_ref() {
+    let (store, info_out) = unsafe {
+        if !options.is_null() {
+            let options = sized::read(options, "options")?;
             known.size = options.size.as_ref().copied();
             known.mtime = (options.mtime != 0).then_some(options.mtime);
             known.mime_type = mime_of(options.mime_type, options.mime_type_len)?;
         }
-        borrow(store)?
+        (borrow(store)?, Out::optional(info_out)?)
     };
     let info = store.create(&store.file_id(id)?, source, &known)?;
-    // SAFETY: promised by the caller.
-    unsafe { give(info_out, ezdfs_info::new(&info, info.size)) };
+    sized::give(info_out, &ezdfs_info::new(&info, info.size));
     Ok(())
 }
 

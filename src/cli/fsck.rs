@@ -17,7 +17,7 @@ use super::printer::Printer;
 use crate::error::{Error, Result};
 use crate::maintenance::last::{self, LastFsck};
 use crate::maintenance::{
-    Accepted, Checked, Fault, Finding, Fsck, FsckOptions, Phase, Progress, Report,
+    Accepted, Checked, Fault, Finding, Fsck, FsckOptions, Phase, Progress, Report, require_outside,
 };
 use crate::name::DirId;
 use crate::store::Store;
@@ -89,7 +89,7 @@ pub(super) fn run(store: &Store, arguments: &Arguments<'_>) -> Result<ExitCode> 
     let options = options(arguments)?;
     let repairs = options.repair.clone();
     let path = arguments.matches.get_one::<PathBuf>("report");
-    path.map(|path| output::require_outside(store, path)).transpose()?;
+    path.map(|path| require_outside(store, path)).transpose()?;
     let mut printer = Findings {
         printer: Printer::new(arguments.flag("json"), true),
         file: path.map(|path| open_report(path)).transpose()?,

@@ -12,6 +12,7 @@ use tempfile::NamedTempFile;
 use super::commands::Arguments;
 use super::output;
 use crate::error::{Error, ErrorKind, Result};
+use crate::maintenance::require_outside;
 use crate::store::{OpenFile, Store};
 
 /// How much is read at a time.
@@ -70,7 +71,7 @@ impl Target {
         if there.as_ref().is_some_and(|there| !there.is_file()) {
             return Ok(Target { path: path.to_owned(), there });
         }
-        Ok(Target { path: output::require_outside(store, path)?, there })
+        Ok(Target { path: require_outside(store, path)?, there })
     }
 
     /// False where it was interrupted.

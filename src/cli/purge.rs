@@ -65,7 +65,6 @@ pub(super) fn run(store: &Store, arguments: &Arguments<'_>) -> Result<ExitCode> 
         return empty(store, arguments);
     }
     let state = matches.get_one::<PathBuf>("state").cloned().unwrap_or_default();
-    output::require_outside(store, &state)?;
     let mut options = PurgeOptions::new(state);
     options.grace = grace(matches);
     options.dry_run = arguments.flag("dry-run");

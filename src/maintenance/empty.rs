@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::time::{Duration, SystemTime};
 
+use super::purge::GRACE;
 use super::{Phase, Progress, fit, limit};
 use crate::debris::TRASH;
 use crate::error::Result;
@@ -22,6 +23,13 @@ pub struct EmptyOptions {
     /// So many files may go; as many as there are, if it is `None`: they were judged
     /// when they were taken away.
     pub max_remove: Option<u64>,
+}
+
+impl Default for EmptyOptions {
+    /// With the defaults of the command.
+    fn default() -> Self {
+        EmptyOptions { grace: GRACE, dry_run: false, max_remove: None }
+    }
 }
 
 /// What emptying it came to.

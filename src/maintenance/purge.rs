@@ -15,7 +15,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use super::{Exclude, Phase, Progress, fit, limit};
+use super::{Exclude, Phase, Progress, fit, limit, require_outside};
 use crate::error::{Error, ErrorKind, Result};
 use crate::files::{Mount, Mounts, Remover};
 use crate::index::{Keyed, PAGE};
@@ -26,6 +26,9 @@ use crate::store::{Disposal, Process, REMOVAL_BATCH, Removal, Store};
 use crate::territory::storage_of;
 
 use seen::{Remembered, SANE_TIME, Seen};
+
+/// How long what was deleted is kept, and again in the trash.
+pub(super) const GRACE: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// So few due rows without a file are what an interrupted delete leaves.
 const FEW: u64 = 20;
@@ -57,7 +60,7 @@ impl PurgeOptions {
     /// With the defaults of the command.
     pub fn new(state: impl Into<PathBuf>) -> Self {
         PurgeOptions {
-            grace: Duration::from_secs(30 * 24 * 3600),
+            grace: GRACE,
             state: state.into(),
             dry_run: false,
             max_remove: None,
@@ -107,13 +110,15 @@ pub trait PurgeReport: Progress {
 /// - [`ErrorKind::Unavailable`]: database or mount gone, or files are not where root
 ///   and prefix say; nothing more is removed.
 /// - [`ErrorKind::InvalidConfig`]: root, prefix or table do not fit each other.
-/// - [`ErrorKind::InvalidInput`]: more is due than `max_remove`.
+/// - [`ErrorKind::InvalidInput`]: more is due than `max_remove`, or the state file would lie in
+///   the root.
 /// - [`ErrorKind::Storage`]: the state file.
 pub fn purge(
     store: &Store,
     options: &PurgeOptions,
     report: &mut dyn PurgeReport,
 ) -> Result<Purged> {
+    require_outside(store, &options.state)?;
     let process = store.process()?;
     let root = process.root_shown();
     fit::require(&process, "purge")?;

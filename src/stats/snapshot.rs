@@ -126,7 +126,7 @@ impl Snapshot {
         self.counters[counter as usize]
     }
 
-    #[cfg(test)]
+    #[cfg(any(test, feature = "capi"))]
     pub(crate) fn gauge(&self, gauge: Gauge) -> i64 {
         self.gauges[gauge as usize]
     }

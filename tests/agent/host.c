@@ -30,8 +30,8 @@ main(int argc, char **argv)
 {
     int i;
     char id[256];
-    ezdfs_info info;
-    ezdfs_error error;
+    ezdfs_info info = EZDFS_INIT(ezdfs_info);
+    ezdfs_error error = EZDFS_INIT(ezdfs_error);
     ezdfs_result result;
     ezdfs_store *store;
     ezdfs_options *options = ezdfs_options_new();
@@ -54,7 +54,6 @@ main(int argc, char **argv)
     ezdfs_options_free(options);
 
     while (fgets(id, sizeof(id), stdin) != NULL) {
-        memset(&info, 0, sizeof(info));
         result = ezdfs_store_stat(store, id, strcspn(id, "\n"), &info, &error);
 
         if (result == EZDFS_RESULT_OK) {

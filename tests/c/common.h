@@ -35,7 +35,7 @@ static inline ezdfs_options *
 options_in(const char *directory)
 {
     char dsn[512];
-    ezdfs_error error;
+    ezdfs_error error = EZDFS_INIT(ezdfs_error);
     ezdfs_options *options = ezdfs_options_new();
 
     CHECK(options != NULL);
@@ -53,7 +53,7 @@ options_in(const char *directory)
 static inline ezdfs_store *
 store_in(const char *directory)
 {
-    ezdfs_error error;
+    ezdfs_error error = EZDFS_INIT(ezdfs_error);
     ezdfs_store *store;
     ezdfs_options *options = options_in(directory);
 

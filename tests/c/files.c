@@ -45,17 +45,16 @@ main(int argc, char **argv)
     bool exists;
     size_t len;
     uint64_t rows, size = 5;
-    ezdfs_http http;
-    ezdfs_info info;
+    ezdfs_http http = EZDFS_INIT(ezdfs_http);
+    ezdfs_info info = EZDFS_INIT(ezdfs_info);
     ezdfs_file *file = NULL;
-    ezdfs_error error;
+    ezdfs_error error = EZDFS_INIT(ezdfs_error);
     ezdfs_store *store;
     struct source source = {5000, 0};
-    ezdfs_create_options known;
+    ezdfs_create_options known = EZDFS_INIT(ezdfs_create_options);
 
     CHECK(argc > 1);
     store = store_in(argv[1]);
-    memset(&known, 0, sizeof(known));
 
     CHECK_OK(ezdfs_store_create_from_memory(store, TEXT("images/1/memory.txt"),
                                             "hello", 5, NULL, &info, &error),
@@ -96,9 +95,9 @@ main(int argc, char **argv)
              error);
     CHECK(read(ezdfs_file_fd(file), buffer, sizeof(buffer)) == 5);
     CHECK(memcmp(buffer, "hello", 5) == 0);
-    ezdfs_file_info(file, &info);
+    CHECK_OK(ezdfs_file_info(file, &info, &error), error);
     CHECK(info.size == 5 && info.mtime == 1500000000);
-    ezdfs_file_http(file, &http);
+    CHECK_OK(ezdfs_file_http(file, &http, &error), error);
     CHECK(strcmp(http.content_type, "image/png") == 0);
     CHECK(strcmp(http.etag, "\"1500000000-5\"") == 0);
     CHECK(http.content_length == 5 && http.last_modified == 1500000000);

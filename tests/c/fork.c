@@ -9,8 +9,8 @@ main(int argc, char **argv)
 {
     int i, status;
     pid_t child;
-    ezdfs_info info;
-    ezdfs_error error;
+    ezdfs_info info = EZDFS_INIT(ezdfs_info);
+    ezdfs_error error = EZDFS_INIT(ezdfs_error);
     ezdfs_store *store;
 
     CHECK(argc > 1);

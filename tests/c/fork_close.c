@@ -14,7 +14,7 @@ static void
 store_one(ezdfs_store *store, const char *what, int round)
 {
     char name[64];
-    ezdfs_error error;
+    ezdfs_error error = EZDFS_INIT(ezdfs_error);
 
     snprintf(name, sizeof(name), "images/%s/%d", what, round);
     CHECK_OK(ezdfs_store_create_from_memory(store, TEXT(name), TEXT(name), NULL,
@@ -25,8 +25,8 @@ static int
 is_lost(ezdfs_store *store, const char *what, int round)
 {
     char name[64];
-    ezdfs_info info;
-    ezdfs_error error;
+    ezdfs_info info = EZDFS_INIT(ezdfs_info);
+    ezdfs_error error = EZDFS_INIT(ezdfs_error);
 
     snprintf(name, sizeof(name), "images/%s/%d", what, round);
     if (ezdfs_store_stat(store, TEXT(name), &info, &error) == EZDFS_RESULT_OK) {
@@ -71,7 +71,7 @@ main(int argc, char **argv)
 {
     int i, status, line[2], lost = 0;
     pid_t child;
-    ezdfs_error error;
+    ezdfs_error error = EZDFS_INIT(ezdfs_error);
     ezdfs_store *store;
     ezdfs_options *options;
 

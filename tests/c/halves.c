@@ -23,8 +23,8 @@ static void
 check_rename(ezdfs_store *store)
 {
     bool exists;
-    ezdfs_info info;
-    ezdfs_error error;
+    ezdfs_info info = EZDFS_INIT(ezdfs_info);
+    ezdfs_error error = EZDFS_INIT(ezdfs_error);
 
     CHECK_OK(ezdfs_store_create_from_memory(store, TEXT("images/old.txt"), "hello",
                                             5, NULL, NULL, &error), error);
@@ -44,8 +44,8 @@ static void
 check_metadata(ezdfs_store *store)
 {
     uint64_t rows;
-    ezdfs_info info;
-    ezdfs_error error;
+    ezdfs_info info = EZDFS_INIT(ezdfs_info);
+    ezdfs_error error = EZDFS_INIT(ezdfs_error);
 
     CHECK_OK(ezdfs_store_put_metadata(store, TEXT("images/m/a.png"), 7, 1500000000,
                                       TEXT("image/png"), &info, &error), error);
@@ -71,7 +71,7 @@ check_data(ezdfs_store *store)
     int32_t fd = -1;
     char buffer[8];
     uint64_t size = 5;
-    ezdfs_error error;
+    ezdfs_error error = EZDFS_INIT(ezdfs_error);
     struct source source = {"bytes", 5};
 
     CHECK_OK(ezdfs_store_put_data(store, TEXT("images/d/a.bin"), yield_text, &source,
@@ -94,12 +94,11 @@ check_data(ezdfs_store *store)
 static void
 check_serve(ezdfs_store *store)
 {
-    ezdfs_error error;
-    ezdfs_request request;
+    ezdfs_error error = EZDFS_INIT(ezdfs_error);
+    ezdfs_request request = EZDFS_INIT(ezdfs_request);
     const char *source = NULL;
     ezdfs_file *file = NULL;
 
-    memset(&request, 0, sizeof(request));
     request.path = "/images/new.txt";
     request.path_len = strlen(request.path);
     request.flags = EZDFS_SERVE_READ;

@@ -5,9 +5,8 @@
 static void
 refused(ezdfs_options *options, const char *key, const char *value)
 {
-    ezdfs_error error;
+    ezdfs_error error = EZDFS_INIT(ezdfs_error);
 
-    memset(&error, 0, sizeof(error));
     CHECK(ezdfs_options_set(options, TEXT(key), TEXT(value), &error)
           == EZDFS_RESULT_INVALID_CONFIG);
     CHECK(error.code == EZDFS_RESULT_INVALID_CONFIG);
@@ -18,7 +17,7 @@ refused(ezdfs_options *options, const char *key, const char *value)
 int
 main(int argc, char **argv)
 {
-    ezdfs_error error;
+    ezdfs_error error = EZDFS_INIT(ezdfs_error);
     ezdfs_store *store = NULL;
     ezdfs_options *options = ezdfs_options_new();
 

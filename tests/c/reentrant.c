@@ -12,7 +12,7 @@ static ptrdiff_t
 yield_after_asking(void *context, void *buffer, size_t len)
 {
     bool exists;
-    ezdfs_error error;
+    ezdfs_error error = EZDFS_INIT(ezdfs_error);
     struct calls *calls = (struct calls *) context;
     size_t count = len < calls->left ? len : calls->left;
 
@@ -29,7 +29,7 @@ yield_after_asking(void *context, void *buffer, size_t len)
 static bool
 open_listed(void *context, const char *id, size_t id_len, const ezdfs_info *info)
 {
-    ezdfs_error error;
+    ezdfs_error error = EZDFS_INIT(ezdfs_error);
     ezdfs_file *file = NULL;
     struct calls *calls = (struct calls *) context;
 
@@ -43,8 +43,8 @@ open_listed(void *context, const char *id, size_t id_len, const ezdfs_info *info
 int
 main(int argc, char **argv)
 {
-    ezdfs_error error;
-    ezdfs_info info;
+    ezdfs_error error = EZDFS_INIT(ezdfs_error);
+    ezdfs_info info = EZDFS_INIT(ezdfs_info);
     struct calls calls = {NULL, 20, 0};
 
     CHECK(argc > 1);
@@ -61,6 +61,7 @@ main(int argc, char **argv)
 
     /* What fails leaves what it would have filled in as it was. */
     memset(&info, 7, sizeof(info));
+    info.struct_size = sizeof(info);
     CHECK(ezdfs_store_stat(calls.store, TEXT("images/none.txt"), &info, &error)
           == EZDFS_RESULT_NOT_FOUND);
     CHECK(info.mime_type[0] == 7);

@@ -15,12 +15,14 @@ static size_t
 write_metrics(const ezdfs_store *store, uint32_t format)
 {
     size_t            len;
-    ezdfs_named_store named;
+    ezdfs_error       error = EZDFS_INIT(ezdfs_error);
+    ezdfs_named_store named = EZDFS_INIT(ezdfs_named_store);
 
     named.name = "ma\"in";
     named.name_len = strlen(named.name);
     named.store = store;
-    len = ezdfs_metrics_write(&named, 1, format, text, sizeof(text) - 1);
+    CHECK_OK(ezdfs_metrics_write(&named, 1, format, text, sizeof(text) - 1, &len,
+                                 &error), error);
     CHECK(len > 0 && len < sizeof(text));
     text[len] = '\0';
     return len;
@@ -30,7 +32,7 @@ static void
 look_up(const char *directory, void *memory)
 {
     bool           exists;
-    ezdfs_error    error;
+    ezdfs_error    error = EZDFS_INIT(ezdfs_error);
     ezdfs_store   *store;
     ezdfs_options *options;
 
@@ -53,7 +55,8 @@ main(int argc, char **argv)
     void          *memory;
     size_t         size;
     pid_t          child;
-    ezdfs_error    error;
+    ezdfs_error    error = EZDFS_INIT(ezdfs_error);
+    ezdfs_stats    stats = EZDFS_INIT(ezdfs_stats);
     ezdfs_store   *store;
     ezdfs_options *options;
 
@@ -92,10 +95,18 @@ main(int argc, char **argv)
     CHECK(strstr(text, "ezdfs_lookups_total{store=\"ma\\\"in\",source=\"database\"} 3\n"));
     CHECK(strstr(text, "ezdfs_operations_total{store=\"ma\\\"in\",outcome=\"invalid_name\"} 3\n"));
     CHECK(strstr(text, "ezdfs_connections{store=\"ma\\\"in\"} 0\n"));
+    CHECK_OK(ezdfs_store_stats(store, &stats, &error), error);
+    CHECK(stats.lookups_database == 3 && stats.lookups_cache == 0);
+    CHECK(stats.operations_not_found == 3 && stats.operations_ok == 0);
+    CHECK(ezdfs_store_stats(NULL, &stats, &error) == EZDFS_RESULT_INVALID_INPUT);
     CHECK(strstr(ezdfs_metrics_content_type(EZDFS_METRICS_PROMETHEUS), "text/plain"));
     size = write_metrics(store, EZDFS_METRICS_OPENMETRICS);
     CHECK(strcmp(text + size - 6, "# EOF\n") == 0);
-    CHECK(ezdfs_metrics_write(NULL, 0, EZDFS_METRICS_PROMETHEUS, NULL, 0) == 0);
+    CHECK_OK(ezdfs_metrics_write(NULL, 0, EZDFS_METRICS_PROMETHEUS, NULL, 0, &size,
+                                 &error), error);
+    CHECK(size == 0);
+    CHECK(ezdfs_metrics_write(NULL, 1, EZDFS_METRICS_PROMETHEUS, NULL, 0, &size, &error)
+          == EZDFS_RESULT_INVALID_INPUT);
 
     ezdfs_store_free(store);
 

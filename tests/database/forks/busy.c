@@ -28,7 +28,7 @@ is_over(void)
 static void
 set(const char *key, const char *value)
 {
-    ezdfs_error error;
+    ezdfs_error error = EZDFS_INIT(ezdfs_error);
 
     CHECK_OK(ezdfs_options_set(options, TEXT(key), TEXT(value), &error), error);
 }
@@ -36,7 +36,7 @@ set(const char *key, const char *value)
 static ezdfs_store *
 another_store(void)
 {
-    ezdfs_error error;
+    ezdfs_error error = EZDFS_INIT(ezdfs_error);
     ezdfs_store *store;
 
     CHECK_OK(ezdfs_store_new(options, &store, &error), error);
@@ -48,7 +48,7 @@ static void
 store_one(ezdfs_store *store, const char *writer, unsigned number)
 {
     char name[64];
-    ezdfs_error error;
+    ezdfs_error error = EZDFS_INIT(ezdfs_error);
 
     snprintf(name, sizeof(name), "images/%s/%u", writer, number);
     CHECK_OK(ezdfs_store_create_from_memory(store, TEXT(name), TEXT(name), NULL,
@@ -59,8 +59,8 @@ static unsigned
 is_lost(ezdfs_store *store, const char *writer, unsigned number)
 {
     char name[64];
-    ezdfs_info info;
-    ezdfs_error error;
+    ezdfs_info info = EZDFS_INIT(ezdfs_info);
+    ezdfs_error error = EZDFS_INIT(ezdfs_error);
 
     snprintf(name, sizeof(name), "images/%s/%u", writer, number);
     if (ezdfs_store_stat(store, TEXT(name), &info, &error) == EZDFS_RESULT_OK
@@ -77,8 +77,8 @@ look_up(void *unused)
 {
     unsigned i;
     char name[64];
-    ezdfs_info info;
-    ezdfs_error error;
+    ezdfs_info info = EZDFS_INIT(ezdfs_info);
+    ezdfs_error error = EZDFS_INIT(ezdfs_error);
     ezdfs_result result;
 
     for (i = 0; !is_over(); i++) {

@@ -17,7 +17,7 @@ static ezdfs_store *store;
 static void *
 write_one(void *unused)
 {
-    ezdfs_error error;
+    ezdfs_error error = EZDFS_INIT(ezdfs_error);
 
     CHECK_OK(ezdfs_store_create_from_memory(store, TEXT("images/waits"), "x", 1,
                                             NULL, NULL, &error), error);
@@ -30,8 +30,8 @@ fork_one(void)
 {
     int status;
     pid_t child = fork();
-    ezdfs_info info;
-    ezdfs_error error;
+    ezdfs_info info = EZDFS_INIT(ezdfs_info);
+    ezdfs_error error = EZDFS_INIT(ezdfs_error);
     ezdfs_result result;
 
     CHECK(child >= 0);
@@ -55,8 +55,8 @@ main(int argc, char **argv)
 {
     int told;
     pthread_t writer;
-    ezdfs_info info;
-    ezdfs_error error;
+    ezdfs_info info = EZDFS_INIT(ezdfs_info);
+    ezdfs_error error = EZDFS_INIT(ezdfs_error);
     ezdfs_options *options;
 
     CHECK(argc > 2);
