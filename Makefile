@@ -31,7 +31,7 @@ CHECK    = @PHP_CONFIG='$(PHP_CONFIG)' APXS='$(APXS)' tests/deps.sh --check $(or
 .DELETE_ON_ERROR:
 # What is there stays where a check says no; a new one takes its place as a whole.
 .PRECIOUS: build/ezdfs build/libezdfs.so build/libezdfs.a build/ezdfs.so build/ngx_http_ezdfs_module.so build/mod_ezdfs.so build/test-hooks/ezdfs.so
-.PHONY: help build install apache install-apache deb deps demo demo-cluster test faults test-cluster test-nginx test-mysql test-moves test-trixie test-deb test-nfs lint audit header abi bench bench-quick bench-scale bench-feed bench-fsck bench-writes bench-hot bench-copy bench-apache bench-purge clean
+.PHONY: unoptimised help build install apache install-apache deb deps demo demo-cluster test faults test-cluster test-nginx test-mysql test-moves test-trixie test-deb test-nfs lint audit header abi bench bench-quick bench-scale bench-feed bench-fsck bench-writes bench-hot bench-copy bench-apache bench-purge clean
 
 help:
 	@echo 'make demo      show and upload pictures, private nginx and php-fpm; Ctrl-C stops it (DEMO_PORT=8080)'
@@ -125,11 +125,10 @@ build/test-nginx/newest.so: $(MODULE_DEPS) | $(NEWEST_NGINX)
 $(NEWEST_NGINX):
 	tests/newest-nginx.sh $@
 
-# For the tests: with functions that panic and fail at will.
-build/test-hooks/ezdfs.so: $(PHP_EXT) | build/ezdfs.so
+# For the tests: with functions that panic and fail at will. Not optimised: of most of it the tests have need anyway.
+build/test-hooks/ezdfs.so: $(PHP_EXT)
 	$(call CHECK,extension)
-	$(PHP_ENV) tests/cargo-into.sh libezdfs_php.so $@ -- \
-	    build --release --locked -p ezdfs-php --features test-hooks
+	$(PHP_ENV) tests/cargo-into.sh libezdfs_php.so $@ -- build --locked -p ezdfs-php --features test-hooks
 
 # Holds the prefix, so another prefix means another file.
 PC_STALE = $(shell grep -qsx 'prefix=$(PREFIX)' build/ezdfs.pc && \
@@ -205,12 +204,16 @@ $(PLAYWRIGHT):
 	mkdir -p $(@D)
 	npm install --silent --no-audit --no-fund --no-save --prefix $(@D) playwright-core@1.64.1
 
-# One after the other even under `make -j`: the build needs the packages. A person may be offline.
+# One after the other even under `make -j`: the build needs the packages. A person may be offline. What is optimised
+# as a whole takes one processor for minutes, so what is not is made beside it.
 test:
 	@$(MAKE) --no-print-directory deps
-	@$(MAKE) --no-print-directory build apache build/test-hooks/ezdfs.so $(firstword $(TEST_NGINX))
+	@$(MAKE) --no-print-directory --jobs 2 build apache $(firstword $(TEST_NGINX)) unoptimised
 	@$(MAKE) --no-print-directory $(TEST_NGINX) || [ "$$CI" != true ]
 	$(CARGO) test --locked --all-features
+
+unoptimised: build/test-hooks/ezdfs.so
+	env -u MAKEFLAGS $(CARGO) test --quiet --locked --all-features --no-run
 
 # In CI nothing is skipped and everything is done as often as it should be.
 faults:
@@ -279,9 +282,10 @@ lint: $(DENY)
 audit: $(DENY)
 	$(DENY) --locked check advisories
 
+# It reads a file or two: without optimisation it is made in half the time, and fast enough.
 $(DENY):
 	$(call CHECK,command)
-	$(CARGO) install --quiet --locked --root build/tools --version 0.20.2 cargo-deny
+	$(CARGO) install --quiet --debug --locked --root build/tools --version 0.20.2 cargo-deny
 
 header:
 	$(call CHECK,command)

@@ -13,7 +13,8 @@ while [ "${1:?no --}" != -- ]; do
 done
 shift
 
-messages=$(${CARGO:-cargo} "$1" --message-format=json-render-diagnostics "${@:2}")
+# Cargo counts its own jobs: what it is told of make's cannot be reached from here.
+messages=$(env -u MAKEFLAGS ${CARGO:-cargo} "$1" --message-format=json-render-diagnostics "${@:2}")
 for i in "${!names[@]}"; do
     made=$(sed -n "s|.*[[\",]\"\(/[^\"]*/${names[i]}\)\".*|\1|p" <<< "$messages" | tail -n 1)
     if ! [ -f "$made" ]; then
