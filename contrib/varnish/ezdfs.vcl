@@ -2,8 +2,9 @@
 # clients get the files from the cache until then. docs/http-caches.md says how to set it up.
 #
 # To be included before the kernel's VCL, or any other: Varnish runs the parts of vcl_recv and its like
-# in the order in which they stand, and nothing here answers for other paths. The VCL that includes it
-# says who may purge:
+# in the order in which they stand, and nothing here answers for other paths. Stored files are looked up
+# at once: what vcl_recv has to do for them, too, such as choosing another backend than the first, stands
+# before the include. The VCL that includes it says who may purge:
 #
 #     vcl 4.1;
 #     import std;
@@ -35,6 +36,11 @@ sub vcl_recv {
             # The same file whoever asks, and whatever follows: some write a version there.
             unset req.http.Cookie;
             set req.url = regsub(req.url, "\?.*$", "");
+            # Nothing of what follows is of use here. The kernel's VCL would ask the application first
+            # what the visitor may see, for all extensions that it does not know.
+            if (!req.http.Authorization) {
+                return (hash);
+            }
         }
     }
 }

@@ -15,6 +15,7 @@ pub(super) fn register(trials: &mut Trials) {
     let needs = [Need::COMMAND, Need::NGINX, Need::MODULE, Need::VARNISH];
     let mut group = trials.group("agent::http_caches", &needs);
     group.per_server("whoever_changes_a_file_it_is_fetched_again", changes);
+    group.add("nobody_is_asked_what_a_visitor_may_see", |servers| any_extension(mariadb(servers)?));
     let needs = [&needs[..], &[Need::MARIADB]].concat();
     let mut group = trials.group("agent::http_caches", &needs);
     group.add("one_that_is_away_hears_when_it_is_back", |servers| away(mariadb(servers)?));
@@ -23,6 +24,28 @@ pub(super) fn register(trials: &mut Trials) {
     group.add("nobody_purges_without_the_token", |servers| tokens(mariadb(servers)?));
     let mut group = trials.group("agent::http_caches", &[Need::COMMAND]);
     group.add("what_cannot_be_asked_is_refused", |_| refused());
+}
+
+/// The kernel's VCL knows few extensions.
+fn any_extension(db: TestDb) -> Result {
+    let mut cached = Cached::new(db)?;
+    let ids = ["images/a.webp", "images/b.PNG", "images/c"];
+    for id in ids {
+        cached.watched.put(id, Version { picture: 1, number: 1 })?;
+    }
+    cached.start_agent(&[])?;
+    let fetch = |cached: &Cached, is_hit: bool| {
+        for id in ids {
+            let (answer, hit) = cached.varnish.get(&url(id));
+            assert_eq!((answer.status, hit), (200, is_hit), "{id}");
+        }
+    };
+    fetch(&cached, false);
+    fetch(&cached, true);
+    // Its BAN is of these as well.
+    cached.start_agent(&[])?;
+    fetch(&cached, false);
+    Ok(())
 }
 
 fn mariadb(servers: &Servers) -> Result<TestDb> {

@@ -68,7 +68,8 @@ impl Varnish {
     }
 }
 
-/// What follows in the VCL of a site: it purges by other means, from elsewhere, and looks up by itself.
+/// What follows in the VCL of a site: it purges by other means, from elsewhere, and looks up by itself. Of what
+/// it does not know as a file the application is asked first what the visitor may see.
 const KERNEL: &str = "\
 import std;
 acl invalidators { \"192.0.2.1\"; }
@@ -78,6 +79,7 @@ sub vcl_recv {
         return (purge);
     }
     if (req.method != \"GET\" && req.method != \"HEAD\") { return (pass); }
+    if (req.restarts == 0 && req.url !~ \"\\.(gif|png)$\") { set req.url = \"/_visitor\"; }
     return (hash);
 }
 sub vcl_backend_response { set beresp.grace = 1h; }
