@@ -11,7 +11,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 build=(gcc libc6-dev make pkg-config libssl-dev nginx nginx-dev php-cli php-dev libclang-dev)
-deb=("${build[@]}" build-essential debhelper dh-php lintian)
+deb=("${build[@]}" apache2-dev build-essential debhelper dh-php lintian)
 demo=("${build[@]}" php-fpm)
 test=("${build[@]}" abigail-tools apache2 apache2-dev g++ mariadb-server galera-4 postgresql pgbouncer valgrind curl openssl git groff-base zsh fish systemd prometheus varnish composer php-cgi php-fpm)
 test+=(php-{mysql,pgsql,sqlite3} phpunit php-doctrine-dbal php-symfony-{config,dependency-injection,expression-language,filesystem,http-kernel,yaml,framework-bundle,twig-bundle,web-profiler-bundle} php-monolog)

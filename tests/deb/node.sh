@@ -60,6 +60,25 @@ serves() {  # whether nginx, as Debian configures it, has the picture by the mod
     stop_nginx
 }
 
+serves_by_httpd() {  # the same of Apache, in a network with a loopback of its own
+    apache2ctl configtest
+    unshare --net -- bash -euc '
+        ip link set lo up
+        . /etc/apache2/envvars
+        mkdir -p "$APACHE_RUN_DIR" "$APACHE_LOCK_DIR" "$APACHE_LOG_DIR"
+        apache2 -D FOREGROUND &
+        httpd=$!
+        until curl --silent --output /dev/null http://127.0.0.1/; do
+            kill -0 "$httpd"
+            sleep 0.1
+        done
+        curl --fail --no-progress-meter --output /tmp/by-httpd "http://127.0.0.1/$1"
+        kill "$httpd"
+        wait "$httpd"' -- "$picture" || fail "Apache does not serve it."
+    cmp /tmp/by-httpd "$tree/$picture"
+    rm /tmp/by-httpd
+}
+
 reads() {  # whether PHP has it by the extension
     # shellcheck disable=SC2016  # It is PHP's.
     as_www_data php -r '
@@ -81,6 +100,7 @@ END
 
 works() {
     serves
+    serves_by_httpd
     reads
     compiles
     as_www_data ezdfs stat "$picture" > /dev/null
@@ -89,16 +109,17 @@ works() {
 
 apt-get update --quiet=2
 # What a node of a site has, and who compiles on one.
-install curl gcc libc6-dev libssl-dev nginx php-cli pkg-config systemd
+install apache2 curl gcc iproute2 libc6-dev libssl-dev nginx php-cli pkg-config systemd
 php=php$(php -r 'echo PHP_MAJOR_VERSION, ".", PHP_MINOR_VERSION;')
 # It makes directories when it first runs.
 nginx -t
 everything > /tmp/before
 
-install "$first"/{ezdfs,libezdfs0,libezdfs-dev,libnginx-mod-http-ezdfs,"$php-ezdfs"}_*.deb
+install "$first"/{ezdfs,libezdfs0,libezdfs-dev,libnginx-mod-http-ezdfs,libapache2-mod-ezdfs,"$php-ezdfs"}_*.deb
 was=$(installed ezdfs)
 getent passwd ezdfs || fail "There is no user ezdfs."
 [ -L /etc/nginx/modules-enabled/50-mod-http-ezdfs.conf ] || fail "The module of nginx is not enabled."
+[ -L /etc/apache2/mods-enabled/ezdfs.load ] || fail "The module of Apache is not enabled."
 [ -e "/etc/php/${php#php}/cli/conf.d/20-ezdfs.ini" ] || fail "The extension of PHP is not enabled."
 for file in /lib/systemd/system/ezdfs-{agent@.service,fsck@.timer,purge@.timer} \
     /usr/share/bash-completion/completions/ezdfs /usr/share/zsh/vendor-completions/_ezdfs \
@@ -129,15 +150,24 @@ server {
     location ~ ^/var/([^/]+/)?storage/images/ { ezdfs main; }
 }
 END
+cat > /etc/apache2/conf-enabled/site.conf << END
+<EzdfsStore main>
+    dsn  sqlite:$site/ezdfs.sqlite
+    root $site/root
+</EzdfsStore>
+<LocationMatch "^/var/([^/]+/)?storage/images/">
+    Ezdfs main
+</LocationMatch>
+END
 works
-echo "$was: installed, nginx serves a picture, PHP reads it, C compiles."
+echo "$was: installed, nginx and Apache serve a picture, PHP reads it, C compiles."
 
 phpdismod ezdfs
 ! php -m | grep -q ezdfs || fail "phpdismod ezdfs did nothing."
 phpenmod ezdfs
 php -m | grep -q ezdfs || fail "phpenmod ezdfs did nothing."
 
-install "$next"/{ezdfs,libezdfs0,libezdfs-dev,libnginx-mod-http-ezdfs,"$php-ezdfs"}_*.deb
+install "$next"/{ezdfs,libezdfs0,libezdfs-dev,libnginx-mod-http-ezdfs,libapache2-mod-ezdfs,"$php-ezdfs"}_*.deb
 is=$(installed ezdfs)
 dpkg --compare-versions "$is" gt "$was" || fail "$was became $is."
 cmp $options /tmp/options
@@ -148,8 +178,8 @@ echo "$is: upgraded, $options is as it was, all of that works still."
 mkdir -p /var/lib/ezdfs/srv-site
 as_www_data ezdfs purge --state /tmp/purge.state
 mv /tmp/purge.state /var/lib/ezdfs/srv-site
-rm /etc/nginx/conf.d/site.conf
-apt-get purge --quiet=2 --yes ezdfs libezdfs0 libezdfs-dev libnginx-mod-http-ezdfs "$php-ezdfs"
+rm /etc/nginx/conf.d/site.conf /etc/apache2/conf-enabled/site.conf
+apt-get purge --quiet=2 --yes ezdfs libezdfs0 libezdfs-dev libnginx-mod-http-ezdfs libapache2-mod-ezdfs "$php-ezdfs"
 apt-get autoremove --purge --quiet=2 --yes
 nginx -t
 php -m > /tmp/modules
