@@ -8,6 +8,7 @@ use Ezdfs\Bundle\Download\DownloadListener;
 use Ezdfs\Bundle\Family;
 use Ezdfs\Bundle\Handler\Kernel;
 use Ezdfs\Bundle\Handler\Stores;
+use Ezdfs\Bundle\HttpCache\Purger;
 use Ezdfs\Bundle\Profiler\SlowLog;
 use Ezdfs\Bundle\SettingResolver;
 use Symfony\Component\DependencyInjection\ContainerBuilder;
@@ -50,15 +51,21 @@ final class EzdfsExtension extends Extension
         }
 
         if ($config['slow_operation_ms'] !== null) {
-            $container->register(SlowLog::class, SlowLog::class)
-                ->setArguments([
-                    $config['slow_operation_ms'],
-                    new Reference('logger', ContainerInterface::NULL_ON_INVALID_REFERENCE),
-                ])
-                ->setPublic(false)
-                // Monolog gives it a logger of this channel; without Monolog it means nothing.
-                ->addTag('monolog.logger', ['channel' => 'ezdfs']);
+            $this->addLogging($container, SlowLog::class, $config['slow_operation_ms']);
         }
+        if ($config['purge']['cache_manager'] !== null) {
+            $this->addLogging($container, Purger::class, new Reference($config['purge']['cache_manager']));
+        }
+    }
+
+    /** A service whose last argument is a logger. */
+    private function addLogging(ContainerBuilder $container, string $class, mixed $argument): void
+    {
+        $container->register($class, $class)
+            ->setArguments([$argument, new Reference('logger', ContainerInterface::NULL_ON_INVALID_REFERENCE)])
+            ->setPublic(false)
+            // Monolog gives it a logger of this channel; without Monolog it means nothing.
+            ->addTag('monolog.logger', ['channel' => 'ezdfs']);
     }
 
     public function getAlias(): string

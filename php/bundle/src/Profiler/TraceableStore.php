@@ -4,12 +4,13 @@ declare(strict_types=1);
 
 namespace Ezdfs\Bundle\Profiler;
 
+use Ezdfs\Bundle\HttpCache\Purger;
 use Ezdfs\FileInfo;
 use Ezdfs\StoreInterface;
 
 /**
- * A store whose calls are measured. It does what the store does and throws
- * what the store throws.
+ * A store whose calls are measured, and whose changes caches are told of. It
+ * does what the store does and throws what the store throws.
  *
  * What is measured of a stream is its opening: it is PHP's own, and read
  * without the store.
@@ -20,17 +21,18 @@ final class TraceableStore implements StoreInterface
         private readonly StoreInterface $store,
         private readonly Tally $tally,
         private readonly Tracer $tracer,
+        private readonly ?Purger $purger = null,
     ) {
     }
 
     public function create(string $id, mixed $source, array $options = []): FileInfo
     {
-        return $this->call('create', $id, fn () => $this->store->create($id, $source, $options));
+        return $this->change('create', [$id], fn () => $this->store->create($id, $source, $options));
     }
 
     public function createFromString(string $id, string $contents, array $options = []): FileInfo
     {
-        return $this->call('createFromString', $id, fn () => $this->store->createFromString($id, $contents, $options));
+        return $this->change('createFromString', [$id], fn () => $this->store->createFromString($id, $contents, $options));
     }
 
     public function load(string $id): FileInfo
@@ -60,17 +62,17 @@ final class TraceableStore implements StoreInterface
 
     public function delete(string $id): void
     {
-        $this->call('delete', $id, fn () => $this->store->delete($id));
+        $this->change('delete', [$id], fn () => $this->store->delete($id));
     }
 
     public function deleteDirectory(string $dir): int
     {
-        return $this->call('deleteDirectory', $dir, fn () => $this->store->deleteDirectory($dir));
+        return $this->empty('deleteDirectory', $dir, fn () => $this->store->deleteDirectory($dir));
     }
 
     public function rename(string $from, string $to): FileInfo
     {
-        return $this->call('rename', "$from → $to", fn () => $this->store->rename($from, $to));
+        return $this->change('rename', [$from, $to], fn () => $this->store->rename($from, $to));
     }
 
     public function uri(string $id): string
@@ -109,22 +111,22 @@ final class TraceableStore implements StoreInterface
 
     public function putMetadata(string $id, int $size, \DateTimeInterface $mtime, ?string $mimeType = null): FileInfo
     {
-        return $this->call('putMetadata', $id, fn () => $this->store->putMetadata($id, $size, $mtime, $mimeType));
+        return $this->change('putMetadata', [$id], fn () => $this->store->putMetadata($id, $size, $mtime, $mimeType));
     }
 
     public function deleteMetadata(string $id): void
     {
-        $this->call('deleteMetadata', $id, fn () => $this->store->deleteMetadata($id));
+        $this->change('deleteMetadata', [$id], fn () => $this->store->deleteMetadata($id));
     }
 
     public function deleteMetadataDirectory(string $dir): int
     {
-        return $this->call('deleteMetadataDirectory', $dir, fn () => $this->store->deleteMetadataDirectory($dir));
+        return $this->empty('deleteMetadataDirectory', $dir, fn () => $this->store->deleteMetadataDirectory($dir));
     }
 
     public function putData(string $id, mixed $source, ?int $size = null): int
     {
-        return $this->call('putData', $id, fn () => $this->store->putData($id, $source, $size));
+        return $this->change('putData', [$id], fn () => $this->store->putData($id, $source, $size));
     }
 
     public function readData(string $id): string
@@ -139,12 +141,33 @@ final class TraceableStore implements StoreInterface
 
     public function deleteData(string $id): void
     {
-        $this->call('deleteData', $id, fn () => $this->store->deleteData($id));
+        $this->change('deleteData', [$id], fn () => $this->store->deleteData($id));
     }
 
     public function deleteDataDirectory(string $dir): void
     {
-        $this->call('deleteDataDirectory', $dir, fn () => $this->store->deleteDataDirectory($dir));
+        $this->empty('deleteDataDirectory', $dir, fn () => $this->store->deleteDataDirectory($dir));
+    }
+
+    /** @param list<string> $ids */
+    private function change(string $method, array $ids, \Closure $work): mixed
+    {
+        try {
+            return $this->call($method, implode(' → ', $ids), $work);
+        } finally {
+            // After a failure, too: what came of it may be unknown.
+            $this->purger?->purge($this->store, $ids);
+        }
+    }
+
+    private function empty(string $method, string $dir, \Closure $work): mixed
+    {
+        $ids = $this->purger?->beneath($this->store, $dir) ?? [];
+        try {
+            return $this->call($method, $dir, $work);
+        } finally {
+            $this->purger?->purge($this->store, $ids);
+        }
     }
 
     private function call(string $method, string $id, \Closure $work): mixed

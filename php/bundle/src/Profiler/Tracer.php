@@ -4,16 +4,20 @@ declare(strict_types=1);
 
 namespace Ezdfs\Bundle\Profiler;
 
+use Ezdfs\Bundle\HttpCache\Purger;
 use Ezdfs\Store;
 
 /**
- * Has stores measured, for whoever wants to know: the profiler, the log of
- * slow operations, or both.
+ * Has stores watched, for whoever wants to know: the profiler, the log of
+ * slow operations, HTTP caches.
  */
 final class Tracer
 {
-    public function __construct(private readonly ?Recorder $recorder, private readonly ?SlowLog $slowLog)
-    {
+    public function __construct(
+        private readonly ?Recorder $recorder,
+        private readonly ?SlowLog $slowLog,
+        private readonly ?Purger $purger = null,
+    ) {
     }
 
     /**
@@ -24,7 +28,10 @@ final class Tracer
         $tally = Tally::of($options);
         $this->recorder?->watch($store, $tally);
 
-        return new TraceableStore($store, $tally, $this);
+        // A store of bytes alone does not know what URLs begin with; the other half tells.
+        $purger = $tally->table === null ? null : $this->purger;
+
+        return new TraceableStore($store, $tally, $this, $purger);
     }
 
     public function begin(Tally $tally, string $method, string $id): Call

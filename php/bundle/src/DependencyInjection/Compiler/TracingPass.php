@@ -5,6 +5,7 @@ declare(strict_types=1);
 namespace Ezdfs\Bundle\DependencyInjection\Compiler;
 
 use Ezdfs\Bundle\Handler\Stores;
+use Ezdfs\Bundle\HttpCache\Purger;
 use Ezdfs\Bundle\Profiler\Recorder;
 use Ezdfs\Bundle\Profiler\SlowLog;
 use Ezdfs\Bundle\Profiler\StoreCollector;
@@ -14,8 +15,8 @@ use Symfony\Component\DependencyInjection\ContainerBuilder;
 use Symfony\Component\DependencyInjection\Reference;
 
 /**
- * Has calls measured where somebody looks at the measures: Symfony's profiler,
- * or a log of slow operations. Elsewhere handlers work on the stores
+ * Has calls watched where somebody wants to know of them: Symfony's profiler,
+ * a log of slow operations, HTTP caches. Elsewhere handlers work on the stores
  * themselves.
  *
  * A pass, because whether there is a profiler depends on another bundle.
@@ -26,7 +27,8 @@ final class TracingPass implements CompilerPassInterface
     {
         $isProfiled = $container->has('profiler') && $container->getParameter('kernel.debug');
         $isLogged = $container->hasDefinition(SlowLog::class);
-        if (!$isProfiled && !$isLogged) {
+        $isPurged = $container->hasDefinition(Purger::class);
+        if (!$isProfiled && !$isLogged && !$isPurged) {
             return;
         }
         if ($isProfiled) {
@@ -35,6 +37,7 @@ final class TracingPass implements CompilerPassInterface
         $container->register(Tracer::class, Tracer::class)->setPublic(false)->setArguments([
             $isProfiled ? new Reference(Recorder::class) : null,
             $isLogged ? new Reference(SlowLog::class) : null,
+            $isPurged ? new Reference(Purger::class) : null,
         ]);
         $container->getDefinition(Stores::class)->setArguments([new Reference(Tracer::class)]);
     }
