@@ -191,7 +191,7 @@ CLUSTER := build apache
 demo-cluster:
 	@tests/deps.sh cluster
 	@$(MAKE) --no-print-directory --silent $(CLUSTER)
-	@$(CARGO) test --quiet --locked --all-features --test tests -- demo-cluster
+	@tests/cluster/run.sh
 
 # Its figures go to docs/cluster.md.
 test-cluster:

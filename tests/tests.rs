@@ -65,6 +65,8 @@ fn main() -> ExitCode {
     arguments.test_threads = arguments.test_threads.or(Some(processors * 3 / 2));
     let mut trials = Trials::default();
     harness::register(&mut trials);
+    // It compiles for minutes: at the end of a run all others would wait for it.
+    install::register(&mut trials);
     c_programs::register(&mut trials);
     caches::register(&mut trials);
     stats::register(&mut trials);
@@ -100,7 +102,6 @@ fn main() -> ExitCode {
     copy::register(&mut trials);
     bundle::register(&mut trials);
     demo::register(&mut trials);
-    install::register(&mut trials);
     units::register(&mut trials);
 
     let (servers, trials, unmet) = trials.into_parts();
