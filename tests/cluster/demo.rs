@@ -1,5 +1,6 @@
 //! `make demo-cluster`: the cluster, its page, and a button for each failure.
 
+use std::net::TcpListener;
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -38,15 +39,22 @@ fn run() -> Result {
     if !missing.is_empty() {
         return Err(missing.join("\n").into());
     }
+    let port = match std::env::var("DEMO_PORT") {
+        Ok(port) => port.parse().map_err(|_| format!("DEMO_PORT is no port: {port}"))?,
+        Err(_) => PORT,
+    };
+    // Before all is there for nothing.
+    TcpListener::bind(("127.0.0.1", port))
+        .map_err(|e| format!("port {port}: {e}; choose another: DEMO_PORT=9000"))?;
     // From now on a signal ends this in order.
     let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
     remove_dead_run_dirs();
     println!("Starting a cluster; half a minute.");
     let cluster = Cluster::start()?;
-    let port = match std::env::var("DEMO_PORT") {
-        Ok(port) => port.parse().map_err(|_| format!("DEMO_PORT is no port: {port}"))?,
-        Err(_) => PORT,
-    };
+    if signals.pending().next().is_some() {
+        println!("Stopped.");
+        return Ok(());
+    }
     let site = cluster.relay(port)?;
     let prometheus = cluster.relay_to_prometheus(free_port())?;
     describe(&cluster, &site, &prometheus);
