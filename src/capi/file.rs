@@ -103,9 +103,10 @@ impl ezdfs_file {
 
 /// A descriptor of the file, open for reading only. It stays the file's: do not
 /// close it. -1 where the file is in memory, see `ezdfs_file_in_memory`, and the
-/// system refuses a descriptor for it. Of a file that came from
-/// `ezdfs_store_serve_start` it is shared: read it at offsets of your own (pread,
-/// sendfile). Of any other it is at offset 0.
+/// system refuses a descriptor for it. Of a file that came from `ezdfs_store_serve`
+/// or `ezdfs_store_serve_start` it is shared, unless EZDFS_SERVE_ALONE was asked
+/// for: read it at offsets of your own (pread, sendfile). Of any other it is at
+/// offset 0.
 ///
 /// # Safety
 ///

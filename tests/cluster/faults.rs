@@ -47,9 +47,9 @@ impl Fault {
         }
     }
 
-    /// Whether a node hears nothing of the databases for a while.
+    /// Whether a node hears nothing of databases to which others write.
     pub(super) fn is_deaf(self) -> bool {
-        matches!(self, Self::KillDatabase | Self::FreezeDatabase | Self::CutOff(_))
+        matches!(self, Self::CutOff(_))
     }
 
     pub(super) fn begin(self, cluster: &mut Cluster) -> Result {

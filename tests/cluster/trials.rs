@@ -107,7 +107,7 @@ fn serves(port: u16) -> Result {
 fn judge(row: &Row) -> Result {
     let Row { phase, tally, lasted, .. } = row;
     let fault = Fault::ALL.into_iter().find(|fault| fault.name() == *phase);
-    // Where a node hears nothing of the database, what its replica had counts.
+    // Where it hears nothing, what its replica had counts. While nobody does nobody can write.
     let is_deaf = fault.is_some_and(Fault::is_deaf);
     let bound = if is_deaf { *lasted + BEHIND } else { BEHIND };
     let worst = tally.missed.iter().max().copied().unwrap_or_default();

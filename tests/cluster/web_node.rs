@@ -155,6 +155,8 @@ impl WebNode {
         command.args(["--purge", &self.words.fill("http://@CACHE@")]);
         command.args(["--purge-host", "www.example.com"]);
         command.args(["--purge-token", &self.words.fill("file:@TOKEN@")]);
+        // A node that was started again in the meantime has one, and two would not have its port.
+        self.agent = None;
         self.agent = Some(Daemon::start(&command, None, Signal::SIGTERM, &self.at("agent.log"))?);
         Ok(())
     }
