@@ -18,7 +18,7 @@ use nix::unistd::Pid;
 use tempfile::TempDir;
 
 use crate::support::Result;
-use crate::support::process::{Daemon, run, scratch, wait_for};
+use crate::support::process::{Daemon, run, scratch, started_by, wait_for};
 
 /// Where all of them are, with `/24`.
 pub(super) const ADDRESS: Ipv4Addr = Ipv4Addr::new(10, 77, 0, 0);
@@ -86,10 +86,7 @@ impl Host {
     }
 
     pub(super) fn command(&self, program: &Path) -> Command {
-        let words = self.enter();
-        let mut command = Command::new(&words[0]);
-        command.args(&words[1..]).arg(program);
-        command
+        started_by(&self.enter(), program)
     }
 
     /// Has `ip` of iproute2 do something there.

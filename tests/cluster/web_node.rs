@@ -13,7 +13,7 @@ use tempfile::TempDir;
 use super::configuration::Words;
 use super::network::Host;
 use crate::support::nfs_client::{Behaviour, Call, NfsClient, Version};
-use crate::support::process::{Daemon, log_of, program, run, scratch};
+use crate::support::process::{Daemon, log_of, program, run, scratch, started_by};
 use crate::support::{Result, apache, built, fpm, php};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,23 +87,22 @@ impl WebNode {
     }
 
     fn configure(&self) -> Result {
-        let names = match self.web_server {
-            WebServer::Nginx => ["nginx.conf", "php-fpm.conf", "application.yaml", "ezdfs.toml"],
-            WebServer::Apache => ["httpd.conf", "php-fpm.conf", "application.yaml", "ezdfs.toml"],
+        let web_server = match self.web_server {
+            WebServer::Nginx => "nginx.conf",
+            WebServer::Apache => "httpd.conf",
         };
+        let names = [web_server, "php-fpm.conf", "application.yaml", "ezdfs.toml"];
         names.iter().try_for_each(|name| self.words.fill_in(name, self.home.path()))?;
         fs::create_dir(self.home.path().join("tmp"))?;
-        Ok(fs::write(
-            self.home.path().join("php.ini"),
-            php::ini(EXTENSIONS)? + "zend_extension=opcache\n",
-        )?)
+        let ini = php::ini(EXTENSIONS)? + "zend_extension=opcache\n";
+        Ok(fs::write(self.at("php.ini"), ini)?)
     }
 
     fn start_servers(&mut self) -> Result {
         self.start_agent()?;
         let fpm = self.start_fpm()?;
         self.servers.push(fpm);
-        let mut command = self.command(&self.web_server())?;
+        let mut command = self.web_server()?;
         match self.web_server {
             WebServer::Nginx => command.args(["-e", "stderr", "-c"]).arg(self.at("nginx.conf")),
             WebServer::Apache => {
@@ -116,18 +115,15 @@ impl WebNode {
         Ok(())
     }
 
-    /// The words that start it.
-    fn web_server(&self) -> Result<Vec<String>> {
-        match self.web_server {
-            WebServer::Nginx => {
-                Ok(vec![program("nginx").ok_or("nginx is not installed")?.display().to_string()])
-            }
-            WebServer::Apache => {
-                let httpd = program("apache2").ok_or("Apache httpd is not installed")?;
-                let words = apache::AS_NOBODY.iter().map(ToString::to_string);
-                Ok(words.chain([httpd.display().to_string()]).collect())
-            }
-        }
+    fn web_server(&self) -> Result<Command> {
+        let (name, wrapper) = match self.web_server {
+            WebServer::Nginx => ("nginx", &[][..]),
+            WebServer::Apache => ("apache2", apache::AS_NOBODY),
+        };
+        let program = program(name).ok_or_else(|| format!("{name} is not installed"))?;
+        let wrapper = wrapper.iter().map(ToString::to_string);
+        let wrapper: Vec<_> = self.host.enter().into_iter().chain(wrapper).collect();
+        Ok(started_by(&wrapper, &program))
     }
 
     fn start_fpm(&self) -> Result<Daemon> {
@@ -206,12 +202,5 @@ impl WebNode {
 
     fn at(&self, name: &str) -> PathBuf {
         self.home.path().join(name)
-    }
-
-    fn command(&self, words: &Result<Vec<String>>) -> Result<Command> {
-        let words = words.as_ref().map_err(ToString::to_string)?;
-        let mut command = self.host.command(Path::new(&words[0]));
-        command.args(&words[1..]);
-        Ok(command)
     }
 }
